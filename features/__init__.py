@@ -1,0 +1,1 @@
+"""Events, the event log, as-of features and the audience taxonomy."""

@@ -1,0 +1,136 @@
+"""Settings, read once at the edge: a TOML file, then the environment.
+
+Every value can be set in ``zhongcao.toml`` (or the file that ``ZHONGCAO_CONFIG`` names) and overridden by an
+environment variable of the same name in capitals with the prefix ``ZHONGCAO_``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from features.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """All settings of one installation; see ``docs/operations.md`` for the table."""
+
+    model_config = SettingsConfigDict(env_prefix="ZHONGCAO_", extra="forbid", frozen=True)
+
+    home: Path = Field(Path("var"), description="Folder of everything a run makes outside mlruns/.")
+    mlruns: Path = Field(Path("mlruns"), description="Folder of the MLflow tracking store and artifacts.")
+    timezone: str = Field(
+        "UTC", description="IANA time zone whose days the log counts in; fixed by the first import."
+    )
+    currency: str = Field("CNY", pattern="^[A-Z]{3}$", description="ISO 4217 code of amounts that name none.")
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Worker threads.")
+    memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
+    host: str = Field("127.0.0.1", description="Address that the prediction API binds to.")
+    port: int = Field(3000, ge=1, le=65535, description="Port of the prediction API.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone {value!r}, use an IANA name such as Asia/Shanghai") from error
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, TOML file."""
+        file = Path(os.environ.get("ZHONGCAO_CONFIG", "zhongcao.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def key_file(self) -> Path:
+        """The 0600 file that holds the key of the pseudonyms."""
+        return self.home / "key"
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of the Delta tables, one per canonical table."""
+        return self.home / "log"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Folder of rows that were refused, with their reasons."""
+        return self.home / "quarantine"
+
+    @property
+    def work_dir(self) -> Path:
+        """Folder of checkpoints and temporary files."""
+        return self.home / "work"
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Folder of model bundles, one per version."""
+        return self.home / "bundles"
+
+    @property
+    def champion_file(self) -> Path:
+        """Pointer to the bundle that serves."""
+        return self.home / "champion.json"
+
+    @property
+    def store_file(self) -> Path:
+        """The embedded online store."""
+        return self.home / "online.sqlite"
+
+    @property
+    def access_file(self) -> Path:
+        """Hashed API keys."""
+        return self.home / "access.json"
+
+    @property
+    def report_file(self) -> Path:
+        """The report page of the last job."""
+        return self.home / "report.html"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings once, at the edge of a process.
+
+    Parameters
+    ----------
+    **overrides
+        Values that win over file and environment.
+
+    Raises
+    ------
+    SettingsError
+        A value is unknown or out of range, with the field and what is wrong with it.
+
+    Examples
+    --------
+    >>> load_settings(home="elsewhere").key_file.as_posix()
+    'elsewhere/key'
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"setting {field}: {first['msg']}",
+            value=first.get("input"),
+            valid=sorted(Settings.model_fields) if first["type"] == "extra_forbidden" else (),
+            next_step=f"mend it in zhongcao.toml or in ZHONGCAO_{field.upper()}",
+        ) from error

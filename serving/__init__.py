@@ -1,0 +1,1 @@
+"""Online store, scorer, prediction API and the command line."""

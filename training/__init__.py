@@ -1,0 +1,1 @@
+"""Labels, tag models, evaluation, bundles and the retraining job."""
