@@ -1,0 +1,40 @@
+"""The ``zhongcao`` command: every verb, one place where errors become messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from features.errors import ZhongcaoError
+from serving import cli_data, cli_serve, cli_taxonomy, cli_train
+
+
+def build_app() -> typer.Typer:
+    """Put all verbs together."""
+    app = typer.Typer(
+        name="zhongcao",
+        help="Who should see which note: audience tags from interest signals and purchases.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for group in (cli_data, cli_taxonomy, cli_train, cli_serve):
+        group.register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one line and exit code 2."""
+    # Read by OpenMP when lightgbm or scikit-learn is first imported: idle threads must not burn a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        build_app()()
+    except ZhongcaoError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Bundles: everything a scorer needs in one folder of text, JSON and plain arrays, behind SHA-256 hashes.
+
+Nothing in a bundle depends on when or where it was written: the same seed, data version and code give the same
+bytes, and the version is the hash of the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import lightgbm as lgb
+import numpy as np
+
+from features.errors import BundleError
+from features.fitted import Affinities
+from features.rows import RowLayout
+from features.taxonomy import Taxonomy
+from training.calibration import Platt
+from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, write_manifest
+from training.pairs import Fitted
+from training.tags import TagModel
+
+_GOLDEN_ROWS: Final = 16
+_GOLDEN_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle.
+
+    Parameters
+    ----------
+    version
+        Derived from the manifest's hash.
+    as_of
+        Instant of the model's knowledge, epoch seconds.
+    model
+        The tag model.
+    about
+        Data version, code version, settings, training log and metrics, as written by training.
+    """
+
+    version: str
+    as_of: int
+    model: TagModel
+    about: dict[str, Any]
+
+    @property
+    def layout(self) -> RowLayout:
+        """Columns of the wide rows that the model reads."""
+        return self.model.layout
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tags."""
+        return self.model.taxonomy
+
+
+def golden_rows(width: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Make synthetic rows, of nobody, that exercise zeros, missing values, small counts and large sums."""
+    rng = np.random.default_rng(20170101)
+    rows = np.floor(np.exp(rng.normal(1.0, 2.0, (_GOLDEN_ROWS, width)))).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.4] = 0.0
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    return rows
+
+
+def write_bundle(model: TagModel, about: dict[str, Any], as_of: int, parent: Path) -> Path:
+    """Write a bundle under `parent`, atomically, in a folder named after its version.
+
+    Parameters
+    ----------
+    model
+        What to write.
+    about
+        JSON-able facts about its making; no clock time and no path, or the bytes would differ from run to run.
+    as_of
+        Instant of the model's knowledge.
+    parent
+        Folder of the bundles.
+
+    Returns
+    -------
+    Path
+        The bundle's folder; one that was there already is left as it is.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+    try:
+        _write_files(model, {**about, "as_of": as_of}, work)
+        version = write_manifest(work)
+        target = parent / version
+        if target.exists():
+            return target
+        work.chmod(0o755)
+        work.rename(target)
+        return target
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
+    decision = {
+        "negative_share": model.negative_share,
+        "platt": {"slope": model.platt.slope, "intercept": model.platt.intercept},
+        "head_share": model.head_share.tolist(),
+        "active": model.active.tolist(),
+        "assign_at": model.assign_at.tolist(),
+    }
+    heads = {str(tag): booster.model_to_string() for tag, booster in sorted(model.heads.items())}
+    texts = {
+        "about.json": canonical_json(about),
+        "layout.json": canonical_json(model.layout.to_dict()),
+        "taxonomy.json": canonical_json(model.taxonomy.to_dict()),
+        "decision.json": canonical_json(decision),
+        "pooled.txt": model.pooled.model_to_string(),
+        "heads.json": canonical_json(heads),
+    }
+    for name in TEXTS:
+        (folder / name).write_text(texts[name], encoding="utf-8")
+    for name, array in model.fitted.affinities.to_arrays().items():
+        np.save(folder / f"affinity_{name}.npy", array, allow_pickle=False)
+    np.save(folder / "statics.npy", model.fitted.statics, allow_pickle=False)
+    rows = golden_rows(model.layout.width)
+    np.save(folder / "golden_rows.npy", rows, allow_pickle=False)
+    np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a bundle after its hashes are checked.
+
+    The text parser of LightGBM can crash the process on a broken model, so a bundle whose maker is not this
+    installation goes through `training.champion.verify_bundle` first.
+
+    Raises
+    ------
+    BundleError
+        The folder is no bundle of this format, or a file is missing, unlisted or changed.
+    """
+    names = check_manifest(folder)
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in TEXTS}
+    about = json.loads(texts["about.json"])
+    decision = json.loads(texts["decision.json"])
+    arrays = {name: np.load(folder / name, allow_pickle=False) for name in names if name.endswith(".npy")}
+    prefix = "affinity_"
+    affinities = Affinities.from_arrays(
+        {name[len(prefix) : -4]: array for name, array in arrays.items() if name.startswith(prefix)}
+    )
+    model = TagModel(
+        layout=RowLayout.from_dict(json.loads(texts["layout.json"])),
+        taxonomy=Taxonomy.from_dict(json.loads(texts["taxonomy.json"])),
+        pooled=lgb.Booster(model_str=texts["pooled.txt"]),
+        negative_share=float(decision["negative_share"]),
+        heads={int(tag): lgb.Booster(model_str=text) for tag, text in json.loads(texts["heads.json"]).items()},
+        head_share=np.array(decision["head_share"], dtype=np.float64),
+        platt=Platt(**decision["platt"]),
+        active=np.array(decision["active"], dtype=bool),
+        assign_at=np.array(decision["assign_at"], dtype=np.float64),
+        fitted=Fitted(affinities, arrays["statics.npy"]),
+    )
+    return Bundle(bundle_version(folder), int(about["as_of"]), model, about)
+
+
+def score_golden_rows(folder: Path) -> None:
+    """Load a bundle and compare its golden rows' probabilities with the recorded ones.
+
+    Raises
+    ------
+    BundleError
+        They differ by more than 1e-9.
+    """
+    bundle = load_bundle(folder)
+    rows = np.load(folder / "golden_rows.npy", allow_pickle=False)
+    expected = np.load(folder / "golden_probabilities.npy", allow_pickle=False)
+    got = bundle.model.predict(rows)
+    if got.shape != expected.shape or not np.allclose(
+        got, expected, rtol=0, atol=_GOLDEN_TOLERANCE, equal_nan=True
+    ):
+        raise BundleError(f"bundle {folder.name} scores its golden rows differently from when it was written")

@@ -1,0 +1,73 @@
+"""The champion: which bundle serves, and the checks that a bundle passes before it may."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from features.errors import BundleError
+from features.settings import Settings
+from training.manifest import canonical_json, check_manifest
+
+_VERIFY_SECONDS: Final = 120
+
+
+def verify_bundle(folder: Path) -> None:
+    """Check the hashes, then load the bundle and score its golden rows in a throw-away child process.
+
+    Raises
+    ------
+    BundleError
+        The bundle is corrupt or foreign, crashes the child, or scores its golden rows differently.
+    """
+    check_manifest(folder)
+    command = [sys.executable, "-m", "training.verify", str(folder.resolve())]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_VERIFY_SECONDS, check=False, env=environment
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(f"bundle {folder.name} did not score its golden rows in {_VERIFY_SECONDS} s") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"the child process died with code {done.returncode}"])[-1]
+        raise BundleError(
+            f"bundle {folder.name} is refused: {last}", next_step="the champion stays; train or copy it again"
+        )
+
+
+def promote(settings: Settings, folder: Path) -> None:
+    """Make a verified bundle the champion, by an atomically replaced pointer.
+
+    Raises
+    ------
+    BundleError
+        The bundle is refused; the champion stays.
+    """
+    verify_bundle(folder)
+    pointer = settings.champion_file
+    fresh = pointer.with_suffix(".new")
+    fresh.write_text(canonical_json({"bundle": folder.name}), encoding="utf-8")
+    fresh.replace(pointer)
+
+
+def champion_path(settings: Settings) -> Path:
+    """Return the folder of the bundle that serves.
+
+    Raises
+    ------
+    BundleError
+        Nothing was promoted yet, or the pointer leads outside the bundles' folder.
+    """
+    try:
+        name = json.loads(settings.champion_file.read_text(encoding="utf-8"))["bundle"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError("there is no champion yet", next_step="run `zhongcao retrain` first") from error
+    folder = settings.bundles_dir / str(name)
+    if folder.resolve().parent != settings.bundles_dir.resolve() or not folder.is_dir():
+        raise BundleError("the champion pointer names no bundle", value=name, next_step="promote another")
+    return folder

@@ -1,0 +1,145 @@
+"""Evaluation of a tag model on a later window, beside its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from training.baselines import PooledLogisticRegression, history_count_probabilities
+from training.metrics import Floats, MacroMetrics, TagMetrics, macro_metrics, tag_metrics
+from training.pairs import PairView, Window
+from training.tags import TagModel
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model and its baselines reached on one window.
+
+    Parameters
+    ----------
+    instant
+        The window's instant, epoch seconds.
+    people
+        People scored.
+    macro
+        Name of the model or baseline → its macro metrics, over the same tags.
+    per_tag
+        Tag id → the model's metrics.
+    count_per_tag
+        Tag id → AUC of the history count, the baseline that needs no model.
+    reliability
+        Pairs of mean predicted and observed share in 20 equal-count bins of the model's probabilities.
+    assigned
+        Tag id → share of people assigned.
+    """
+
+    instant: int
+    people: int
+    macro: dict[str, MacroMetrics]
+    per_tag: dict[str, TagMetrics]
+    count_per_tag: dict[str, float]
+    reliability: list[tuple[float, float]]
+    assigned: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form; figures that are not defined become null."""
+        return dict(_finite(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
+        """Read what `as_dict` wrote; null becomes NaN again."""
+        return cls(
+            instant=document["instant"],
+            people=document["people"],
+            macro={name: MacroMetrics(**_numbers(values)) for name, values in document["macro"].items()},
+            per_tag={tag: TagMetrics(**_numbers(values)) for tag, values in document["per_tag"].items()},
+            count_per_tag=_numbers(document["count_per_tag"]),
+            reliability=[(predicted, observed) for predicted, observed in document["reliability"]],
+            assigned=_numbers(document["assigned"]),
+        )
+
+
+def evaluate_tags(
+    model: TagModel,
+    test: Window,
+    validation: Window,
+    train: Sequence[Window],
+    *,
+    seed: int,
+    threads: int,
+    advance: Callable[[str], object] = lambda _step: None,
+) -> Evaluation:
+    """Score the test window with the model and with the baselines.
+
+    Parameters
+    ----------
+    model
+        Trained on nothing that arrived after `test.instant`.
+    test
+        The later window, with outcomes.
+    validation, train
+        Windows that the baselines are fitted on, the same that the model had.
+    seed, threads
+        Of the logistic regression's sample, and of scoring.
+    advance
+        Called with the name of each finished step.
+    """
+    view = PairView(model.layout, model.taxonomy)
+    active = model.active
+    labels = test.outcomes[:, active]
+    ids = [tag.id for tag, ok in zip(model.taxonomy.tags, active, strict=True) if ok]
+    ours = model.predict(np.asarray(test.rows), threads=threads)[:, active]
+    advance("scored the test window")
+    count = history_count_probabilities(view, validation, test.rows)[:, active]
+    advance("history count")
+    logistic = PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active]
+    advance("logistic regression")
+    per_tag = {tag: tag_metrics(labels[:, i], ours[:, i]) for i, tag in enumerate(ids)}
+    per_tag_count = [tag_metrics(labels[:, i], count[:, i]) for i in range(len(ids))]
+    return Evaluation(
+        instant=test.instant,
+        people=len(labels),
+        macro={
+            "zhongcao": macro_metrics(labels, ours, list(per_tag.values())),
+            "history_count": macro_metrics(labels, count, per_tag_count),
+            "logistic_regression": macro_metrics(labels, logistic),
+        },
+        per_tag=per_tag,
+        count_per_tag={tag: metrics.auc for tag, metrics in zip(ids, per_tag_count, strict=True)},
+        reliability=reliability(labels, ours),
+        assigned={
+            tag: float(share)
+            for tag, share in zip(ids, (ours >= model.assign_at[active]).mean(axis=0), strict=True)
+        },
+    )
+
+
+def reliability(labels: np.ndarray[Any, Any], probabilities: Floats, bins: int = 20) -> list[tuple[float, float]]:
+    """Return mean predicted and observed share in equal-count bins of the probabilities.
+
+    Examples
+    --------
+    >>> reliability(np.array([0, 1], np.uint8), np.array([0.2, 0.9]), bins=2)
+    [(0.2, 0.0), (0.9, 1.0)]
+    """
+    flat, truth = probabilities.ravel(), labels.ravel()
+    order = np.argsort(flat, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    return [(float(flat[part].mean()), float(truth[part].mean())) for part in parts]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: float("nan") if value is None else value for key, value in values.items()}

@@ -1,0 +1,157 @@
+"""Fitting a tag model: choices on a later validation window, then a fit on every mature window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import lightgbm as lgb
+import numpy as np
+
+from features.errors import TrainingError
+from features.rows import RowLayout
+from features.taxonomy import Taxonomy
+from training.calibration import Platt, choose_blend, fit_platt
+from training.heads import HeadSettings, fit_heads, head_logits
+from training.metrics import Floats, MacroMetrics, macro_metrics
+from training.pairs import Fitted, PairView, Window
+from training.pooled import PooledSettings, fit_pooled, pooled_logits
+from training.tags import TagModel, blend
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """Everything that, with the data and the code, fixes a tag model byte for byte."""
+
+    pooled: PooledSettings = field(default_factory=PooledSettings)
+    heads: HeadSettings = field(default_factory=HeadSettings)
+    min_positives: int = 20
+    """A tag with fewer positives in the training windows is reported and left out."""
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What made a model: returned with it, written beside it."""
+
+    instants: tuple[int, ...]
+    validation: int
+    people: int
+    pairs: int
+    too_rare: tuple[str, ...]
+    head_share: float
+    platt: Platt
+    validation_metrics: MacroMetrics
+
+
+Advance = Callable[[str], object]
+
+
+def fit_tags(
+    *,
+    layout: RowLayout,
+    taxonomy: Taxonomy,
+    choose: Sequence[Window],
+    validation: Window,
+    train: Sequence[Window],
+    fitted: Fitted,
+    settings: TagSettings,
+    threads: int,
+    advance: Advance = lambda _step: None,
+) -> tuple[TagModel, TrainingLog]:
+    """Choose blend, calibration and thresholds on the validation window, then fit on all mature windows.
+
+    Parameters
+    ----------
+    layout, taxonomy
+        What the rows' columns and the tags are.
+    choose
+        Windows that are over when the validation window starts.
+    validation
+        The later window on which everything is chosen.
+    train
+        All mature windows, the validation window included.
+    fitted
+        Transforms as of the present, frozen in the model.
+    settings
+        Parameters and seed.
+    threads
+        Threads of the pooled model, and heads trained at once.
+    advance
+        Called with the name of each finished step.
+
+    Raises
+    ------
+    TrainingError
+        No tag has enough positives.
+    """
+    view = PairView(layout, taxonomy)
+    positives = np.sum([window.outcomes.sum(axis=0) for window in choose], axis=0)
+    active = np.asarray(positives >= settings.min_positives)
+    if not active.any():
+        raise TrainingError(
+            f"no tag has {settings.min_positives} positives in the training windows",
+            value=int(positives.max(initial=0)),
+            next_step="use a longer log, a longer horizon or broader rules",
+        )
+
+    def fit(windows: Sequence[Window]) -> tuple[lgb.Booster, dict[int, lgb.Booster]]:
+        booster = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
+        advance("pooled model")
+        matrix = np.concatenate([window.rows[:, layout.head_columns] for window in windows])
+        labels = np.concatenate([window.outcomes for window in windows])
+        heads = fit_heads(
+            matrix, labels, active, settings.heads, seed=settings.seed, threads=threads,
+            advance=lambda: advance("head"),
+        )  # fmt: skip
+        return booster, heads
+
+    booster, heads = fit(choose)
+    share = settings.pooled.negative_share
+    z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
+    z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
+    known = validation.outcomes[:, active]
+    head_share = choose_blend(z_pooled[:, active], z_heads[:, active], known)
+    shares = np.where(active, head_share, 0.0)
+    z = blend(z_pooled, z_heads, shares)[:, active]
+    platt = fit_platt(z, known)
+    probabilities = platt.apply(z)
+    assign_at = np.ones(len(active))
+    assign_at[active] = assignment_thresholds(probabilities, known.mean(axis=0))
+
+    booster, heads = fit(train)
+    model = TagModel(
+        layout, taxonomy, booster, share, heads if head_share > 0 else {}, shares, platt, active, assign_at, fitted
+    )
+    log = TrainingLog(
+        instants=tuple(window.instant for window in train),
+        validation=validation.instant,
+        people=sum(len(window.rows) for window in train),
+        pairs=sum(window.outcomes.size for window in train),
+        too_rare=tuple(tag.id for tag, ok in zip(taxonomy.tags, active, strict=True) if not ok),
+        head_share=head_share,
+        platt=platt,
+        validation_metrics=macro_metrics(known, probabilities),
+    )
+    return model, log
+
+
+def assignment_thresholds(probabilities: Floats, base_rates: Floats) -> Floats:
+    """Return the probability from which people are assigned: as many are as came true on the validation window.
+
+    Parameters
+    ----------
+    probabilities
+        Validation probabilities, people × tags.
+    base_rates
+        Share of people for whom each tag came true there.
+
+    Examples
+    --------
+    >>> assignment_thresholds(np.array([[0.1], [0.2], [0.3], [0.4]]), np.array([0.25])).tolist()
+    [0.4]
+    """
+    people, tags = probabilities.shape
+    ranked = np.sort(probabilities, axis=0)[::-1]
+    places = np.clip(np.rint(base_rates * people).astype(int) - 1, 0, people - 1)
+    return ranked[places, np.arange(tags)]

@@ -1,0 +1,190 @@
+"""The training job: windows, model, evaluation and registration, each kept and reused by a rerun."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from features.catalog import layout_for
+from features.settings import Settings
+from features.taxonomy import Taxonomy
+from training.bundle import load_bundle, write_bundle
+from training.code import code_version
+from training.evaluation import Evaluation, evaluate_tags
+from training.fit import TagSettings, TrainingLog, fit_tags
+from training.manifest import canonical_json
+from training.pairs import Window
+from training.source import open_source
+from training.splits import DAY, Plan, plan
+from training.steps import Steps
+from training.windows import WindowBuilder
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What a user may choose about a training run.
+
+    Parameters
+    ----------
+    tags
+        Parameters of the models.
+    step_days, most_instants
+        Layout of the training instants, see `training.splits.plan`.
+    delay_days
+        Days after a window's end until its events have arrived.
+    validation
+        Instant of the validation window, where it must be another than the last mature one.
+    """
+
+    tags: TagSettings = field(default_factory=TagSettings)
+    step_days: int | None = None
+    most_instants: int = 8
+    delay_days: int = 0
+    validation: int | None = None
+
+
+class TagJob:
+    """One training run of the tag models as of an instant.
+
+    Parameters
+    ----------
+    settings
+        Where everything lies.
+    taxonomy
+        The tags.
+    as_of
+        The model knows nothing that happened or arrived later, epoch seconds.
+    choices
+        What the user chose.
+    steps
+        Shows progress.
+
+    Raises
+    ------
+    EventLogError, LogTooShortError
+        There is no log, or it is too short before `as_of`.
+    """
+
+    def __init__(
+        self, settings: Settings, taxonomy: Taxonomy, as_of: int, choices: JobSettings, steps: Steps
+    ) -> None:
+        self.settings = settings
+        self.taxonomy = taxonomy
+        self.as_of = as_of
+        self.choices = choices
+        self.steps = steps
+        source = open_source(settings)
+        self.horizon = max(tag.horizon_days for tag in taxonomy.tags)
+        self.plan: Plan = plan(
+            source.first,
+            as_of,
+            horizon_days=self.horizon,
+            step_days=choices.step_days,
+            most=choices.most_instants,
+            delay=choices.delay_days * DAY,
+            validation=choices.validation,
+        )
+        layout = layout_for(taxonomy, source.kinds(self.plan.train[-1]))
+        self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows")
+
+    @property
+    def folder(self) -> Path:
+        """Checkpoints of this run, named after everything that it depends on."""
+        parts = [
+            self.builder.source.data_version, self.taxonomy.hash, self.builder.layout.schema_hash, code_version(),
+            asdict(self.plan), asdict(self.choices),
+        ]  # fmt: skip
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return self.settings.work_dir / "runs" / key
+
+    def windows(self, instants: Iterable[int], labels_known_at: int | None, name: str) -> list[Window]:
+        """Build the windows of some instants, reusing those that are on disk."""
+        wanted = list(instants)
+        missing = [t for t in wanted if not self.builder.is_built(t, labels_known_at)]
+        if not missing:
+            self.steps.reused(name)
+        else:
+            with self.steps.step(name, len(missing)) as advance:
+                for instant in missing:
+                    self.builder.build(instant, labels_known_at)
+                    advance()
+        return [self.builder.build(instant, labels_known_at) for instant in wanted]
+
+    def train(self) -> Path:
+        """Train, unless this very run was done before, and return the bundle's folder."""
+        done = self.folder / "trained.json"
+        if done.exists():
+            bundle = self.settings.bundles_dir / json.loads(done.read_text())["bundle"]
+            if bundle.is_dir():
+                self.steps.reused("tag models")
+                return bundle
+        train = self.windows(self.plan.train, self.as_of, "features and labels of the training windows")
+        present = self.windows([self.as_of], None, "features as of the training date")[0]
+        by_instant = {window.instant: window for window in train}
+        total = 2 * (len(self.taxonomy.tags) + 1)
+        with self.steps.step(f"tag models ({len(self.taxonomy.tags)} tags, fitted twice)", total) as advance:
+            model, log = fit_tags(
+                layout=self.builder.layout,
+                taxonomy=self.taxonomy,
+                choose=[by_instant[t] for t in self.plan.choose],
+                validation=by_instant[self.plan.validation],
+                train=train,
+                fitted=present.fitted,
+                settings=self.choices.tags,
+                threads=self.settings.threads,
+                advance=lambda _step: advance(),
+            )
+        bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done.write_text(json.dumps({"bundle": bundle.name}))
+        return bundle
+
+    def evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
+        """Evaluate a bundle of this run on the window of a later instant, beside the baselines.
+
+        Parameters
+        ----------
+        bundle
+            What `train` returned.
+        instant
+            The window's instant, not before `as_of`.
+        known_at
+            Outcomes use what had arrived by then.
+        """
+        done = self.folder / f"evaluation-{instant}-{known_at}.json"
+        if done.exists():
+            self.steps.reused("evaluation")
+            return Evaluation.from_dict(json.loads(done.read_text()))
+        train = self.windows(self.plan.train, self.as_of, "features and labels of the training windows")
+        test = self.windows([instant], known_at, "features and labels of the later window")[0]
+        validation = next(window for window in train if window.instant == self.plan.validation)
+        with self.steps.step("evaluation beside the baselines", 3) as advance:
+            result = evaluate_tags(
+                load_bundle(bundle).model,
+                test,
+                validation,
+                train,
+                seed=self.choices.tags.seed,
+                threads=self.settings.threads,
+                advance=lambda _step: advance(),
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done.write_text(canonical_json(result.as_dict()), encoding="utf-8")
+        return result
+
+    def _about(self, log: TrainingLog) -> dict[str, Any]:
+        return {
+            "data_version": self.builder.source.data_version,
+            "code_version": code_version(),
+            "taxonomy": self.taxonomy.name,
+            "taxonomy_hash": self.taxonomy.hash,
+            "layout_hash": self.builder.layout.schema_hash,
+            "timezone": self.builder.source.timezone,
+            "choices": asdict(self.choices),
+            "plan": asdict(self.plan),
+            "training": asdict(log),
+        }

@@ -1,0 +1,90 @@
+"""Plots of an evaluation, as PNG files for the report page and for MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from features.taxonomy import Taxonomy
+from training.evaluation import Evaluation
+
+_INK: Final = "#1f2a37"
+_OURS: Final = "#e0364c"
+_PEER: Final = "#8a94a3"
+
+
+def draw_evaluation(evaluation: Evaluation, taxonomy: Taxonomy, folder: Path) -> list[Path]:
+    """Draw reliability, AUC per tag beside the history count, and lift by vertical.
+
+    Parameters
+    ----------
+    evaluation
+        What to draw.
+    taxonomy
+        Names of the verticals.
+    folder
+        Where the PNG files go; made if missing.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order in which a report shows them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings = {
+        "reliability": _reliability,
+        "auc_per_tag": _auc_per_tag,
+        "lift_by_vertical": _lift_by_vertical,
+    }
+    files = []
+    for name, draw in drawings.items():
+        # The figure is built without pyplot, so that no global state or screen is needed.
+        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=_INK)
+        draw(axes, evaluation, taxonomy)
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+        files.append(path)
+    return files
+
+
+def _reliability(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001
+    points = np.array(evaluation.reliability)
+    axes.plot([0, 1], [0, 1], color=_PEER, linewidth=1, linestyle="--", label="perfect")
+    axes.plot(points[:, 0], points[:, 1], color=_OURS, marker="o", markersize=4, label="zhongcao")
+    axes.set(
+        xlabel="predicted probability", ylabel="share that came true", title="Reliability, all person-tag pairs"
+    )
+    axes.legend(frameon=False)
+
+
+def _auc_per_tag(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001
+    ours = np.array([metrics.auc for metrics in evaluation.per_tag.values()])
+    count = np.array([evaluation.count_per_tag[tag] for tag in evaluation.per_tag])
+    low = float(np.nanmin(np.concatenate([ours, count, [0.5]])))
+    axes.plot([low, 1], [low, 1], color=_PEER, linewidth=1, linestyle="--")
+    axes.scatter(count, ours, s=14, color=_OURS, alpha=0.7, edgecolors="none")
+    better = int(np.nansum(ours > count))
+    axes.set(
+        xlabel="AUC of the history count", ylabel="AUC of zhongcao",
+        title=f"Each point a tag: better on {better} of {len(ours)}",
+    )  # fmt: skip
+
+
+def _lift_by_vertical(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:
+    names = {vertical.id: vertical.name for vertical in taxonomy.verticals} | {"all": "everything"}
+    lifts: dict[str, list[float]] = {}
+    for tag_id, metrics in evaluation.per_tag.items():
+        scope = taxonomy.tag(tag_id).scope
+        lifts.setdefault(names.get(scope, scope), []).append(metrics.lift_top_decile)
+    means = sorted(((float(np.nanmean(values)), name) for name, values in lifts.items()), reverse=True)[:25][::-1]
+    axes.barh([name for _, name in means], [value for value, _ in means], color=_OURS)
+    axes.axvline(1.0, color=_PEER, linewidth=1, linestyle="--")
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set(xlabel="lift in the top decile (1 = as everybody)", title="Lift by vertical, mean over its tags")

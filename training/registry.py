@@ -1,0 +1,135 @@
+"""MLflow: runs, metrics per tag, plots, bundles and the aliases ``champion`` and ``challenger``.
+
+The only module that imports mlflow. Nothing that is logged names a person; models are logged as bundles, that is as
+text, JSON and plain arrays, never through a flavour that pickles.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read by mlflow when it is imported
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from features.errors import RegistryError
+
+EXPERIMENT: Final = "zhongcao-tags"
+MODEL: Final = "zhongcao-tags"
+_BATCH: Final = 900
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a run stands in the registry."""
+
+    run_id: str
+    model_version: str
+
+
+class Registry:
+    """The tracking store and model registry under ``mlruns/``.
+
+    Parameters
+    ----------
+    folder
+        The mlruns folder; its SQLite store and artifacts are made on first use.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        self._folder = folder.resolve()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        uri = f"sqlite:///{self._folder / 'mlflow.db'}"
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def log_run(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        bundle: Path,
+        pictures: Path | None = None,
+    ) -> Registered:
+        """Record a finished training run and register its bundle as a new model version.
+
+        Parameters
+        ----------
+        name
+            Run name.
+        params, metrics, tags
+            Facts of the run; metrics that are not finite are left out.
+        bundle
+            Folder of the bundle, logged whole under ``bundle``.
+        pictures
+            Folder of plots, logged under ``plots``.
+        """
+        client = self._client
+        run = client.create_run(self._experiment(), run_name=name)
+        run_id: str = run.info.run_id
+        finite = [Metric(key, value, 0, 0) for key, value in metrics.items() if math.isfinite(value)]
+        for start in range(0, len(finite), _BATCH):
+            client.log_batch(run_id, metrics=finite[start : start + _BATCH])
+        client.log_batch(
+            run_id,
+            params=[Param(key, str(value)[:6000]) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        client.log_artifacts(run_id, str(bundle), "bundle")
+        if pictures is not None:
+            client.log_artifacts(run_id, str(pictures), "plots")
+        client.set_terminated(run_id)
+        source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
+        self._ensure_model()
+        version = client.create_model_version(
+            MODEL, source=source, run_id=run_id, tags={"bundle": bundle.name}, description=json.dumps(dict(tags))
+        )
+        return Registered(run_id, str(version.version))
+
+    def set_alias(self, alias: str, model_version: str) -> None:
+        """Point an alias (``champion`` or ``challenger``) at a model version."""
+        self._client.set_registered_model_alias(MODEL, alias, model_version)
+
+    def by_alias(self, alias: str) -> Registered:
+        """Return the run and version that an alias points at.
+
+        Raises
+        ------
+        RegistryError
+            The alias is not set.
+        """
+        try:
+            version = self._client.get_model_version_by_alias(MODEL, alias)
+        except MlflowException as error:
+            raise RegistryError(
+                "no model version has the alias", value=alias, next_step="run `zhongcao retrain` first"
+            ) from error
+        return Registered(str(version.run_id), str(version.version))
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Return the metrics of a run."""
+        return dict(self._client.get_run(run_id).data.metrics)
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._folder / "artifacts"
+        return str(self._client.create_experiment(EXPERIMENT, artifact_location=str(location)))
+
+    def _ensure_model(self) -> None:
+        if not self._client.search_registered_models(filter_string=f"name='{MODEL}'"):
+            self._client.create_registered_model(MODEL)

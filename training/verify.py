@@ -1,0 +1,23 @@
+"""Child process that loads a bundle and scores its golden rows; a crash here harms nobody."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from features.errors import ZhongcaoError
+from training.bundle import score_golden_rows
+
+
+def main() -> int:
+    """Score the golden rows of the bundle that the first argument names; 0 when they agree."""
+    try:
+        score_golden_rows(Path(sys.argv[1]))
+    except ZhongcaoError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

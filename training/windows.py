@@ -1,0 +1,102 @@
+"""The data of one instant: everybody's wide rows, their outcomes where mature, and the fitted transforms."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.fitted import fit_affinities
+from features.outcomes import Thresholds, fit_thresholds, label_history, outcomes
+from features.population import population
+from features.rows import RowLayout, build_rows
+from features.spine import Spine
+from features.taxonomy import Taxonomy
+from training.code import code_version
+from training.metrics import Labels
+from training.pairs import Fitted, Window
+from training.source import LogSource
+from training.statics import tag_statics
+
+
+class WindowBuilder:
+    """Builds windows of one version of the log and keeps them on disk, so that a rerun reads them back.
+
+    Parameters
+    ----------
+    source
+        What is read.
+    taxonomy
+        The tags.
+    layout
+        Columns of the wide rows.
+    cache
+        Folder of finished windows; each is keyed by everything that it depends on.
+    """
+
+    def __init__(self, source: LogSource, taxonomy: Taxonomy, layout: RowLayout, cache: Path) -> None:
+        self.source = source
+        self.taxonomy = taxonomy
+        self.layout = layout
+        self._cache = cache
+
+    def build(self, instant: int, labels_known_at: int | None = None) -> Window:
+        """Return the window of `instant`, from the cache where it is there.
+
+        Parameters
+        ----------
+        instant
+            Features use only what had happened before it and had arrived by then.
+        labels_known_at
+            Outcomes use what had arrived by then; None for no labels.
+        """
+        folder = self._cache / self._key(instant, labels_known_at)
+        if not (folder / "done").exists():
+            self._compute(instant, labels_known_at, folder)
+        rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
+        labels = None if labels_known_at is None else np.load(folder / "labels.npy", allow_pickle=False)
+        fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, rows))
+        persons = pq.read_table(folder / "persons.parquet").column("person")
+        return Window(instant, persons, rows, labels, fitted)
+
+    def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
+        """Tell whether the window is in the cache."""
+        return (self._cache / self._key(instant, labels_known_at) / "done").exists()
+
+    def _compute(self, instant: int, labels_known_at: int | None, folder: Path) -> None:
+        spine = self.spine(instant)
+        thresholds = fit_thresholds(self.taxonomy, self.source.events, spine)
+        history = label_history(self.taxonomy, self.source.events, spine, thresholds)
+        work = folder.with_suffix(".part")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        np.save(work / "rows.npy", build_rows(self.layout, self.source.events, spine, history))
+        if labels_known_at is not None:
+            np.save(work / "labels.npy", self._labels(spine, thresholds, labels_known_at))
+        pq.write_table(spine.rows.select(["person"]), work / "persons.parquet")
+        (work / "done").touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+
+    def spine(self, instant: int) -> Spine:
+        """Return everybody with an event before `instant`, knowing what had arrived by then."""
+        return population(self.source.events, self.source.identities, [instant], self.source.timezone)
+
+    def _labels(self, spine: Spine, thresholds: Thresholds, known_at: int) -> Labels:
+        column = spine.rows.schema.get_field_index("known_at")
+        later = pa.array(np.full(len(spine), known_at, dtype=np.int64))
+        rows = spine.rows.set_column(column, "known_at", later)
+        return outcomes(self.taxonomy, self.source.events, replace(spine, rows=rows), thresholds)
+
+    def _key(self, instant: int, labels_known_at: int | None) -> str:
+        parts = [
+            self.source.data_version, self.source.timezone, code_version(), self.taxonomy.hash,
+            self.layout.schema_hash, instant, labels_known_at,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
