@@ -1,0 +1,1 @@
+"""One script per figure: each prints a table and writes JSON with ``--json PATH``."""
