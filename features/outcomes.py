@@ -1,0 +1,199 @@
+"""Whether rules come true: labels of the outcome window, their past values, and the quantiles they compare with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.batch import aggregate_dense
+from features.definitions import Aggregate
+from features.events import KINDS
+from features.rule_nodes import CATEGORY_SCOPE, Measurement, Numbers, Quantile
+from features.rules import quantile_measurements
+from features.scopes import Scopes
+from features.spine import DAY_SECONDS, Spine
+from features.taxonomy import Tag, Taxonomy
+from features.thresholds import Thresholds, threshold_key
+
+Events: TypeAlias = Any
+"""Anything that narwhals takes: a DuckDB relation, an Arrow table, a data frame."""
+
+_CELLS = 24_000_000
+_FIRST_EVENT = Aggregate(KINDS, "tenure")
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """What must be measured inside which scopes, for several rules at once."""
+
+    scopes: Scopes
+    aggregates: tuple[Aggregate, ...]
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, horizon: int, leaves: Iterable[tuple[str, Measurement]]) -> _Demand:
+        pairs = [(leaf.within or own, leaf.aggregate(horizon)) for own, leaf in leaves]
+        known = dict(taxonomy.scopes.members)
+        members = {
+            name: known[name] if name in known else (name.removeprefix(CATEGORY_SCOPE),)
+            for name in dict.fromkeys(scope for scope, _ in pairs)
+        }
+        return cls(Scopes.of(members), tuple(dict.fromkeys(aggregate for _, aggregate in pairs)))
+
+    def parts(self, spine: Spine) -> Iterator[tuple[NDArray[np.int64], Spine]]:
+        """Cut the spine so that the numbers of one part fit into memory."""
+        return spine.chunks(max(1_000, _CELLS // max(1, len(self.scopes.members) * len(self.aggregates))))
+
+    def measure(self, events: Events, spine: Spine, horizon: int) -> _Measured:
+        dense = aggregate_dense(events, spine, self.aggregates, self.scopes)
+        scope_number = {name: n for n, name in enumerate(self.scopes.names)}
+        column = {aggregate: n for n, aggregate in enumerate(self.aggregates)}
+        return _Measured(dense, scope_number, column, horizon)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Numbers of all scopes, read by the rule of one tag after the other."""
+
+    dense: Numbers
+    scope_number: dict[str, int]
+    column: dict[Aggregate, int]
+    horizon: int
+    own: str = ""
+    levels: dict[str, Numbers] = field(default_factory=dict)
+
+    def measurement(self, leaf: Measurement) -> Numbers:
+        scope = self.scope_number[leaf.within or self.own]
+        return self.dense[:, scope, self.column[leaf.aggregate(self.horizon)]]
+
+    def quantile(self, leaf: Quantile) -> Numbers:
+        return self.levels[threshold_key(self.own, leaf)]
+
+
+def fit_thresholds(taxonomy: Taxonomy, events: Events, spine: Spine) -> Thresholds:
+    """Fit the population quantiles of all rules, per instant.
+
+    A quantile is the smallest value that at least the asked share of the people with a positive value do not
+    exceed. Nothing from the instant on is looked at.
+
+    Parameters
+    ----------
+    taxonomy
+        Whose rules.
+    events
+        The event log.
+    spine
+        The whole population at each instant, not a sample of it.
+    """
+    wanted = {threshold_key(t.scope, q): (t.scope, q) for t in taxonomy.tags for q in t.rule.quantiles}
+    of_row = spine.instants
+    instants = np.unique(of_row)
+    values = np.full((len(instants), len(wanted)), np.nan)
+    if wanted:
+        leaves = [(scope, leaf) for scope, q in wanted.values() for leaf in quantile_measurements(q)]
+        demand = _Demand.of(taxonomy, 1, leaves)
+        people = np.empty((len(spine), len(wanted)))
+        for rows, part in demand.parts(spine):
+            measured = demand.measure(events, part, 1)
+            for number, (scope, quantile) in enumerate(wanted.values()):
+                column = quantile.of.numbers(replace(measured, own=scope))
+                people[rows, number] = column
+        for row, instant in enumerate(instants):
+            now = people[of_row == instant]
+            for number, (_, quantile) in enumerate(wanted.values()):
+                positive = now[:, number][now[:, number] > 0]
+                if len(positive):
+                    values[row, number] = np.quantile(positive, quantile.share, method="inverted_cdf")
+    return Thresholds(tuple(wanted), tuple(int(instant) for instant in instants), values)
+
+
+def outcomes(taxonomy: Taxonomy, events: Events, spine: Spine, thresholds: Thresholds) -> NDArray[np.uint8]:
+    """Return for each row and tag whether the rule comes true in [instant, instant + horizon).
+
+    Parameters
+    ----------
+    taxonomy
+        T tags.
+    events
+        The event log.
+    spine
+        n rows; only events that arrived by a row's ``known_at`` count, so for labels it lies after the window.
+    thresholds
+        Quantiles fitted at the rows' instants.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, n × T.
+    """
+    result = np.zeros((len(spine), len(taxonomy.tags)), dtype=np.uint8)
+    levels = thresholds.at(spine.instants)
+    for _, numbers in _by_horizon(taxonomy):
+        tags = [taxonomy.tags[number] for number in numbers]
+        result[:, numbers] = _truths(taxonomy, tags, events, spine, levels)
+    return result
+
+
+def label_history(
+    taxonomy: Taxonomy, events: Events, spine: Spine, thresholds: Thresholds, lags: int = 3
+) -> NDArray[np.float32]:
+    """Return what each label was in the windows before the instant.
+
+    Lag k is the window that ends k - 1 horizons before the instant, judged by the thresholds of the row's own
+    instant. It is unknown (NaN) where the person's first event lies after the window's start.
+
+    Parameters
+    ----------
+    taxonomy, events, spine, thresholds
+        As for `outcomes`.
+    lags
+        How many windows back.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, n × T × (lags + 1): lag 1, lag 2, …, then the mean of the known ones.
+    """
+    result = np.full((len(spine), len(taxonomy.tags), lags + 1), np.nan, dtype=np.float32)
+    levels = thresholds.at(spine.instants)
+    since_first = aggregate_dense(events, spine, (_FIRST_EVENT,))[:, 0]
+    for horizon, numbers in _by_horizon(taxonomy):
+        tags = [taxonomy.tags[number] for number in numbers]
+        for lag in range(1, lags + 1):
+            days = lag * horizon
+            earlier = spine.shift(days)
+            truths = _truths(taxonomy, tags, events, earlier, levels)
+            known = since_first >= days * DAY_SECONDS
+            result[:, numbers, lag - 1] = np.where(known[:, None], truths, np.nan)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        result[:, :, lags] = np.nanmean(result[:, :, :lags], axis=2)
+    return result
+
+
+def _by_horizon(taxonomy: Taxonomy) -> list[tuple[int, list[int]]]:
+    def horizon(number: int) -> int:
+        return taxonomy.tags[number].horizon_days
+
+    numbers = sorted(range(len(taxonomy.tags)), key=horizon)
+    return [(days, list(group)) for days, group in groupby(numbers, key=horizon)]
+
+
+def _truths(
+    taxonomy: Taxonomy, tags: list[Tag], events: Events, spine: Spine, levels: dict[str, Numbers]
+) -> NDArray[np.uint8]:
+    """Evaluate rules of one horizon; `levels` holds the threshold of each row by key."""
+    horizon = tags[0].horizon_days
+    demand = _Demand.of(taxonomy, horizon, [(tag.scope, leaf) for tag in tags for leaf in tag.rule.measurements])
+    result = np.empty((len(spine), len(tags)), dtype=np.uint8)
+    for rows, part in demand.parts(spine):
+        here = {key: level[rows] for key, level in levels.items()}
+        measured = replace(demand.measure(events, part, horizon), levels=here)
+        for number, tag in enumerate(tags):
+            result[rows, number] = tag.rule.truths(replace(measured, own=tag.scope))
+    return result
