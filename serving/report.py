@@ -73,16 +73,22 @@ def write_report(
         What to type next.
     """
     source = (files("serving") / "templates" / "report.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True).from_string(source).render(
-        facts=facts,
-        window=window,
-        quality=quality_rows(evaluation),
-        plots=[{"name": p.stem.replace("_", " "), "data": base64.b64encode(p.read_bytes()).decode()} for p in plots],
-        people=people,
-        people_scored=f"{evaluation.people:,}",
-        too_rare=too_rare,
-        tags=_tag_rows(evaluation, taxonomy),
-        commands=commands,
+    page = (
+        Environment(autoescape=True)
+        .from_string(source)
+        .render(
+            facts=facts,
+            window=window,
+            quality=quality_rows(evaluation),
+            plots=[
+                {"name": p.stem.replace("_", " "), "data": base64.b64encode(p.read_bytes()).decode()} for p in plots
+            ],
+            people=people,
+            people_scored=f"{evaluation.people:,}",
+            too_rare=too_rare,
+            tags=_tag_rows(evaluation, taxonomy),
+            commands=commands,
+        )
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
@@ -93,7 +99,9 @@ def write_report(
 def quality_rows(evaluation: Evaluation) -> list[Mapping[str, Any]]:
     """Return one row per model, ours first, with its macro metrics."""
     return [
-        {"name": name, **asdict(evaluation.macro[key])} for key, name in MODEL_NAMES.items() if key in evaluation.macro
+        {"name": name, **asdict(evaluation.macro[key])}
+        for key, name in MODEL_NAMES.items()
+        if key in evaluation.macro
     ]
 
 

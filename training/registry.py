@@ -119,6 +119,14 @@ class Registry:
             ) from error
         return Registered(str(version.run_id), str(version.version))
 
+    def has(self, registered: Registered) -> bool:
+        """Tell whether a model version is (still) in the registry."""
+        try:
+            version = self._client.get_model_version(MODEL, registered.model_version)
+        except MlflowException:
+            return False
+        return bool(version.run_id == registered.run_id)
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """Return the metrics of a run."""
         return dict(self._client.get_run(run_id).data.metrics)

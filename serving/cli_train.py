@@ -1,0 +1,129 @@
+"""Verbs of the ML engineer: train, evaluate, retrain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.settings import load_settings
+
+if TYPE_CHECKING:
+    from training.job import JobSettings, TagJob
+
+TaxonomyOption = Annotated[Path, typer.Option(help="Taxonomy file (TOML).", show_default=False)]
+AsOfOption = Annotated[str, typer.Option(help="Day, ISO time or 'now': nothing later is known to the run.")]
+InstantsOption = Annotated[int, typer.Option(min=2, help="Most training instants.")]
+StepOption = Annotated[
+    int | None, typer.Option(min=1, help="Days between training instants; half the horizon by default.")
+]
+DelayOption = Annotated[int, typer.Option(min=0, help="Days after a window until its events have arrived.")]
+SeedOption = Annotated[int, typer.Option(help="Seed; with data and code it fixes the model byte for byte.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    train = typer.Typer(no_args_is_help=True, help="Train models.")
+    train.command("tags")(train_tags)
+    app.add_typer(train, name="train")
+    evaluate = typer.Typer(no_args_is_help=True, help="Evaluate models on a later window.")
+    evaluate.command("tags")(evaluate_tags)
+    app.add_typer(evaluate, name="evaluate")
+    app.command("retrain")(retrain)
+
+
+def train_tags(
+    taxonomy: TaxonomyOption,
+    as_of: AsOfOption = "now",
+    most_instants: InstantsOption = 8,
+    step_days: StepOption = None,
+    delay_days: DelayOption = 0,
+    seed: SeedOption = 7,
+) -> None:
+    """Train the tag models on all windows that are mature as of a date, and write a bundle."""
+    choices = _choices(most_instants, step_days, delay_days, seed)
+    job = _job(taxonomy, as_of, choices)
+    bundle = job.train()
+    typer.echo(f"bundle {bundle}")
+    typer.echo(f"next: zhongcao evaluate tags --taxonomy {taxonomy} --as-of {as_of}")
+
+
+def evaluate_tags(
+    taxonomy: TaxonomyOption,
+    as_of: AsOfOption,
+    most_instants: InstantsOption = 8,
+    step_days: StepOption = None,
+    delay_days: DelayOption = 0,
+    seed: SeedOption = 7,
+    json_path: JsonOption = None,
+) -> None:
+    """Evaluate the model trained as of a date on the window from that date on, beside its baselines.
+
+    A model that was not trained yet with these choices is trained first.
+    """
+    from features.errors import LogTooShortError
+    from serving.tables import quality_table
+    from training.splits import DAY, mature
+
+    choices = _choices(most_instants, step_days, delay_days, seed)
+    job = _job(taxonomy, as_of, choices)
+    known_at = job.builder.source.last + 1
+    if not mature(job.as_of, job.horizon, delay_days * DAY, known_at):
+        raise LogTooShortError(
+            f"the outcome window of {job.horizon} days from the as-of date is not over in this log",
+            value=as_of,
+            next_step="name an earlier date, or import the events that came since",
+        )
+    bundle = job.train()
+    evaluation = job.evaluate(bundle, job.as_of, known_at)
+    job.steps.console.print(quality_table(evaluation))
+    if json_path is not None:
+        document = {"bundle": bundle.name, **evaluation.as_dict()}
+        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {json_path}")
+    typer.echo("next: zhongcao retrain, which registers, promotes and serves a model")
+
+
+def retrain(
+    taxonomy: TaxonomyOption,
+    as_of: AsOfOption = "now",
+    most_instants: InstantsOption = 8,
+    step_days: StepOption = None,
+    delay_days: DelayOption = 0,
+    seed: SeedOption = 7,
+) -> None:
+    """Run the whole chain: train, evaluate on the last mature window, register, promote, fill the store, report."""
+    from features.taxonomy import load_taxonomy
+    from serving.retrain import retrain as run
+
+    settings = load_settings()
+    run(
+        settings,
+        load_taxonomy(taxonomy),
+        as_of,
+        _choices(most_instants, step_days, delay_days, seed),
+    )
+
+
+def _choices(most_instants: int, step_days: int | None, delay_days: int, seed: int) -> JobSettings:
+    from training.fit import TagSettings
+    from training.job import JobSettings
+
+    return JobSettings(
+        tags=TagSettings(seed=seed), step_days=step_days, most_instants=most_instants, delay_days=delay_days
+    )
+
+
+def _job(taxonomy: Path, as_of: str, choices: JobSettings) -> TagJob:
+    from features.days import instant_of
+    from features.event_log import EventLog
+    from features.taxonomy import load_taxonomy
+    from training.job import TagJob
+    from training.steps import Steps
+
+    settings = load_settings()
+    instant = instant_of(as_of, EventLog.open(settings).timezone)
+    return TagJob(settings, load_taxonomy(taxonomy), instant, choices, Steps())

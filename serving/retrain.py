@@ -1,0 +1,184 @@
+"""The retraining chain: train, evaluate on a later window, register, promote, fill the online store, report."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from features.days import instant_of
+from features.errors import TrainingError
+from features.event_log import EventLog
+from features.identity import load_key
+from features.settings import Settings
+from features.taxonomy import Taxonomy
+from serving.fill import fill_store
+from serving.people import some_people
+from serving.report import write_report
+from serving.tables import people_table, quality_table
+from training.bundle import Bundle, load_bundle
+from training.champion import promote
+from training.code import code_version
+from training.evaluation import Evaluation
+from training.job import JobSettings, TagJob
+from training.plots import draw_evaluation
+from training.registry import Registered, Registry
+from training.splits import DAY
+from training.steps import Steps
+
+
+def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSettings) -> None:
+    """Run the chain; whatever an earlier run with the same inputs finished is reused.
+
+    The model is trained as of the start of the last mature outcome window and evaluated on that window, so the
+    model that is promoted is the one that was measured. People are then scored as of `as_of`.
+
+    Parameters
+    ----------
+    settings
+        Where everything lies.
+    taxonomy
+        The tags.
+    as_of
+        Day, ISO time or ``now``.
+    choices
+        What the user chose about training.
+
+    Raises
+    ------
+    TrainingError
+        Another run holds the lock.
+    EventLogError, LogTooShortError
+        There is no log, or it is too short.
+    """
+    started = time.perf_counter()
+    steps = Steps()
+    zone = EventLog.open(settings).timezone
+    present = instant_of(as_of, zone)
+    horizon = max(tag.horizon_days for tag in taxonomy.tags)
+    trained_at = present - (horizon + choices.delay_days) * DAY
+    with _alone(settings):
+        job = TagJob(settings, taxonomy, trained_at, choices, steps)
+        folder = job.train()
+        evaluation = job.evaluate(folder, trained_at, present)
+        bundle = load_bundle(folder)
+        plots = draw_evaluation(evaluation, taxonomy, job.folder / "plots")
+        registered = _register(settings, job, folder, bundle, evaluation)
+        promote(settings, folder)
+        Registry(settings.mlruns).set_alias("champion", registered.model_version)
+        window = job.windows([present], None, "features as of now")[0]
+        fill_store(settings, bundle, window, job.builder.source)
+        people = some_people(settings, bundle, window, evaluation, load_key(settings))
+        commands = next_commands(settings, bundle)
+        write_report(
+            settings.report_file,
+            facts=_facts(bundle, registered, evaluation, zone, present),
+            window=f"{_day(trained_at, zone)} to {_day(trained_at + horizon * DAY, zone)}",
+            evaluation=evaluation,
+            taxonomy=taxonomy,
+            too_rare=bundle.about["training"]["too_rare"],
+            plots=plots,
+            people=people,
+            commands=commands,
+        )
+    steps.console.print(people_table(people))
+    steps.console.print(quality_table(evaluation))
+    too_rare = bundle.about["training"]["too_rare"]
+    if too_rare:
+        steps.say(f"{len(too_rare)} tags are too rare to learn and were left out: {', '.join(too_rare)}")
+    steps.say(f"done in {time.perf_counter() - started:.0f} s; report: {settings.report_file}")
+    steps.say("next:\n" + "\n".join(f"  {command}" for command in commands))
+
+
+def next_commands(settings: Settings, bundle: Bundle) -> list[str]:
+    """Return what to type after a run."""
+    return [
+        "zhongcao serve",
+        f"curl -s http://{settings.host}:{settings.port}/readyz",
+        f"zhongcao taxonomy show {bundle.taxonomy.tags[0].id}",
+        "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1",
+    ]
+
+
+def _register(settings: Settings, job: TagJob, folder: Path, bundle: Bundle, evaluation: Evaluation) -> Registered:
+    done = job.folder / "registered.json"
+    registry = Registry(settings.mlruns)
+    if done.exists():
+        known = Registered(**json.loads(done.read_text()))
+        if registry.has(known):
+            job.steps.reused("MLflow run")
+            return known
+    with job.steps.step("MLflow run", 1) as advance:
+        registered = registry.log_run(
+            name=bundle.version,
+            params={"as_of": bundle.as_of, "choices": json.dumps(bundle.about["choices"]), **_counts(bundle)},
+            metrics=_metrics(evaluation),
+            tags={
+                "data_version": bundle.about["data_version"],
+                "taxonomy_hash": bundle.taxonomy.hash,
+                "code_version": code_version(),
+                "bundle": bundle.version,
+            },
+            bundle=folder,
+            pictures=job.folder / "plots",
+        )
+        advance()
+    done.write_text(json.dumps(asdict(registered)))
+    return registered
+
+
+def _counts(bundle: Bundle) -> dict[str, object]:
+    training = bundle.about["training"]
+    return {
+        "tags": int(bundle.model.active.sum()),
+        "too_rare": len(training["too_rare"]),
+        "training_rows": training["people"],
+        "training_pairs": training["pairs"],
+        "head_share": training["head_share"],
+    }
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, float]:
+    flat = {
+        f"{model}.{name}": value
+        for model, macro in evaluation.macro.items()
+        for name, value in macro.as_dict().items()
+    }
+    for tag, metrics in evaluation.per_tag.items():
+        for name in ("auc", "ap", "log_loss", "normalised_entropy", "ece", "lift_top_decile"):
+            flat[f"tag.{tag}.{name}"] = getattr(metrics, name)
+    return flat
+
+
+def _facts(bundle: Bundle, registered: Registered, evaluation: Evaluation, zone: str, present: int) -> list[str]:
+    return [
+        f"model {bundle.version}, version {registered.model_version} in MLflow, alias champion",
+        f"trained as of {_day(bundle.as_of, zone)}",
+        f"people scored as of {_day(present, zone)}",
+        f"{int(bundle.model.active.sum())} tags",
+        f"{evaluation.people:,} people in the evaluation",
+        f"data {bundle.about['data_version']}",
+    ]
+
+
+def _day(instant: int, zone: str) -> str:
+    return datetime.fromtimestamp(instant, ZoneInfo(zone)).date().isoformat()
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    settings.work_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.work_dir / "retrain.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TrainingError(
+                "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
+            ) from error
+        yield
