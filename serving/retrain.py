@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from features.days import instant_of
 from features.errors import TrainingError
 from features.event_log import EventLog
-from features.identity import load_key
 from features.settings import Settings
 from features.taxonomy import Taxonomy
 from serving.fill import fill_store
@@ -73,8 +72,10 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         promote(settings, folder)
         Registry(settings.mlruns).set_alias("champion", registered.model_version)
         window = job.windows([present], None, "features as of now")[0]
-        fill_store(settings, bundle, window, job.builder.source)
-        people = some_people(settings, bundle, window, evaluation, load_key(settings))
+        with steps.step("online store", 1) as advance:
+            fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash)
+            advance()
+        people = some_people(settings, bundle, list(window.persons), evaluation)
         commands = next_commands(settings, bundle)
         write_report(
             settings.report_file,

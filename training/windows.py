@@ -62,7 +62,7 @@ class WindowBuilder:
         rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         labels = None if labels_known_at is None else np.load(folder / "labels.npy", allow_pickle=False)
         fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, rows))
-        persons = pq.read_table(folder / "persons.parquet").column("person")
+        persons = pq.read_table(folder / "persons.parquet").column("person").to_pylist()
         return Window(instant, persons, rows, labels, fitted)
 
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:

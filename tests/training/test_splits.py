@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import LogTooShortError
+from training.splits import DAY, mature, plan
+
+
+def test_windows_of_the_complete_journey_protocol() -> None:
+    november = 304 * DAY
+    p = plan(0, november, horizon_days=30, step_days=30, validation=273 * DAY)
+    assert p.validation == 273 * DAY
+    assert p.train[-1] == p.validation
+    assert p.choose == tuple(t for t in p.train if t + 30 * DAY <= p.validation)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    span=st.integers(1, 800),
+    horizon=st.integers(1, 60),
+    step=st.one_of(st.none(), st.integers(1, 60)),
+    most=st.integers(2, 20),
+    delay=st.integers(0, 10 * DAY),
+)
+def test_nothing_immature_is_trained_on(span: int, horizon: int, step: int | None, most: int, delay: int) -> None:
+    as_of = span * DAY
+    try:
+        p = plan(0, as_of, horizon_days=horizon, step_days=step, most=most, delay=delay)
+    except LogTooShortError:
+        needed = 3 * horizon + (step or max(1, horizon // 2)) + -(-delay // DAY) * 2
+        assert span < needed or most * (step or max(1, horizon // 2)) < horizon + needed
+        return
+    assert list(p.train) == sorted(set(p.train))
+    assert 2 <= len(p.train) <= most
+    assert all(mature(t, horizon, delay, as_of) for t in p.train)
+    assert all(mature(t, horizon, delay, p.validation) for t in p.choose)
+    assert p.validation not in p.choose
+    assert p.train[0] >= horizon * DAY
+
+
+def test_a_short_log_is_refused_with_what_it_needs() -> None:
+    with pytest.raises(LogTooShortError, match=r"holds 50 days .* need 90"):
+        plan(0, 50 * DAY, horizon_days=30)
+
+
+def test_a_label_delay_moves_the_last_window_back() -> None:
+    p = plan(0, 200 * DAY, horizon_days=30, delay=3 * DAY)
+    assert p.train[-1] == 167 * DAY
