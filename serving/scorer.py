@@ -1,0 +1,178 @@
+"""The scorer: from people to their tags, without any web framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import StoreError
+from features.identity import account_key
+from features.taxonomy import Taxonomy
+from serving.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
+from serving.store import OnlineStore, StoredRow
+from serving.words import Vocabulary, in_words
+from training.tags import Factor
+
+_PEOPLE_PER_BLOCK: Final = 128
+_DIGITS: Final = 6
+
+
+class Layout(Protocol):
+    """What the scorer needs to know of a row layout."""
+
+    @property
+    def schema_hash(self) -> str: ...  # noqa: D102
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+
+
+class Model(Protocol):
+    """What the scorer needs of a tag model."""
+
+    @property
+    def assign_at(self) -> NDArray[np.float64]:
+        """Probability from which each tag is assigned, [T]."""
+
+    def predict(self, rows: NDArray[np.float32], /) -> NDArray[np.float64]:
+        """Return probabilities [n, T]; NaN for tags that were not learned."""
+
+    def explain(self, row: NDArray[np.float32], tags: Sequence[int], /) -> list[list[Factor]]:
+        """Return the strongest factors of each tag."""
+
+
+class ScoringBundle(Protocol):
+    """What the scorer needs of a bundle; `training.bundle.Bundle` has it."""
+
+    @property
+    def version(self) -> str: ...  # noqa: D102
+
+    @property
+    def as_of(self) -> int: ...  # noqa: D102
+
+    @property
+    def taxonomy(self) -> Taxonomy: ...  # noqa: D102
+
+    @property
+    def layout(self) -> Layout: ...  # noqa: D102
+
+    @property
+    def model(self) -> Model: ...  # noqa: D102
+
+
+class Scorer:
+    """Answers which tags people have.
+
+    Any number of threads may call it at once.
+
+    Parameters
+    ----------
+    bundle
+        Model, taxonomy and row layout.
+    store
+        Rows of that layout.
+    key
+        Installation key that account ids are hashed with.
+
+    Raises
+    ------
+    StoreError
+        The store is missing, empty, or holds rows of another layout than the bundle's.
+    """
+
+    def __init__(self, bundle: ScoringBundle, store: OnlineStore, key: bytes) -> None:
+        self.bundle = bundle
+        self.store = store
+        self._key = key
+        self._vocabulary = Vocabulary.of(bundle.taxonomy)
+        self._check_layout(store.describe().schema_hash)
+
+    def tags(
+        self,
+        people: Sequence[AccountRef | PersonRef],
+        *,
+        top: int = 20,
+        min_probability: float = 0.0,
+        explain: bool = False,
+    ) -> list[PersonAnswer]:
+        """Return each person's most probable tags.
+
+        Parameters
+        ----------
+        people
+            Whom, by account or by person key.
+        top
+            Most tags per person.
+        min_probability
+            Tags below it are left out.
+        explain
+            Whether to say why, in words.
+
+        Returns
+        -------
+        list of PersonAnswer
+            In the order asked. Who is not in the store gets status ``unknown`` and no tags.
+        """
+        rows = self.store.get(self._keys(people))
+        probabilities = self._probabilities([row for row in rows if row is not None])
+        answers = []
+        for asked, row in zip(people, rows, strict=True):
+            sent = asked.model_dump()
+            if row is None:
+                answers.append(PersonAnswer(sent, "unknown", None, []))
+                continue
+            chosen = self._chosen(scores := next(probabilities), top, min_probability)
+            factors = self.bundle.model.explain(row.vector, chosen) if explain else [None] * len(chosen)
+            tags = [self._tag(tag, scores[tag], why) for tag, why in zip(chosen, factors, strict=True)]
+            answers.append(PersonAnswer(sent, "known", row.as_of, tags))
+        return answers
+
+    def _keys(self, people: Sequence[AccountRef | PersonRef]) -> list[str]:
+        accounts = [account_key(self._key, p.platform, p.account) for p in people if isinstance(p, AccountRef)]
+        persons = iter(self.store.resolve(accounts))
+        return [p.person if isinstance(p, PersonRef) else next(persons) for p in people]
+
+    def _probabilities(self, rows: Sequence[StoredRow]) -> Iterator[NDArray[np.float64]]:
+        for start in range(0, len(rows), _PEOPLE_PER_BLOCK):
+            block = rows[start : start + _PEOPLE_PER_BLOCK]
+            self._check_layout(block[0].schema_hash)
+            yield from self.bundle.model.predict(np.stack([row.vector for row in block]))
+
+    @staticmethod
+    def _chosen(scores: NDArray[np.float64], top: int, min_probability: float) -> list[int]:
+        # Comparing with NaN is false, so tags that were not learned are never among them.
+        enough = np.nonzero(scores >= min_probability)[0]
+        order = np.argsort(-scores[enough], kind="stable")[:top]
+        return [int(tag) for tag in enough[order]]
+
+    def _tag(self, number: int, probability: float, factors: Sequence[Factor] | None) -> TagAnswer:
+        tag = self.bundle.taxonomy.tags[number]
+        return TagAnswer(
+            id=tag.id,
+            name=tag.name,
+            name_zh=tag.name_zh,
+            probability=round(float(probability), _DIGITS),
+            assigned=bool(probability >= self.bundle.model.assign_at[number]),
+            factors=None if factors is None else [self._factor(factor) for factor in factors],
+        )
+
+    def _factor(self, factor: Factor) -> FactorAnswer:
+        return FactorAnswer(
+            words=in_words(factor.feature, factor.value, self._vocabulary, "en"),
+            words_zh=in_words(factor.feature, factor.value, self._vocabulary, "zh"),
+            feature=factor.feature,
+            value=float(factor.value) if np.isfinite(factor.value) else None,
+            effect=round(float(factor.effect), _DIGITS),
+        )
+
+    def _check_layout(self, stored: str) -> None:
+        if stored != self.bundle.layout.schema_hash:
+            raise StoreError(
+                "the online store's rows do not follow the layout of the bundle",
+                value=stored,
+                valid=[self.bundle.layout.schema_hash],
+                next_step="run `zhongcao retrain` to fill the store for this bundle",
+            )

@@ -1,0 +1,204 @@
+"""The embedded online store: one SQLite file, many readers, one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, local
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import StoreError
+from serving.store import Fill, OnlineStore, StoredRow, StoreInfo, check_block
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (only INTEGER PRIMARY KEY CHECK (only = 1), schema_hash TEXT NOT NULL,
+    width INTEGER NOT NULL, as_of INTEGER NOT NULL, people INTEGER NOT NULL, accounts INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID;
+"""
+_KEYS_PER_QUERY: Final = 1000
+_WRITER_WAITS_SECONDS: Final = 5.0
+
+
+class SqliteStore(OnlineStore):
+    """An online store in one SQLite file (write-ahead log, one read-only connection per thread).
+
+    Parameters
+    ----------
+    path
+        The file; a first fill makes it, readable by its owner only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = SqliteStore(Path(tempfile.mkdtemp()) / "online.sqlite")
+    >>> store.replace("layout-1", 1509494400, ["p1"], np.ones((1, 3), np.float32))
+    >>> store.get(["p1", "p2"])[0].vector.tolist(), store.get(["p2"]), store.describe().people
+    ([1.0, 1.0, 1.0], [None], 1)
+    >>> store.close()
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = local()
+        self._opened: list[sqlite3.Connection] = []
+        self._lock = Lock()
+
+    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> SqliteFill:
+        """Begin to fill the store, see `OnlineStore.fill`."""
+        with _named_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.touch(mode=0o600)
+            connection = sqlite3.connect(self._path, timeout=_WRITER_WAITS_SECONDS, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.executescript(_SCHEMA)
+                connection.execute("BEGIN IMMEDIATE")
+                held = connection.execute("SELECT schema_hash FROM meta").fetchone()
+                if held and not replace and held[0] != schema_hash:
+                    raise StoreError(
+                        "the online store holds rows of another layout",
+                        value=schema_hash,
+                        valid=[held[0]],
+                        next_step="fill it anew instead of adding to it",
+                    )
+                if replace:
+                    connection.execute("DELETE FROM rows")
+                    connection.execute("DELETE FROM accounts")
+            except BaseException:
+                connection.close()
+                raise
+        return SqliteFill(connection, schema_hash, width, as_of, self._path)
+
+    def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
+        """Return each person's row, see `OnlineStore.get`."""
+        query = "SELECT person, rows.as_of, vector, schema_hash FROM rows, meta WHERE person IN"
+        found = {
+            person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), schema_hash)
+            for person, as_of, packed, schema_hash in self._select(query, persons)
+        }
+        return [found.get(person) for person in persons]
+
+    def resolve(self, accounts: Sequence[str]) -> list[str]:
+        """Return each account's person key, see `OnlineStore.resolve`."""
+        query = "SELECT account, person FROM accounts WHERE account IN"
+        found: dict[str, str] = dict(self._select(query, accounts))
+        return [found.get(account, account) for account in accounts]
+
+    def describe(self) -> StoreInfo:
+        """Return what the store holds, see `OnlineStore.describe`."""
+        with _named_errors(self._path):
+            row = (
+                self._connection()
+                .execute("SELECT schema_hash, width, as_of, people, accounts FROM meta")
+                .fetchone()
+            )
+        if row is None:
+            raise StoreError("the online store is empty", next_step="run `zhongcao retrain` to fill it")
+        return StoreInfo(*row)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            while self._opened:
+                self._opened.pop().close()
+
+    def _select(self, query: str, keys: Sequence[str]) -> list[Any]:
+        found: list[Any] = []
+        with _named_errors(self._path):
+            connection = self._connection()
+            # One read transaction, so that an answer never mixes two fills.
+            connection.execute("BEGIN")
+            try:
+                for start in range(0, len(keys), _KEYS_PER_QUERY):
+                    some = keys[start : start + _KEYS_PER_QUERY]
+                    found += connection.execute(f"{query} ({','.join('?' * len(some))})", some)
+            finally:
+                connection.execute("COMMIT")
+        return found
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            if not self._path.exists():
+                raise StoreError("there is no online store yet", next_step="run `zhongcao retrain` first")
+            # close() may come from another thread than the reader's; every other use stays in its thread.
+            connection = sqlite3.connect(
+                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+            )
+            self._own.connection = connection
+            with self._lock:
+                self._opened.append(connection)
+        return connection
+
+
+class SqliteFill(Fill):
+    """One write transaction on a `SqliteStore`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, schema_hash: str, width: int, as_of: int, path: Path
+    ) -> None:
+        self._connection = connection
+        self._schema_hash = schema_hash
+        self._width = width
+        self._as_of = as_of
+        self._path = path
+
+    def add(self, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
+        """Add rows, see `Fill.add`."""
+        check_block(persons, matrix, self._width)
+        packed = np.ascontiguousarray(matrix)
+        with _named_errors(self._path):
+            self._connection.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (person)"
+                " DO UPDATE SET as_of = excluded.as_of, vector = excluded.vector",
+                ((person, self._as_of, row.tobytes()) for person, row in zip(persons, packed, strict=True)),
+            )
+
+    def link(self, accounts: Sequence[str], persons: Sequence[str]) -> None:
+        """Say which person each account belongs to, see `Fill.link`."""
+        with _named_errors(self._path):
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?)", zip(accounts, persons, strict=True)
+            )
+
+    def commit(self) -> None:
+        """Make everything that was added visible, at once."""
+        try:
+            with _named_errors(self._path):
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO meta SELECT 1, ?, ?, ?,"
+                    " (SELECT COUNT(*) FROM rows), (SELECT COUNT(*) FROM accounts)",
+                    (self._schema_hash, self._width, self._as_of),
+                )
+                self._connection.execute("COMMIT")
+        finally:
+            self._connection.close()
+
+    def abandon(self) -> None:
+        """Forget everything that was added."""
+        self._connection.close()
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StoreError(
+                "another fill of the online store is under way", next_step="wait until it has ended"
+            ) from error
+        raise StoreError(f"the online store cannot be used: {error}", value=str(path)) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"the online store is damaged: {error}",
+            value=str(path),
+            next_step="remove it and run `zhongcao retrain`",
+        ) from error

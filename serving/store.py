@@ -1,0 +1,171 @@
+"""The online store: each person's wide feature row, and which account is whose."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import StoreError
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """What the store knows of a person.
+
+    Parameters
+    ----------
+    as_of
+        Instant that the row was computed for, epoch seconds.
+    vector
+        Wide feature row, float32 [width]; NaN where a value is missing.
+    schema_hash
+        Of the row layout that the vector follows.
+    """
+
+    as_of: int
+    vector: NDArray[np.float32]
+    schema_hash: str
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What a store holds as a whole.
+
+    Parameters
+    ----------
+    schema_hash
+        Of the row layout that the vectors follow.
+    width
+        Columns of a vector.
+    as_of
+        Instant of the latest fill, epoch seconds.
+    people, accounts
+        How many rows, and how many accounts lead to a person under another key.
+    """
+
+    schema_hash: str
+    width: int
+    as_of: int
+    people: int
+    accounts: int
+
+
+class Fill(ABC):
+    """Rows on their way into the store; readers see all of them at once, on commit, or none."""
+
+    @abstractmethod
+    def add(self, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
+        """Add rows; a person who is there already gets the new row.
+
+        Parameters
+        ----------
+        persons
+            Person keys, one per row.
+        matrix
+            float32 [len(persons), width].
+        """
+
+    @abstractmethod
+    def link(self, accounts: Sequence[str], persons: Sequence[str]) -> None:
+        """Say which person each account key belongs to."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make everything that was added visible, at once."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Forget everything that was added."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.abandon()
+
+
+class OnlineStore(ABC):
+    """Contract of every backend; the suite in ``tests/serving/test_store.py`` is run on each.
+
+    Reads may come from any thread while a fill is under way in another thread or process.
+    """
+
+    @abstractmethod
+    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> Fill:
+        """Begin to fill the store.
+
+        Parameters
+        ----------
+        schema_hash, width
+            Of the row layout.
+        as_of
+            Instant of the rows, epoch seconds.
+        replace
+            Whether the fill takes the place of all that was there. Else its rows are added to it, or take the
+            place of the same people's rows.
+
+        Raises
+        ------
+        StoreError
+            Rows are to be added to rows of another layout, or another fill is under way.
+        """
+
+    @abstractmethod
+    def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
+        """Return each person's row, None where there is none, in the order asked.
+
+        Raises
+        ------
+        StoreError
+            The store is missing or cannot be read.
+        """
+
+    @abstractmethod
+    def resolve(self, accounts: Sequence[str]) -> list[str]:
+        """Return each account's person key; an account without a link is its own person."""
+
+    @abstractmethod
+    def describe(self) -> StoreInfo:
+        """Return what the store holds.
+
+        Raises
+        ------
+        StoreError
+            The store is missing or was never filled.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back connections; the store must not be used afterwards."""
+
+    def replace(self, schema_hash: str, as_of: int, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
+        """Fill the store with one matrix, in place of all that was there."""
+        with self.fill(schema_hash, matrix.shape[1], as_of) as fill:
+            fill.add(persons, matrix)
+
+
+def check_block(persons: Sequence[str], matrix: NDArray[np.float32], width: int) -> None:
+    """Refuse a block of rows that does not fit the fill.
+
+    Raises
+    ------
+    StoreError
+        Its shape or type is another.
+    """
+    if matrix.shape != (len(persons), width) or matrix.dtype != np.float32:
+        raise StoreError(
+            "rows do not fit the layout of the fill",
+            value=f"{matrix.dtype} {list(matrix.shape)}",
+            valid=[f"float32 [{len(persons)}, {width}]"],
+        )

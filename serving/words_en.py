@@ -1,0 +1,153 @@
+"""English phrases for factors."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from serving.words import Measured
+
+_ACTS: Final = {
+    "impression": ("saw notes about {}", "see notes about {}"),
+    "click": ("opened notes about {}", "open notes about {}"),
+    "read": ("read notes about {}", "read notes about {}"),
+    "like": ("liked notes about {}", "like notes about {}"),
+    "save": ("saved notes about {}", "save notes about {}"),
+    "comment": ("commented on notes about {}", "comment on notes about {}"),
+    "share": ("shared notes about {}", "share notes about {}"),
+    "follow": ("followed creators of {}", "follow creators of {}"),
+    "search": ("searched for {}", "search for {}"),
+    "hide": ("hid notes about {}", "hide notes about {}"),
+    "link_click": ("went to the shop from notes about {}", "go to the shop from notes about {}"),
+    "store_visit": ("visited shops for {}", "visit shops for {}"),
+    "item_view": ("looked at {}", "look at {}"),
+    "favourite": ("favourited {}", "favourite {}"),
+    "cart": ("put {} in the cart", "put {} in the cart"),
+    "purchase": ("bought {}", "buy {}"),
+    "refund": ("returned {}", "return {}"),
+    "interest": ("showed interest in {}", "show interest in {}"),
+    "commerce": ("shopped for {}", "shop for {}"),
+    "event": ("dealt with {}", "deal with {}"),
+}
+_CONDITIONS: Final = {
+    "discounted": "at a discount",
+    "coupon": "with a coupon",
+    "own_label": "of the shop's own label",
+    "paid": "through a campaign",
+    "deep_read": "with a deep read",
+}
+_MONEY: Final = {
+    "amount": "spent {} on {}",
+    "discount": "was given {} off on {}",
+    "coupon": "was given {} off by coupons on {}",
+}
+_PLURALS: Final = {"category": "categories"}
+
+
+def measured(aggregate: Measured, value: float, thing: str | None) -> str:
+    """Say an aggregate; recency and tenure in days, money in minor units."""
+    if aggregate.measure in {"recency", "tenure"}:
+        return _since(aggregate, value, thing)
+    if math.isnan(value):
+        return f"how often {_act(aggregate, thing, past=True)}{_window(aggregate)} is not known"
+    if value == 0:
+        return _not(aggregate, thing)
+    return f"{_extent(aggregate, value, thing)}{_window(aggregate)}"
+
+
+def outcome(name: str, lag: int, horizon: int, value: float) -> str:
+    """Say a tag's past outcome; lag 0 is the mean over all past windows."""
+    if lag == 0:
+        return f"“{name}” was true {_share(value)} of the time"
+    if lag == 1:
+        when = f"in the previous {_days(horizon)}"
+    else:
+        when = f"{(lag - 1) * horizon} to {_days(lag * horizon)} ago"
+    if math.isnan(value):
+        return f"whether “{name}” was true {when} is not known"
+    return f"“{name}” was {'true' if value > 0.5 else 'not true'} {when}"
+
+
+def other(name: str, value: float, thing: str | None) -> str:
+    """Say a feature that has no phrase: its name, readable, and its value."""
+    of = f" of {_lower(thing)}" if thing else ""
+    return f"{name.replace('_', ' ')}{of}: {'not known' if math.isnan(value) else _number(value)}"
+
+
+def _act(aggregate: Measured, thing: str | None, *, past: bool) -> str:
+    what = _lower(thing) if thing else ("something" if past else "anything")
+    if aggregate.condition:
+        what += f" {_CONDITIONS[aggregate.condition]}"
+    form = 0 if past else 1
+    acts = [_ACTS.get(kind, (f"{kind} {{}}", f"{kind} {{}}"))[form] for kind in aggregate.kinds]
+    return " or ".join(act.format(what) for act in acts)
+
+
+def _not(aggregate: Measured, thing: str | None) -> str:
+    return f"did not {_act(aggregate, thing, past=False)}{_window(aggregate)}"
+
+
+def _window(aggregate: Measured) -> str:
+    return f" in the last {_days(aggregate.days)}" if aggregate.days else " so far"
+
+
+def _since(aggregate: Measured, days: float, thing: str | None) -> str:
+    if math.isnan(days):
+        return _not(aggregate, thing)
+    order = "last" if aggregate.measure == "recency" else "first"
+    ago = "less than a day ago" if days < 1 else f"{_days(int(days))} ago"
+    return f"{order} {_act(aggregate, thing, past=True)} {ago}"
+
+
+def _extent(aggregate: Measured, value: float, thing: str | None) -> str:
+    did = _act(aggregate, thing, past=True)
+    match aggregate.measure:
+        case "count":
+            how_much = f"{did} {_times(value)}"
+        case "days":
+            how_much = f"{did} on {_days(value)}"
+        case "decayed":
+            how_much = f"{did} {_number(value)} times, older ones counted less,"
+        case "distinct":
+            what = _PLURALS.get(str(aggregate.of), f"{aggregate.of}s")
+            how_much = f"{did}, {_number(value)} different {what},"
+        case _:
+            how_much = _sum(aggregate, value, thing, did)
+    return how_much
+
+
+def _sum(aggregate: Measured, value: float, thing: str | None, did: str) -> str:
+    if aggregate.of in _MONEY and aggregate.kinds == ("purchase",):
+        what = _lower(thing) if thing else "everything"
+        if aggregate.condition:
+            what += f" {_CONDITIONS[aggregate.condition]}"
+        return _MONEY[aggregate.of].format(f"{value / 100:.2f}", what)
+    extent = {
+        "quantity": f"{_number(value)} pieces",
+        "dwell_ms": f"{_number(value / 1000)} seconds",
+        **dict.fromkeys(_MONEY, f"{value / 100:.2f} in all"),
+    }
+    named = f"{str(aggregate.of).replace('_', ' ')} {_number(value)}"
+    return f"{did}, {extent.get(str(aggregate.of), named)},"
+
+
+def _lower(thing: str) -> str:
+    """Names of verticals stand inside a sentence here; abbreviations stay as they are."""
+    return thing if thing[1:2].isupper() else thing[:1].lower() + thing[1:]
+
+
+def _times(value: float) -> str:
+    return {1: "once", 2: "twice"}.get(int(value), f"{_number(value)} times")
+
+
+def _days(value: float) -> str:
+    return "1 day" if value == 1 else f"{_number(value)} days"
+
+
+def _share(value: float) -> str:
+    return "an unknown part" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"

@@ -1,0 +1,120 @@
+"""Chinese phrases for factors."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from serving.words import Measured
+
+_ACTS: Final = {
+    "impression": "看到{}笔记",
+    "click": "点开{}笔记",
+    "read": "阅读{}笔记",
+    "like": "点赞{}笔记",
+    "save": "收藏{}笔记",
+    "comment": "评论{}笔记",
+    "share": "分享{}笔记",
+    "follow": "关注{}创作者",
+    "search": "搜索{}",
+    "hide": "屏蔽{}笔记",
+    "link_click": "从{}笔记跳转店铺",
+    "store_visit": "为{}进店",
+    "item_view": "浏览{}",
+    "favourite": "收藏{}商品",
+    "cart": "加购{}",
+    "purchase": "购买{}",
+    "refund": "退货{}",
+    "interest": "对{}感兴趣",
+    "commerce": "选购{}",
+    "event": "接触{}",
+}
+_CONDITIONS: Final = {
+    "discounted": "打折的",
+    "coupon": "用券的",
+    "own_label": "自有品牌的",
+    "paid": "广告带来的",
+    "deep_read": "深度阅读的",
+}
+_MONEY: Final = {"amount": "消费", "discount": "享受折扣", "coupon": "用券抵扣"}
+_COLUMNS: Final = {
+    "item": "种商品", "brand": "个品牌", "category": "个品类", "note": "篇笔记", "creator": "位创作者",
+    "topic": "个话题", "shop": "家店", "order": "笔订单", "campaign": "个推广计划", "platform": "个平台",
+}  # fmt: skip
+
+
+def measured(aggregate: Measured, value: float, thing: str | None) -> str:
+    """Say an aggregate; recency and tenure in days, money in minor units."""
+    did = _act(aggregate, thing)
+    if aggregate.measure in {"recency", "tenure"}:
+        return _since(aggregate, value, did)
+    if math.isnan(value):
+        return f"{_window(aggregate)}{did}:未知"
+    return _not(aggregate, did) if value == 0 else f"{_window(aggregate)}{_extent(aggregate, value, did)}"
+
+
+def outcome(name: str, lag: int, horizon: int, value: float) -> str:
+    """Say a tag's past outcome; lag 0 is the mean over all past windows."""
+    if lag == 0:
+        return f"历史上「{name}」成立的比例:{'未知' if math.isnan(value) else f'{100 * value:.0f}%'}"
+    when = f"前{horizon}天" if lag == 1 else f"{(lag - 1) * horizon}至{lag * horizon}天前"
+    if math.isnan(value):
+        return f"{when}「{name}」是否成立:未知"
+    return f"{when}「{name}」{'成立' if value > 0.5 else '未成立'}"
+
+
+def other(name: str, value: float, thing: str | None) -> str:
+    """Say a feature that has no phrase: its name, readable, and its value."""
+    of = f"{thing}的" if thing else ""
+    return f"{of}{name.replace('_', ' ')}:{'未知' if math.isnan(value) else _number(value)}"
+
+
+def _act(aggregate: Measured, thing: str | None) -> str:
+    what = _CONDITIONS.get(str(aggregate.condition), "") + (thing or "商品或内容")
+    return "或".join(_ACTS.get(kind, f"{kind}{{}}").format(what) for kind in aggregate.kinds)
+
+
+def _not(aggregate: Measured, did: str) -> str:
+    return f"{_window(aggregate)}未{did}" if aggregate.days else f"从未{did}"
+
+
+def _window(aggregate: Measured) -> str:
+    return f"近{aggregate.days}天" if aggregate.days else "累计"
+
+
+def _since(aggregate: Measured, days: float, did: str) -> str:
+    if math.isnan(days):
+        return _not(aggregate, did)
+    order = "最近一次" if aggregate.measure == "recency" else "首次"
+    return f"{order}{did}:{'不到1' if days < 1 else int(days)}天前"
+
+
+def _extent(aggregate: Measured, value: float, did: str) -> str:
+    number = _number(value)
+    match aggregate.measure:
+        case "count":
+            how_much = f"{did}{number}次"
+        case "days":
+            how_much = f"有{number}天{did}"
+        case "decayed":
+            how_much = f"{did}约{number}次(越早权重越低)"
+        case "distinct":
+            how_much = f"{did}:{number}{_COLUMNS.get(str(aggregate.of), f'种{aggregate.of}')}"
+        case _:
+            how_much = f"{did}:{_sum(aggregate.of, value)}"
+    return how_much
+
+
+def _sum(column: str | None, value: float) -> str:
+    if column in _MONEY:
+        return f"{_MONEY[column]}{value / 100:.2f}"
+    if column == "quantity":
+        return f"{_number(value)}件"
+    if column == "dwell_ms":
+        return f"{_number(value / 1000)}秒"
+    return f"{column} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"

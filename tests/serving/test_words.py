@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.definitions import CONDITIONS, MEASURES, Aggregate, past
+from features.events import KINDS
+from serving.words import Vocabulary, in_words
+
+NAMES = Vocabulary(
+    {"dairy": ("Dairy", "乳品"), "cds": ("CDs and DVDs", "光盘")},
+    {"dairy.will-buy": ("Dairy: will buy", "乳品:将购买", 30)},
+)
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "english", "chinese"),
+    [
+        ("purchase_count_30d@dairy", 3, "bought dairy 3 times in the last 30 days", "近30天购买乳品3次"),
+        ("purchase_count_all@dairy", 1, "bought dairy once so far", "累计购买乳品1次"),
+        ("purchase_count_1d@dairy", 2, "bought dairy twice in the last 1 day", "近1天购买乳品2次"),
+        ("purchase_count_90d@cds", 0, "did not buy CDs and DVDs in the last 90 days", "近90天未购买光盘"),
+        ("purchase_count_all", 0, "did not buy anything so far", "从未购买商品或内容"),
+        ("purchase_count_7d@all", 5, "bought something 5 times in the last 7 days", "近7天购买商品或内容5次"),
+        ("purchase_days_90d@dairy", 4, "bought dairy on 4 days in the last 90 days", "近90天有4天购买乳品"),
+        (
+            "purchase_sum_amount_30d@dairy",
+            1250,
+            "spent 12.50 on dairy in the last 30 days",
+            "近30天购买乳品:消费12.50",
+        ),
+        (
+            "purchase_sum_amount_discounted_30d@dairy",
+            1250,
+            "spent 12.50 on dairy at a discount in the last 30 days",
+            "近30天购买打折的乳品:消费12.50",
+        ),
+        (
+            "purchase_sum_quantity_all@dairy",
+            7,
+            "bought dairy, 7 pieces, so far",
+            "累计购买乳品:7件",
+        ),
+        (
+            "read_sum_dwell_ms_7d@dairy",
+            9500,
+            "read notes about dairy, 9.5 seconds, in the last 7 days",
+            "近7天阅读乳品笔记:9.5秒",
+        ),
+        (
+            "purchase_distinct_category_90d",
+            12,
+            "bought something, 12 different categories, in the last 90 days",
+            "近90天购买商品或内容:12个品类",
+        ),
+        ("purchase_recency_all@dairy", 12 * DAY + 5, "last bought dairy 12 days ago", "最近一次购买乳品:12天前"),
+        ("purchase_recency_all@dairy", 60, "last bought dairy less than a day ago", "最近一次购买乳品:不到1天前"),
+        ("purchase_recency_all@dairy", math.nan, "did not buy dairy so far", "从未购买乳品"),
+        ("purchase_tenure_all@dairy", DAY, "first bought dairy 1 day ago", "首次购买乳品:1天前"),
+        (
+            "purchase_decayed30_all@dairy",
+            2.5 * 65_536,
+            "bought dairy 2.5 times, older ones counted less, so far",
+            "累计购买乳品约2.5次(越早权重越低)",
+        ),
+        (
+            "purchase_count_coupon_30d@dairy",
+            2,
+            "bought dairy with a coupon twice in the last 30 days",
+            "近30天购买用券的乳品2次",
+        ),
+        (
+            "like+save_count_15d@dairy",
+            2,
+            "liked notes about dairy or saved notes about dairy twice in the last 15 days",
+            "近15天点赞乳品笔记或收藏乳品笔记2次",
+        ),
+        ("item_view_count_3d@dairy", 4, "looked at dairy 4 times in the last 3 days", "近3天浏览乳品4次"),
+        (
+            "outcome_lag1#dairy.will-buy",
+            1,
+            "“Dairy: will buy” was true in the previous 30 days",
+            "前30天「乳品:将购买」成立",
+        ),
+        (
+            "outcome_lag2#dairy.will-buy",
+            0,
+            "“Dairy: will buy” was not true 30 to 60 days ago",
+            "30至60天前「乳品:将购买」未成立",
+        ),
+        (
+            "outcome_lag3#dairy.will-buy",
+            math.nan,
+            "whether “Dairy: will buy” was true 60 to 90 days ago is not known",
+            "60至90天前「乳品:将购买」是否成立:未知",
+        ),
+        (
+            "outcome_mean#dairy.will-buy",
+            0.4,
+            "“Dairy: will buy” was true 40 % of the time",
+            "历史上「乳品:将购买」成立的比例:40%",
+        ),
+        ("odd_new_thing@dairy", 0.1234, "odd new thing of dairy: 0.123", "乳品的odd new thing:0.123"),
+        ("odd", math.nan, "odd: not known", "odd:未知"),
+        ("purchase_count_7d@gone", 2, "bought gone twice in the last 7 days", "近7天购买gone2次"),
+    ],
+)
+def test_phrases(feature: str, value: float, english: str, chinese: str) -> None:
+    assert in_words(feature, value, NAMES, "en") == english
+    assert in_words(feature, value, NAMES, "zh") == chinese
+
+
+@st.composite
+def aggregates(draw: st.DrawFn) -> Aggregate:
+    measure = draw(st.sampled_from(MEASURES))
+    of = {"sum": "amount", "distinct": "item"}.get(measure)
+    days = draw(st.none() | st.integers(1, 400))
+    return Aggregate(
+        tuple(draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True))),
+        measure,
+        of=of,
+        condition=draw(st.none() | st.sampled_from(sorted(CONDITIONS))),
+        half_life=30 if measure == "decayed" else None,
+        **({} if days is None else {"window": past(days)}),
+    )
+
+
+@given(aggregates(), st.just(math.nan) | st.integers(0, 10**9), st.sampled_from(["en", "zh"]))
+def test_every_declared_feature_has_a_phrase(aggregate: Aggregate, value: float, language: str) -> None:
+    words = in_words(f"{aggregate.name}@dairy", value, NAMES, language)
+    # The fallback shows the column's name; a phrase never does.
+    assert aggregate.name.replace("_", " ") not in words
+    assert ("dairy" if language == "en" else "乳品") in words
+    assert "None" not in words
+    assert "nan" not in words
