@@ -62,7 +62,7 @@ export CHECK
 
 # One line that counts up in place of pip's hundreds; plain lines where nobody watches.
 define COUNT
-/^Collecting/ { n++; if (tty) printf "\r  %d of %d packages", n, total; else if (n % 50 == 0) print "  " n " of " total " packages" }
+/^(Collecting|Processing|Requirement already)/ { n++; if (tty) printf "\r  %d of %d packages", n, total; else if (n % 50 == 0) print "  " n " of " total " packages" }
 /^Installing collected/ { if (tty) print ""; print "  unpacking them (about a minute)" }
 { fflush() }
 endef
