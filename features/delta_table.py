@@ -1,0 +1,150 @@
+"""One canonical table on disk: Parquet parts under a Delta transaction log, one atomic version per import."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from features.errors import EventLogError
+from features.events import Table
+
+_PENDING = "_pending.json"
+_METADATA_KEY = "zhongcao"
+# The history of a log is part of the product: commits are never cleaned up.
+_CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file that is written but not yet committed.
+
+    Parameters
+    ----------
+    name
+        File name inside the table's folder.
+    rows
+        Number of rows.
+    ranges
+        Column → (smallest, largest) value, for readers that skip files.
+    """
+
+    name: str
+    rows: int
+    ranges: dict[str, tuple[int | str, int | str]]
+
+
+class LogTable:
+    """A Delta table of canonical rows in its folder.
+
+    Parameters
+    ----------
+    folder
+        Folder of the table; made by the first commit.
+    table
+        The canonical table that its rows follow.
+    """
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        self.folder = folder
+        self.table = table
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever committed."""
+        return (self.folder / "_delta_log").is_dir()
+
+    @property
+    def version(self) -> int:
+        """Number of the latest version, -1 before the first commit."""
+        return int(DeltaTable(self.folder).version()) if self.exists else -1
+
+    def files(self, version: int | None = None) -> list[str]:
+        """Return the paths of the parts that make up a version (the latest by default).
+
+        Raises
+        ------
+        EventLogError
+            The table has no such version.
+        """
+        latest = self.version
+        if version is not None and not -1 <= version <= latest:
+            raise EventLogError(f"table {self.table.name} has no version", value=version, valid=[f"-1 to {latest}"])
+        if latest < 0 or version == -1:
+            return []
+        table = DeltaTable(self.folder, version=version)
+        return sorted(_local(uri) for uri in table.file_uris())
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return what each import said about itself, oldest first, with ``version`` and ``committed_at``."""
+        if not self.exists:
+            return []
+        entries = []
+        for commit in DeltaTable(self.folder).history():
+            said = commit.get(_METADATA_KEY)
+            entry = json.loads(said) if said else {}
+            entries.append({"version": commit["version"], "committed_at": commit["timestamp"] // 1000} | entry)
+        return sorted(entries, key=lambda entry: int(entry["version"]))
+
+    def recover(self) -> int:
+        """Remove the parts that an import cut off before its commit left behind; return how many."""
+        pending = self.folder / _PENDING
+        if not pending.exists():
+            return 0
+        committed = {Path(file).name for file in self.files()}
+        orphans = [self.folder / name for name in json.loads(pending.read_text()) if name not in committed]
+        removed = 0
+        for orphan in orphans:
+            if orphan.exists():
+                orphan.unlink()
+                removed += 1
+        pending.unlink()
+        return removed
+
+    def announce(self, names: Sequence[str]) -> None:
+        """Note the parts about to be written, so that `recover` finds them should the import be cut off."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _PENDING).write_text(json.dumps(list(names)))
+
+    def commit(self, parts: Sequence[Part], metadata: dict[str, Any]) -> int:
+        """Make the parts visible in one version, which also records `metadata`; return its number."""
+        now = int(time.time() * 1000)
+        actions = [
+            AddAction(part.name, (self.folder / part.name).stat().st_size, {}, now, True, _stats(part))
+            for part in parts
+        ]
+        properties = CommitProperties(custom_metadata={_METADATA_KEY: json.dumps(metadata)})
+        schema = Schema.from_arrow(pa.schema(self.table.schema))
+        if self.exists:
+            DeltaTable(self.folder).create_write_transaction(
+                actions, mode="append", schema=schema, commit_properties=properties
+            )
+        else:
+            create_table_with_add_actions(
+                str(self.folder.resolve()),
+                schema,
+                actions,
+                mode="error",
+                configuration=_CONFIGURATION,
+                commit_properties=properties,
+            )
+        (self.folder / _PENDING).unlink(missing_ok=True)
+        return self.version
+
+
+def _stats(part: Part) -> str:
+    low = {name: bounds[0] for name, bounds in part.ranges.items()}
+    high = {name: bounds[1] for name, bounds in part.ranges.items()}
+    return json.dumps({"numRecords": part.rows, "minValues": low, "maxValues": high, "nullCount": {}})
+
+
+def _local(uri: str) -> str:
+    return unquote(urlparse(uri).path) if uri.startswith("file:") else uri

@@ -1,0 +1,161 @@
+"""Rows that were refused, kept as they stood in their file, with the reasons, until they are replayed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from features.errors import EventLogError
+from features.settings import Settings
+from features.sources.reader import Reason, Refused
+
+if TYPE_CHECKING:
+    from features.log_import import Input
+
+
+class Quarantine:
+    """The refused rows of one import: one JSON line per file that was read, then one per row.
+
+    Parameters
+    ----------
+    path
+        Where `keep` puts them; nothing is there before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.Lock()
+        self.rows = 0
+        self.reasons: Counter[str] = Counter()
+        self._draft = path.with_suffix(".draft")
+        self._file: IO[str] | None = None
+
+    @classmethod
+    @contextmanager
+    def writing(cls, settings: Settings, import_id: str, inputs: Sequence[Input]) -> Iterator[Self]:
+        """Collect the refused rows of an import; forget them if it fails before `keep`."""
+        settings.quarantine_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        quarantine = cls(settings.quarantine_dir / f"{import_id}.jsonl")
+        with quarantine._draft.open("w", encoding="utf-8") as file:
+            quarantine._file = file
+            for number, given in enumerate(inputs):
+                quarantine._line(
+                    {
+                        "input": number,
+                        "file": given.reader.name,
+                        "form": given.reader.form,
+                        "header": given.reader.header,
+                        "mapping": given.mapping.model_dump(exclude_defaults=True),
+                    }
+                )
+            try:
+                yield quarantine
+            finally:
+                quarantine._draft.unlink(missing_ok=True)
+
+    def add(self, number: int, refused: Sequence[Refused]) -> None:
+        """Keep refused rows of input `number`."""
+        for row in refused:
+            self.rows += 1
+            for reason in row.reasons:
+                self.reasons[f"{reason.column}: {reason.problem}"] += 1
+            reasons = [{"column": r.column, "problem": r.problem, "value": r.value} for r in row.reasons]
+            self._line({"of": number, "record": row.record, "line": row.line, "raw": row.raw, "reasons": reasons})
+
+    def keep(self) -> str:
+        """Put the rows in place; return the quarantine's name, empty where there are none."""
+        if not self.rows or self._file is None:
+            return ""
+        self._file.flush()
+        self._draft.replace(self.path)
+        return self.path.stem
+
+    def _line(self, content: dict[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True)
+class QuarantinedFile:
+    """What a quarantine holds of one file that was read.
+
+    Parameters
+    ----------
+    name
+        The file's name.
+    form
+        csv, tsv, jsonl or parquet.
+    header
+        Its header line, empty where it has none.
+    mapping
+        Content of the mapping that it was read with.
+    rows
+        The refused rows.
+    """
+
+    name: str
+    form: str
+    header: str
+    mapping: dict[str, Any]
+    rows: list[Refused]
+
+
+def names(settings: Settings) -> list[str]:
+    """Return the names of all quarantines, oldest first."""
+    return sorted(path.stem for path in settings.quarantine_dir.glob("*.jsonl"))
+
+
+def path_of(settings: Settings, name: str) -> Path:
+    """Return the file of a quarantine.
+
+    Raises
+    ------
+    EventLogError
+        There is no such quarantine.
+    """
+    known = names(settings)
+    if name not in known:
+        raise EventLogError("no such quarantine", value=name, valid=known, next_step="see zhongcao quarantine list")
+    return settings.quarantine_dir / f"{name}.jsonl"
+
+
+def load(settings: Settings, name: str) -> list[QuarantinedFile]:
+    """Read a quarantine.
+
+    Raises
+    ------
+    EventLogError
+        There is no such quarantine, or its file was damaged by editing.
+    """
+    path = path_of(settings, name)
+    files: dict[int, QuarantinedFile] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if "input" in entry:
+                files[entry["input"]] = QuarantinedFile(
+                    entry["file"], entry["form"], entry["header"], entry["mapping"], []
+                )
+            else:
+                reasons = tuple(Reason(r["column"], r["problem"], r["value"]) for r in entry["reasons"])
+                row = Refused(entry["record"], entry["line"], entry["raw"], reasons)
+                files[entry["of"]].rows.append(row)
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise EventLogError(
+                f"line {number} of {path} is no quarantine entry",
+                next_step="edit only the text of raw",
+            ) from error
+    return [file for file in files.values() if file.rows]
+
+
+def counts(settings: Settings) -> dict[str, int]:
+    """Return the number of rows in each quarantine."""
+    return {name: sum(len(file.rows) for file in load(settings, name)) for name in names(settings)}
