@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.batch import aggregate_dense
+from features.days import DAY_SECONDS
 from features.definitions import Aggregate
 from features.events import KINDS
 from features.rule_nodes import CATEGORY_SCOPE, Measurement, Numbers, Quantile
 from features.rules import quantile_measurements
 from features.scopes import Scopes
-from features.spine import DAY_SECONDS, Spine
+from features.spine import Spine
 from features.taxonomy import Tag, Taxonomy
 from features.thresholds import Thresholds, threshold_key
 
@@ -174,6 +175,23 @@ def label_history(
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         result[:, :, lags] = np.nanmean(result[:, :, :lags], axis=2)
     return result
+
+
+def base_rates(taxonomy: Taxonomy, events: Events, spine: Spine) -> dict[str, float]:
+    """Return for each tag the share of the spine's rows for which its rule comes true.
+
+    Parameters
+    ----------
+    taxonomy
+        Whose tags.
+    events
+        The event log.
+    spine
+        The whole population at instants whose outcome windows are over; ``known_at`` lies after them.
+    """
+    truths = outcomes(taxonomy, events, spine, fit_thresholds(taxonomy, events, spine))
+    means = truths.mean(axis=0) if len(spine) else np.zeros(len(taxonomy.tags))
+    return {tag.id: float(rate) for tag, rate in zip(taxonomy.tags, means, strict=True)}
 
 
 def _by_horizon(taxonomy: Taxonomy) -> list[tuple[int, list[int]]]:

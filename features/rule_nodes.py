@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from features.definitions import ALL_PAST, Aggregate, Window, kinds_name, outcome
+from features.definitions import ALL_PAST, Aggregate, Window, outcome
 from features.definitions import Measure as MeasureName
+from features.events import COMMERCE_KINDS, INTEREST_KINDS
 
 Numbers: TypeAlias = NDArray[np.float64]
 Truths: TypeAlias = NDArray[np.bool_]
@@ -28,6 +29,7 @@ ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
+KIND_GROUPS: Final = {"interest": INTEREST_KINDS, "commerce": COMMERCE_KINDS}
 COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -101,7 +103,7 @@ class Measurement:
         return values.measurement(self)
 
     def __str__(self) -> str:
-        parts = [kinds_name(self.kinds).replace("+", " | ")]
+        parts = [kinds_text(self.kinds)]
         if self.of:
             parts.append(self.of)
         if self.condition:
@@ -204,6 +206,22 @@ class Negation:
 Numeric: TypeAlias = Number | Measurement | Arithmetic | Quantile
 Truth: TypeAlias = Comparison | Junction | Negation
 Node: TypeAlias = Numeric | Truth
+
+
+def kinds_text(kinds: tuple[str, ...]) -> str:
+    """Return event kinds as a rule names them.
+
+    Examples
+    --------
+    >>> kinds_text(("like", "save")), kinds_text(COMMERCE_KINDS)
+    ('like | save', 'commerce')
+    """
+    left, names = list(kinds), []
+    for name, group in KIND_GROUPS.items():
+        if set(group) <= set(left):
+            names.append(name)
+            left = [kind for kind in left if kind not in group]
+    return " | ".join([*names, *left])
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -11,9 +11,10 @@ from typing import Final, NoReturn, TypeGuard, cast, get_args
 from features.definitions import ALL_PAST, CONDITIONS, Window, past
 from features.definitions import Measure as MeasureName
 from features.errors import RuleError
-from features.events import COMMERCE_KINDS, EVENTS, INTEREST_KINDS, KINDS
+from features.events import EVENTS, KINDS
 from features.rule_nodes import (
     CATEGORY_SCOPE,
+    KIND_GROUPS,
     Arithmetic,
     Comparison,
     Junction,
@@ -28,7 +29,6 @@ from features.rule_nodes import (
 )
 
 MEASURES: Final = ("count", "days", "sum", "distinct")
-GROUPS: Final = {"interest": INTEREST_KINDS, "commerce": COMMERCE_KINDS}
 OPTIONS: Final = ("where", "past", "within", "category")
 EVERYWHERE: Final = "all"
 SUMMED: Final = tuple(c.name for c in EVENTS.columns if c.type in {"integer", "money"})
@@ -194,10 +194,10 @@ class RuleParser:
             match stack.pop():
                 case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                     stack += [left, right]
-                case ast.Name(id=name) if name in GROUPS or name in KINDS:
-                    names |= set(GROUPS.get(name, (name,)))
+                case ast.Name(id=name) if name in KIND_GROUPS or name in KINDS:
+                    names |= set(KIND_GROUPS.get(name, (name,)))
                 case other:
-                    self._fail(other, "unknown event kind", ast.unparse(other), (*GROUPS, *KINDS))
+                    self._fail(other, "unknown event kind", ast.unparse(other), (*KIND_GROUPS, *KINDS))
         return tuple(kind for kind in KINDS if kind in names)
 
     def _past(self, tree: ast.expr) -> Window:

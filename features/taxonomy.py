@@ -233,7 +233,7 @@ def _group(entry: GroupEntry) -> Group:
 
 
 def _vertical(entry: VerticalEntry) -> Vertical:
-    return Vertical(**{**entry.model_dump(exclude={"numbers"}), "categories": tuple(entry.categories)})
+    return Vertical(**{**entry.model_dump(exclude={"numbers", "patterns"}), "categories": tuple(entry.categories)})
 
 
 def _build(

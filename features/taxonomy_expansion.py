@@ -41,14 +41,17 @@ def expand(file: TaxonomyFile) -> list[StoredTag]:
         A template, a number or a list of verticals names what does not exist.
     """
     verticals = [v.id for v in file.vertical]
+    patterns = [p.id for p in file.pattern]
     numbers = {name for pattern in file.pattern for name in pattern.numbers}
     for vertical in file.vertical:
         _known(f"vertical {vertical.id}, field numbers: no pattern has it", vertical.numbers, sorted(numbers))
+        _known(f"vertical {vertical.id}, field patterns: unknown pattern", vertical.patterns or (), patterns)
     tags = []
     for pattern in file.pattern:
         _known(f"pattern {pattern.id}, field only: unknown vertical", pattern.only or (), verticals)
         _known(f"pattern {pattern.id}, field except: unknown vertical", pattern.excluded, verticals)
         wanted = set(verticals if pattern.only is None else pattern.only) - set(pattern.excluded)
+        wanted -= {v.id for v in file.vertical if v.patterns is not None and pattern.id not in v.patterns}
         tags += [_of_pattern(v, pattern, file.horizon_days) for v in file.vertical if v.id in wanted]
     return tags + [_free(tag, file.horizon_days) for tag in file.tag]
 

@@ -40,6 +40,7 @@ class VerticalEntry(_Entry):
     parent: Slug | None = None
     iab: str | None = None
     numbers: Numbers = {}
+    patterns: list[Slug] | None = None
 
 
 class PatternEntry(_Entry):

@@ -1,0 +1,167 @@
+"""Drafts a taxonomy from a log that has nothing but category codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import duckdb
+
+from features.category_groups import group_categories
+from features.log_profile import Profile, departments_of, known_events, profile_log
+from features.propose_patterns import MOST_COMMON, RAREST, LastWindow, learnable_patterns
+from features.rule_nodes import kinds_text
+from features.taxonomy_toml import taxonomy_toml
+
+Shape = Literal["audience", "categories"]
+VERTICALS: Final = 25
+_FEWEST_BUYERS: Final = 20
+
+
+def propose(
+    events: Any,
+    as_of: int,
+    *,
+    items: Any = None,
+    shape: Shape = "audience",
+    size: int = 200,
+    horizon_days: int | None = None,
+    name: str | None = None,
+) -> str:
+    """Draft a taxonomy file.
+
+    Parameters
+    ----------
+    events
+        DuckDB relation of events.
+    as_of
+        Epoch seconds; only what was known then is looked at.
+    items
+        DuckDB relation of items; its departments make better groups.
+    shape
+        ``audience``: verticals × patterns, filled up with single categories. ``categories``: one tag for each of
+        the categories with the most buyers.
+    size
+        How many tags at most.
+    horizon_days
+        Length of the outcome window; by default 30, or less on a short log.
+    name
+        Name of the taxonomy; the shape by default.
+
+    Returns
+    -------
+    str
+        TOML with comments, valid as it is.
+
+    Raises
+    ------
+    LogTooShortError
+        The log holds too little.
+    """
+    profile = profile_log(events, as_of)
+    departments = {} if items is None else departments_of(items)
+    horizon = horizon_days or profile.horizon_days
+    content: dict[str, Any] = {"name": name or shape, "version": 1, "horizon_days": horizon}
+    if shape == "categories":
+        content |= _categories(profile, departments, size)
+    else:
+        content |= _audience(profile, events, departments, size, horizon)
+    return taxonomy_toml(content, _heading(profile, horizon, shape))
+
+
+def slug(text: str, taken: Collection[str] = ()) -> str:
+    """Return an id made of a name, with a number behind it where it is taken.
+
+    Examples
+    --------
+    >>> slug("MILK BY-PRODUCTS"), slug("Milk by-products", {"milk-by-products"}), slug("面膜")
+    ('milk-by-products', 'milk-by-products-2', 'category')
+    """
+    base = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:56].strip("-") or "category"
+    number, made = 1, base
+    while made in taken:
+        number += 1
+        made = f"{base}-{number}"
+    return made
+
+
+def readable(code: str) -> str:
+    """Return a name for a category code.
+
+    Examples
+    --------
+    >>> readable("FLUID MILK PRODUCTS"), readable(" 50010788 ")
+    ('Fluid milk products', '50010788')
+    """
+    words = re.sub(r"\s+", " ", code).strip()
+    return words.capitalize() if words.isupper() else words or "unnamed"
+
+
+def _categories(profile: Profile, departments: Mapping[str, str], size: int) -> dict[str, Any]:
+    chosen = list(profile.categories)[:size]
+    groups: dict[str, str] = {"all": ""}
+    for department in sorted({departments[code] for code in chosen if code in departments}):
+        groups[slug(f"dept {department}", groups)] = department
+    of_department = {department: group for group, department in groups.items()}
+    ids: dict[str, str] = dict.fromkeys(groups, "")
+    verticals = []
+    for code in chosen:
+        made = slug(code, ids)
+        ids[made] = code
+        entry = {"id": made, "name": readable(code), "name_zh": readable(code), "categories": [code]}
+        if code in departments:
+            entry["parent"] = of_department[departments[code]]
+        verticals.append(entry)
+    pattern = {
+        "id": "buys",
+        "tag": "{vertical}",
+        "name": "{vertical}",
+        "name_zh": "{vertical}",
+        "meaning": f"At least one {kinds_text(profile.act)} in {{vertical}} within {{horizon}} days.",
+        "rule": f"count({kinds_text(profile.act)}) >= 1",
+    }
+    named = [
+        {"id": group, "name": readable(name), "name_zh": readable(name)} for group, name in groups.items() if name
+    ]
+    return {"group": named, "vertical": verticals, "pattern": [pattern]}
+
+
+def _audience(
+    profile: Profile, events: Any, departments: Mapping[str, str], size: int, horizon: int
+) -> dict[str, Any]:
+    common = {code: people for code, people in profile.categories.items() if people >= _FEWEST_BUYERS}
+    chosen = common or profile.categories
+    kinds = [duckdb.ConstantExpression(kind) for kind in profile.act]
+    acts = known_events(events, profile.as_of).filter(duckdb.ColumnExpression("kind").isin(*kinds))
+    groups = group_categories(acts, chosen, departments, max(1, min(VERTICALS, size // 4)))
+    verticals: dict[str, dict[str, Any]] = {}
+    for codes in groups:
+        made = slug(codes[0], {"all", *verticals})
+        named = " & ".join(readable(code) for code in codes[:2])
+        verticals[made] = {"id": made, "name": named, "name_zh": named, "categories": codes}
+    singles: dict[str, dict[str, Any]] = {}
+    for code in chosen:
+        made = slug(f"only {code}", {*verticals, *singles})
+        singles[made] = {"id": made, "name": readable(code), "name_zh": readable(code), "categories": [code]}
+    alone = {codes[0] for codes in groups if len(codes) == 1}
+    fillers = [single for single in singles.values() if single["categories"][0] not in alone]
+    window = LastWindow.of(profile, events, horizon)
+    return learnable_patterns(window, list(verticals.values()), fillers, size)
+
+
+def _heading(profile: Profile, horizon: int, shape: Shape) -> list[str]:
+    moment = datetime.fromtimestamp(profile.as_of, UTC).isoformat(sep=" ", timespec="minutes")
+    lines = [
+        f"A draft from the log as of {moment[:16]} UTC: rename, regroup and prune it.",
+        f"The log spans {profile.span_days} days before that, so tags look {horizon} days ahead.",
+    ]
+    if shape == "categories":
+        return [*lines, "One tag for each of the categories with the most people, ties by name."]
+    return [
+        *lines,
+        "Categories are grouped by who buys them; a vertical is named after its two largest categories.",
+        f"A pattern leaves out the verticals where it came true for less than {RAREST:.1%} or more than",
+        f"{MOST_COMMON:.0%} of the people in the last window before that moment.",
+    ]
