@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.days import DAY_SECONDS
 from features.definitions import Aggregate
 from features.errors import FeatureError
 from features.events import EVENTS
 from features.expressions import CONDITION_COLUMNS, Plan, decay_weights, group
 from features.scopes import Scopes
-from features.spine import DAY_SECONDS, Spine
+from features.spine import Spine
 
 EVERY_CATEGORY: Final = "*"
 REQUIRED: Final = ("account", "kind", "event_time", "arrived_at", "day")

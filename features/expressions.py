@@ -16,9 +16,9 @@ from typing import Final
 
 import narwhals as nw
 
+from features.days import DAY_SECONDS
 from features.definitions import Aggregate, Window
 from features.errors import FeatureError
-from features.spine import DAY_SECONDS
 
 DECAY_UNIT: Final = 2**16
 Mask = tuple[tuple[str, ...], str | None]

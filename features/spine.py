@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.days import DAY_SECONDS, day_of
 from features.errors import FeatureError
 
-DAY_SECONDS: Final = 86_400
+LATEST_INSTANT: Final = 4_102_444_800
+"""2100-01-01: a later instant is a wrong unit."""
 SPINE_SCHEMA = pa.schema(
     [
         pa.field("row", pa.int64()),  # 0..n-1, the order of every matrix
@@ -109,7 +109,7 @@ class Spine:
         """
         instants = self.instants - days * DAY_SECONDS
         table = _with(self.rows, "instant", instants)
-        return Spine(_with(table, "instant_day", days_of(instants, self.timezone)), self.accounts, self.timezone)
+        return Spine(_with(table, "instant_day", day_of(instants, self.timezone)), self.accounts, self.timezone)
 
     def known(self, at: int) -> Spine:
         """Return the same rows knowing all that had arrived by `at`, as labels do once they are mature."""
@@ -143,6 +143,11 @@ def spine_of(
     Spine
         Instants in the given order, and people by key within each.
 
+    Raises
+    ------
+    FeatureError
+        An instant is not in epoch seconds.
+
     Examples
     --------
     >>> len(spine_of({"ann": ["a"], "bob": ["b"]}, [86_400, 172_800]))
@@ -165,34 +170,17 @@ def assemble(
     persons: Any, instants: npt.NDArray[np.int64], accounts: pa.Table, timezone: str, known_at: int | None
 ) -> Spine:
     """Put the columns of a spine together; `known_at` None means each row's own instant."""
+    if len(instants) and instants.max() >= LATEST_INSTANT:
+        raise FeatureError("an instant is not in epoch seconds", value=int(instants.max()))
     columns = [
         np.arange(len(instants)),
         persons,
         instants,
-        days_of(instants, timezone),
+        day_of(instants, timezone),
         instants if known_at is None else np.full(len(instants), known_at),
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SPINE_SCHEMA, strict=True)]
     return Spine(pa.table(arrays, schema=SPINE_SCHEMA), accounts, timezone)
-
-
-def days_of(instants: npt.NDArray[np.int64], timezone: str) -> npt.NDArray[np.int32]:
-    """Return the day (since 1970-01-01, in the time zone) of each instant.
-
-    Examples
-    --------
-    >>> days_of(np.array([57_599, 57_600]), "Asia/Shanghai").tolist()
-    [0, 1]
-    """
-    zone = ZoneInfo(timezone)
-    epoch = date(1970, 1, 1).toordinal()
-    different, inverse = np.unique(instants, return_inverse=True)
-    try:
-        moments = [datetime.fromtimestamp(int(instant), UTC).astimezone(zone) for instant in different]
-    except (OverflowError, ValueError, OSError) as error:
-        raise FeatureError("an instant is not in epoch seconds", value=int(different[-1])) from error
-    days = np.array([moment.date().toordinal() - epoch for moment in moments], np.int32)
-    return days[inverse] if len(days) else np.zeros(0, np.int32)
 
 
 def _with(table: pa.Table, name: str, values: npt.NDArray[Any]) -> pa.Table:

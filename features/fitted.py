@@ -1,0 +1,148 @@
+"""Fitted transforms: what other people's behaviour says about a person, frozen as of one instant.
+
+They are fitted once on everybody's rows of an instant, travel in the bundle as plain arrays, and are applied to the
+rows of one person or of millions alike. Only the smallest scopes teach and get affinities: one that is the parent
+of others would count their purchases twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import FeatureError
+from features.layout import RowLayout, Rows
+
+Floats = npt.NDArray[np.float64]
+
+BASIS: Final = "purchase_decayed90_all"
+PRICE: Final = "purchase_sum_amount_all_price"
+QUANTILES: Final = (0.25, 0.5, 0.75)
+DECAY_UNIT: Final = 2**16
+
+
+@dataclass(frozen=True)
+class Affinities:
+    """How strongly a person leans to each scope, judged by people who buy alike and scopes bought together.
+
+    Parameters
+    ----------
+    factors
+        V of the truncated singular value decomposition of log(1 + purchases) by person and scope, [S, k].
+    cosines
+        Cosine between the scopes' columns, 0 on the diagonal, [S, S].
+    buyers
+        People with a purchase in each scope, [S].
+    prices
+        Quartiles of the mean price paid in each scope over its buyers, NaN where nobody bought, [S, 3].
+    """
+
+    factors: Floats
+    cosines: Floats
+    buyers: Floats
+    prices: Floats
+
+    NAMES: ClassVar[tuple[str, ...]] = ("svd_affinity", "item_affinity", "scope_price_level")
+
+    def apply(self, layout: RowLayout, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return the transforms of every row and scope.
+
+        Returns
+        -------
+        np.ndarray
+            float32 [n, S, 3]: the purchases that V Vᵀ makes of the person's and the cosine-weighted purchases in
+            other scopes (both NaN in scopes that are parents), and the person's mean price over the median of the
+            scope's buyers (NaN without a purchase).
+        """
+        basis = purchases(layout, rows)
+        result = np.full((*basis.shape, len(self.NAMES)), np.nan, np.float32)
+        smallest = _smallest(layout)
+        result[:, smallest, 0] = (basis @ self.factors @ self.factors.T)[:, smallest]
+        result[:, smallest, 1] = (basis @ self.cosines)[:, smallest]
+        if PRICE in layout.scope_names:
+            paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)].astype(np.float64)
+            median = self.prices[:, 1]
+            known = np.broadcast_to(np.nan_to_num(median) > 0, paid.shape)
+            result[..., 2] = np.divide(paid, median, out=np.full(paid.shape, np.nan), where=known)
+        return result
+
+    def to_arrays(self) -> dict[str, Floats]:
+        """Return the parameters by name."""
+        return {"factors": self.factors, "cosines": self.cosines, "buyers": self.buyers, "prices": self.prices}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> Affinities:
+        """Read back what `to_arrays` gave.
+
+        Raises
+        ------
+        FeatureError
+            An array is missing.
+        """
+        names = ("factors", "cosines", "buyers", "prices")
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise FeatureError("the affinities lack an array", value=missing[0], valid=names)
+        return cls(*(arrays[name] for name in names))
+
+
+def purchases(layout: RowLayout, rows: Rows) -> Floats:
+    """Return log(1 + decayed purchases) by person and scope, [n, S].
+
+    Raises
+    ------
+    FeatureError
+        The layout lacks the feature.
+    """
+    if BASIS not in layout.scope_names:
+        raise FeatureError("affinities need a scope feature of the layout", value=BASIS, valid=layout.scope_names)
+    column = layout.scope(rows)[..., layout.scope_names.index(BASIS)]
+    return np.log1p(column.astype(np.float64) / DECAY_UNIT)
+
+
+def fit_affinities(layout: RowLayout, rows: Rows, k: int = 32) -> Affinities:
+    """Fit the transforms on everybody's rows of one instant.
+
+    Parameters
+    ----------
+    layout
+        The rows' columns.
+    rows
+        Wide rows of the whole population, float32 [n, width].
+    k
+        Most singular vectors that are kept.
+    """
+    basis = purchases(layout, rows)
+    smallest = _smallest(layout)
+    gram = basis.T @ basis * smallest * smallest[:, None]
+    values, vectors = np.linalg.eigh(gram)
+    kept = np.argsort(-values, kind="stable")[: min(k, len(values))]
+    kept = kept[values[kept] > 1e-9 * max(values.max(initial=0.0), 1e-30)]
+    factors = vectors[:, kept]
+    # A singular vector is unique up to its sign: let the largest entry be positive.
+    if factors.size:
+        factors = factors * np.sign(factors[np.abs(factors).argmax(axis=0), np.arange(factors.shape[1])])
+    norms = np.sqrt(np.diag(gram))
+    product = np.outer(norms, norms)
+    cosines = np.divide(gram, product, out=np.zeros_like(gram), where=product > 0)
+    np.fill_diagonal(cosines, 0.0)
+    return Affinities(factors, cosines, (basis > 0).sum(axis=0).astype(np.float64), _prices(layout, rows))
+
+
+def _smallest(layout: RowLayout) -> npt.NDArray[np.bool_]:
+    return ~np.isin(np.arange(len(layout.parents)), layout.parents)
+
+
+def _prices(layout: RowLayout, rows: Rows) -> Floats:
+    prices = np.full((len(layout.scopes.names), len(QUANTILES)), np.nan)
+    if PRICE in layout.scope_names:
+        paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)]
+        for scope in range(len(prices)):
+            known = paid[:, scope][np.isfinite(paid[:, scope])].astype(np.float64)
+            if len(known):
+                prices[scope] = np.quantile(known, QUANTILES, method="inverted_cdf")
+    return prices

@@ -1,0 +1,94 @@
+"""Wide rows: every feature of everybody at an instant, in the fixed order of a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import Progress
+
+from features.batch import aggregate_dense
+from features.definitions import Aggregate
+from features.derived import Derived, Feature
+from features.errors import FeatureError
+from features.layout import RowLayout, Rows
+from features.spine import Spine
+
+__all__ = ["RowLayout", "build_rows"]
+
+CELLS: Final = 16_000_000
+"""Most aggregates that are held at once: 128 MB of float64."""
+
+
+def build_rows(
+    layout: RowLayout,
+    events: Any,
+    spine: Spine,
+    history: npt.NDArray[np.float32] | None = None,
+    bar: Progress | None = None,
+) -> Rows:
+    """Compute the wide row of every spine row.
+
+    The result takes 4 bytes × rows × width. Beside it the aggregates of some rows at a time are held, `CELLS` × 8
+    bytes at most (one person's, if that is more), and what DuckDB needs to group their events, which it spills to
+    disk beyond its memory limit.
+
+    Parameters
+    ----------
+    layout
+        Which columns.
+    events
+        As `features.batch.aggregate` takes them.
+    spine
+        For whom and as of when.
+    history
+        The tag block, float32 of shape (rows, tags, tag names), from `features.outcomes.label_history`; NaN where
+        it is None.
+    bar
+        Shows how many rows are done.
+
+    Returns
+    -------
+    np.ndarray
+        float32 of shape (rows, width), C-contiguous; missing is NaN.
+
+    Raises
+    ------
+    FeatureError
+        The history has another shape.
+    """
+    rows = np.full((len(spine), layout.width), np.nan, np.float32)
+    shape = (len(spine), len(layout.tags), len(layout.tag_names))
+    if history is not None:
+        if history.shape != shape:
+            raise FeatureError("the history has another shape", value=history.shape, valid=[shape])
+        layout.tag(rows)[:] = history
+    of_person, of_scope = layout.aggregates
+    cells = max(1, len(of_person) + len(of_scope) * len(layout.scopes.names))
+    task = None if bar is None else bar.add_task("features", total=len(spine))
+    for numbers, part in spine.chunks(max(1, CELLS // cells)):
+        done = np.full((len(part), layout.width), np.nan, np.float32)
+        if of_person:
+            dense = aggregate_dense(events, part, of_person)
+            _fill(layout.person(done), layout.person_features, of_person, dense)
+        if of_scope:
+            dense = aggregate_dense(events, part, of_scope, layout.scopes)
+            _fill(layout.scope(done), layout.scope_features, of_scope, dense)
+        start = layout.width - shape[1] * shape[2]
+        rows[numbers, :start] = done[:, :start]
+        if bar is not None and task is not None:
+            bar.advance(task, len(part))
+    return rows
+
+
+def _fill(
+    block: Rows, features: Sequence[Feature], aggregates: Sequence[Aggregate], dense: npt.NDArray[np.float64]
+) -> None:
+    number = {a: n for n, a in enumerate(aggregates)}
+    for column, feature in enumerate(features):
+        if isinstance(feature, Derived):
+            block[..., column] = feature.compute(*(dense[..., number[a]] for a in feature.inputs))
+        else:
+            block[..., column] = dense[..., number[feature]]

@@ -1,0 +1,104 @@
+"""Affinities against their formulas written out, and as arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from features.definitions import Aggregate
+from features.derived import Derived
+from features.errors import FeatureError
+from features.fitted import Affinities, fit_affinities
+from features.layout import RowLayout, Rows
+from features.scopes import Scopes
+
+BASIS = Aggregate(("purchase",), "decayed", half_life=90)
+PRICE = Derived("price", tuple(Aggregate(("purchase",), "sum", of=of) for of in ("amount", "quantity")))
+LAYOUT = RowLayout(
+    person_features=(Aggregate(("purchase",)),),
+    scope_features=(BASIS, PRICE),
+    scopes=Scopes.of({"tea": ["t"], "milk": ["m"], "soap": ["s"], "never": ["n"], "all": ["*"]}),
+    parents=(4, 4, 4, 4, -1),
+    tags=(),
+)
+
+
+def rows_of(counts: np.ndarray, prices: np.ndarray | None = None) -> Rows:
+    rows = np.full((len(counts), LAYOUT.width), np.nan, np.float32)
+    LAYOUT.scope(rows)[..., 0] = np.c_[counts, counts.sum(axis=1)] * 2**16
+    if prices is not None:
+        LAYOUT.scope(rows)[..., 1] = prices
+    return rows
+
+
+def people(n: int = 200) -> np.ndarray:
+    counts = np.random.default_rng(7).poisson(1.5, (n, 4)).astype(float)
+    counts[:, 3] = 0
+    return counts
+
+
+def test_item_affinity_is_the_cosine_of_the_columns_without_the_diagonal() -> None:
+    counts = people()
+    x = np.log1p(counts[:, :3])
+    unit = x / np.linalg.norm(x, axis=0)
+    cosine = unit.T @ unit - np.eye(3)
+    found = fit_affinities(LAYOUT, rows_of(counts)).apply(LAYOUT, rows_of(counts[:5]))
+    np.testing.assert_allclose(found[:, :3, 1], (x @ cosine)[:5], rtol=1e-5)
+    np.testing.assert_array_equal(found[:, 3, 1], 0)
+    assert np.isnan(found[:, 4, :2]).all(), "a parent counts its children's purchases and gets no affinity"
+
+
+def test_svd_affinity_is_the_best_approximation_of_its_rank() -> None:
+    counts = people()
+    x = np.log1p(counts[:, :3])
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    affinities = fit_affinities(LAYOUT, rows_of(counts), k=2)
+    assert affinities.factors.shape == (5, 2)
+    found = affinities.apply(LAYOUT, rows_of(counts))
+    np.testing.assert_allclose(found[:, :3, 0], u[:, :2] * s[:2] @ vt[:2], rtol=1e-4, atol=1e-5)
+
+
+def test_full_rank_gives_the_purchases_back() -> None:
+    counts = people()
+    found = fit_affinities(LAYOUT, rows_of(counts)).apply(LAYOUT, rows_of(counts))
+    np.testing.assert_allclose(found[:, :4, 0], np.log1p(counts), rtol=1e-5, atol=1e-6)
+
+
+def test_price_level_is_relative_to_the_median_buyer() -> None:
+    prices = np.full((4, 5), np.nan)
+    prices[:, 0] = [100, 200, 400, np.nan]
+    affinities = fit_affinities(LAYOUT, rows_of(np.zeros((4, 4)), prices))
+    assert affinities.prices[0].tolist() == [100, 200, 400]
+    level = affinities.apply(LAYOUT, rows_of(np.zeros((4, 4)), prices))[..., 2]
+    np.testing.assert_array_equal(level[:, 0], [0.5, 1, 2, np.nan])
+    assert np.isnan(level[:, 1:]).all()
+    assert fit_affinities(LAYOUT, rows_of(people())).buyers[3:].tolist() == [
+        0,
+        200 - (people().sum(axis=1) == 0).sum(),
+    ]
+
+
+def test_arrays_carry_everything_and_fitting_is_deterministic() -> None:
+    rows = rows_of(people())
+    first, again = fit_affinities(LAYOUT, rows), fit_affinities(LAYOUT, rows.copy())
+    assert {k: v.tobytes() for k, v in first.to_arrays().items()} == {
+        k: v.tobytes() for k, v in again.to_arrays().items()
+    }
+    loaded = Affinities.from_arrays(first.to_arrays())
+    np.testing.assert_array_equal(loaded.apply(LAYOUT, rows), first.apply(LAYOUT, rows))
+    assert (first.factors[np.abs(first.factors).argmax(axis=0), np.arange(first.factors.shape[1])] > 0).all()
+
+
+def test_nobody_bought_yet() -> None:
+    nothing = rows_of(np.zeros((3, 4)))
+    found = fit_affinities(LAYOUT, nothing).apply(LAYOUT, nothing)
+    np.testing.assert_array_equal(found[:, :4, :2], 0)
+    assert fit_affinities(LAYOUT, nothing[:0]).apply(LAYOUT, nothing[:0]).shape == (0, 5, 3)
+
+
+def test_errors_say_what_is_missing() -> None:
+    bare = RowLayout((), (Aggregate(("purchase",)),), LAYOUT.scopes, LAYOUT.parents, ())
+    with pytest.raises(FeatureError, match="scope feature of the layout: 'purchase_decayed90_all'"):
+        fit_affinities(bare, np.zeros((1, bare.width), np.float32))
+    with pytest.raises(FeatureError, match="lack an array: 'prices'"):
+        Affinities.from_arrays({"factors": np.zeros(1), "cosines": np.zeros(1), "buyers": np.zeros(1)})
