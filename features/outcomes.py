@@ -16,6 +16,7 @@ from features.days import DAY_SECONDS
 from features.definitions import Aggregate
 from features.events import KINDS
 from features.rule_nodes import CATEGORY_SCOPE, Measurement, Numbers, Quantile
+from features.rule_parser import EVERYWHERE
 from features.rules import quantile_measurements
 from features.scopes import Scopes
 from features.spine import Spine
@@ -30,47 +31,64 @@ _FIRST_EVENT = Aggregate(KINDS, "tenure")
 
 
 @dataclass(frozen=True)
-class _Demand:
-    """What must be measured inside which scopes, for several rules at once."""
+class _Block:
+    """Aggregates that one pass measures inside the same scopes."""
 
     scopes: Scopes
     aggregates: tuple[Aggregate, ...]
 
+    @property
+    def cells(self) -> int:
+        return len(self.scopes.members) * len(self.aggregates)
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """What several rules must have measured."""
+
+    blocks: tuple[_Block, ...]
+    horizon: int
+
     @classmethod
     def of(cls, taxonomy: Taxonomy, horizon: int, leaves: Iterable[tuple[str, Measurement]]) -> _Demand:
-        pairs = [(leaf.within or own, leaf.aggregate(horizon)) for own, leaf in leaves]
+        wanted: dict[Aggregate, dict[str, None]] = {}
+        for own, leaf in leaves:
+            wanted.setdefault(leaf.aggregate(horizon), {})[leaf.within or own] = None
         known = dict(taxonomy.scopes.members)
-        members = {
-            name: known[name] if name in known else (name.removeprefix(CATEGORY_SCOPE),)
-            for name in dict.fromkeys(scope for scope, _ in pairs)
-        }
-        return cls(Scopes.of(members), tuple(dict.fromkeys(aggregate for _, aggregate in pairs)))
+        blocks = []
+        # few rules ask about all events at once: those must not be measured in every vertical, nor the reverse
+        for of_everything in (True, False):
+            asked = {a: [s for s in scopes if (s == EVERYWHERE) == of_everything] for a, scopes in wanted.items()}
+            names = dict.fromkeys(scope for scopes in asked.values() for scope in scopes)
+            if names:
+                members = {name: known.get(name, (name.removeprefix(CATEGORY_SCOPE),)) for name in names}
+                blocks.append(_Block(Scopes.of(members), tuple(a for a, scopes in asked.items() if scopes)))
+        return cls(tuple(blocks), horizon)
 
     def parts(self, spine: Spine) -> Iterator[tuple[NDArray[np.int64], Spine]]:
         """Cut the spine so that the numbers of one part fit into memory."""
-        return spine.chunks(max(1_000, _CELLS // max(1, len(self.scopes.members) * len(self.aggregates))))
+        return spine.chunks(max(1_000, _CELLS // max(1, sum(block.cells for block in self.blocks))))
 
-    def measure(self, events: Events, spine: Spine, horizon: int) -> _Measured:
-        dense = aggregate_dense(events, spine, self.aggregates, self.scopes)
-        scope_number = {name: n for n, name in enumerate(self.scopes.names)}
-        column = {aggregate: n for n, aggregate in enumerate(self.aggregates)}
-        return _Measured(dense, scope_number, column, horizon)
+    def measure(self, events: Events, spine: Spine) -> _Measured:
+        columns: dict[tuple[str, Aggregate], Numbers] = {}
+        for block in self.blocks:
+            dense = aggregate_dense(events, spine, block.aggregates, block.scopes)
+            for number, scope in enumerate(block.scopes.names):
+                columns |= {(scope, a): dense[:, number, column] for column, a in enumerate(block.aggregates)}
+        return _Measured(columns, self.horizon)
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Numbers of all scopes, read by the rule of one tag after the other."""
+    """Numbers by scope and aggregate, read by the rule of one tag after the other."""
 
-    dense: Numbers
-    scope_number: dict[str, int]
-    column: dict[Aggregate, int]
+    columns: dict[tuple[str, Aggregate], Numbers]
     horizon: int
     own: str = ""
     levels: dict[str, Numbers] = field(default_factory=dict)
 
     def measurement(self, leaf: Measurement) -> Numbers:
-        scope = self.scope_number[leaf.within or self.own]
-        return self.dense[:, scope, self.column[leaf.aggregate(self.horizon)]]
+        return self.columns[leaf.within or self.own, leaf.aggregate(self.horizon)]
 
     def quantile(self, leaf: Quantile) -> Numbers:
         return self.levels[threshold_key(self.own, leaf)]
@@ -100,7 +118,7 @@ def fit_thresholds(taxonomy: Taxonomy, events: Events, spine: Spine) -> Threshol
         demand = _Demand.of(taxonomy, 1, leaves)
         people = np.empty((len(spine), len(wanted)))
         for rows, part in demand.parts(spine):
-            measured = demand.measure(events, part, 1)
+            measured = demand.measure(events, part)
             for number, (scope, quantile) in enumerate(wanted.values()):
                 column = quantile.of.numbers(replace(measured, own=scope))
                 people[rows, number] = column
@@ -211,7 +229,7 @@ def _truths(
     result = np.empty((len(spine), len(tags)), dtype=np.uint8)
     for rows, part in demand.parts(spine):
         here = {key: level[rows] for key, level in levels.items()}
-        measured = replace(demand.measure(events, part, horizon), levels=here)
+        measured = replace(demand.measure(events, part), levels=here)
         for number, tag in enumerate(tags):
             result[rows, number] = tag.rule.truths(replace(measured, own=tag.scope))
     return result
