@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 MOST_PEOPLE: Final = 1000
 MOST_TAGS: Final = 1000
@@ -32,6 +32,17 @@ class PersonRef(_Strict):
     person: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+def _named_by(someone: Any) -> str:
+    by_key = isinstance(someone, PersonRef) or (isinstance(someone, dict) and "person" in someone)
+    return "person" if by_key else "account"
+
+
+Someone = Annotated[
+    Annotated[AccountRef, Tag("account")] | Annotated[PersonRef, Tag("person")], Discriminator(_named_by)
+]
+"""A person, by account or by key; told apart first, so that faults are those of the way that was meant."""
+
+
 class TagsRequest(_Strict):
     """Body of ``POST /v1/tags``.
 
@@ -41,7 +52,7 @@ class TagsRequest(_Strict):
     3
     """
 
-    people: Annotated[list[AccountRef | PersonRef], Field(min_length=1, max_length=MOST_PEOPLE)]
+    people: Annotated[list[Someone], Field(min_length=1, max_length=MOST_PEOPLE)]
     top: Annotated[int, Field(ge=1, le=MOST_TAGS)] = 20
     min_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     explain: bool = False

@@ -12,7 +12,7 @@ from features.errors import StoreError
 from features.identity import account_key
 from features.taxonomy import Taxonomy
 from serving.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
-from serving.store import OnlineStore, StoredRow
+from serving.store import OnlineStore, StoredRow, StoreInfo
 from serving.words import Vocabulary, in_words
 from training.tags import Factor
 
@@ -88,7 +88,19 @@ class Scorer:
         self.store = store
         self._key = key
         self._vocabulary = Vocabulary.of(bundle.taxonomy)
-        self._check_layout(store.describe().schema_hash)
+        self.check()
+
+    def check(self) -> StoreInfo:
+        """Return what the store holds, once it is sure that the bundle can read it.
+
+        Raises
+        ------
+        StoreError
+            The store is missing, empty, or holds rows of another layout than the bundle's.
+        """
+        info = self.store.describe()
+        self._check_layout(info.schema_hash)
+        return info
 
     def tags(
         self,

@@ -1,0 +1,81 @@
+"""Verbs of serving: the prediction API and its keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from features.settings import Settings, load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command("serve")(serve)
+    keys = typer.Typer(no_args_is_help=True, help="API keys of the prediction API.")
+    keys.command("add")(add_key)
+    keys.command("list")(list_keys)
+    keys.command("revoke")(revoke_key)
+    app.add_typer(keys, name="keys")
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; beyond loopback a key is needed.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Serve the champion model's tags over HTTP until stopped."""
+    from serving.serve import serve as run
+
+    run(_settings(host=host, port=port))
+    typer.echo("stopped; `zhongcao serve` starts it again")
+
+
+def add_key(
+    name: Annotated[str, typer.Option(help="Whom the key is for.")],
+    scope: Annotated[list[str], typer.Option(help="predict, ingest or admin; repeat for several.")],
+    brand: Annotated[str | None, typer.Option(help="The only brand that it opens.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never by default.")] = None,
+) -> None:
+    """Make an API key and show it, once."""
+    from serving.access import KeyRing
+
+    secret, key = KeyRing(_settings().access_file).add(name, scope, brand=brand, days=days)
+    typer.echo(secret)
+    typer.echo(f"made key {key.id}; it is not shown again. Send it as `Authorization: Bearer KEY`", err=True)
+    typer.echo(f"next: zhongcao serve --host 0.0.0.0; zhongcao keys revoke {key.id} takes it back", err=True)
+
+
+def list_keys() -> None:
+    """List the API keys, without their secrets."""
+    import time
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from serving.access import KeyRing
+
+    table = Table("id", "name", "scopes", "brand", "made", "expires")
+    now = time.time()
+    keys = KeyRing(_settings().access_file).known()
+    for key in keys:
+        made = datetime.fromtimestamp(key.created, UTC).date().isoformat()
+        end = "never" if key.expires is None else datetime.fromtimestamp(key.expires, UTC).date().isoformat()
+        expires = f"{end} (expired)" if key.expired(now) else end
+        table.add_row(key.id, key.name, ", ".join(key.scopes), key.brand or "all", made, expires)
+    Console().print(table)
+    typer.echo(f"{len(keys)} keys; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back")
+
+
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `zhongcao keys list` shows it.")],
+) -> None:
+    """Take an API key back; a running server refuses it at once."""
+    from serving.access import KeyRing
+
+    key = KeyRing(_settings().access_file).revoke(key_id)
+    typer.echo(f"revoked key {key.id} of {key.name}; `zhongcao keys list` shows the others")
+
+
+def _settings(**given: object) -> Settings:
+    return load_settings(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,227 @@
+"""The guard in front of every route: who may ask, and how much, before anything is parsed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import access
+from serving.access import KeyRing, is_loopback
+from serving.problems import Problem
+
+_log = logging.getLogger("zhongcao.serving")
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one request may ask for.
+
+    Parameters
+    ----------
+    body_bytes
+        Size of a body, however it is sent.
+    depth
+        Nesting of arrays and objects.
+    seconds
+        From the first byte of a request to the last of its answer.
+    at_once
+        Requests in work at the same time.
+    """
+
+    body_bytes: int = 2_000_000
+    depth: int = 16
+    seconds: float = 30.0
+    at_once: int = 64
+
+
+class Guard:
+    """ASGI middleware that every request passes.
+
+    Parameters
+    ----------
+    app
+        The routes.
+    ring
+        API keys.
+    needs
+        Path → scope that a key must have for it; paths that are not listed need ``admin``.
+    open_paths
+        Paths that answer without a key too, such as health checks; ``state.admitted`` tells them who asks.
+    loopback
+        Whether the server listens on loopback only: then callers of this machine need no key.
+    limits
+        How much one request may ask for.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        ring: KeyRing,
+        *,
+        needs: Mapping[str, access.Scope],
+        open_paths: frozenset[str],
+        loopback: bool,
+        limits: Limits | None = None,
+    ) -> None:
+        self._app = app
+        self._ring = ring
+        self._needs = needs
+        self._open_paths = open_paths
+        self._loopback = loopback
+        self._limits = limits or Limits()
+        self._in_work = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it with a problem document."""
+        if scope["type"] != "http":
+            return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, request_id)
+        self._in_work += 1
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                self._admit(scope)
+                await self._app(scope, self._bounded(scope, receive), answer.send)
+        except Problem as problem:
+            await answer.problem(problem, scope, receive)
+        except TimeoutError:
+            late = Problem(503, f"not answered within {self._limits.seconds:g} s; ask for fewer people")
+            await answer.problem(late, scope, receive)
+        except Exception as error:
+            # Where, but not with what: a message or a value could hold an account id.
+            frames = traceback.extract_tb(error.__traceback__)[-3:]
+            where = " > ".join(f"{frame.name}:{frame.lineno}" for frame in frames)
+            _log.error("request %s failed: %s at %s", request_id, type(error).__name__, where)
+            await answer.problem(Problem(500, "zhongcao failed; its log has the request id"), scope, receive)
+        finally:
+            self._in_work -= 1
+
+    def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        scope["state"]["admitted"] = refusal is None
+        if scope["path"] in self._open_paths:
+            return
+        if refusal is not None:
+            raise refusal
+        if self._in_work > self._limits.at_once:
+            raise Problem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+        """Return None for a caller who has the right to the path, else why not."""
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        if not secret:
+            if self._from_here(scope, headers):
+                return None
+            return _unauthorised("an API key is needed: send Authorization: Bearer KEY")
+        key = self._ring.find(secret.strip()) if kind.lower() == "bearer" else None
+        now = time.time()
+        if key is None or key.expired(now):
+            return _unauthorised("this API key is not valid, was revoked, or has expired")
+        needed = self._needs.get(scope["path"], "admin")
+        return None if key.opens(needed, now) else Problem(403, f"this API key lacks the scope {needed}")
+
+    def _from_here(self, scope: Scope, headers: Headers) -> bool:
+        # A page in a browser can make it call loopback under a name of the page's own (DNS rebinding), and a
+        # proxy on this machine calls for others: neither counts as this machine.
+        client = scope.get("client")
+        host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]")
+        direct = not any(name in headers for name in _FORWARDED)
+        return self._loopback and direct and is_loopback(host) and client is not None and is_loopback(client[0])
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """Return a channel that gives the whole body at once, and only one within the limits."""
+        given = False
+
+        async def body() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            self._check_headers(Headers(scope=scope))
+            return {"type": "http.request", "body": await self._read(receive), "more_body": False}
+
+        return body
+
+    def _check_headers(self, headers: Headers) -> None:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Problem(415, "the body must be JSON: send Content-Type: application/json")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise Problem(415, "compressed bodies are not taken")
+        length = headers.get("content-length", "0")
+        if not (length.isdecimal() and len(length) < 16 and int(length) <= self._limits.body_bytes):
+            raise self._too_large()
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(400, "the caller left before the body was complete")
+            body += message.get("body", b"")
+            if len(body) > self._limits.body_bytes:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        if nesting(bytes(body)) > self._limits.depth:
+            raise Problem(400, f"the body may be nested {self._limits.depth} deep at most")
+        return bytes(body)
+
+    def _too_large(self) -> Problem:
+        detail = f"the body may have {self._limits.body_bytes} bytes at most; ask for fewer people at once"
+        return Problem(413, detail, headers={"Connection": "close"})
+
+
+class _Answer:
+    """The way back to the caller: adds the request id, and remembers whether an answer has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            safe = [
+                (b"x-request-id", self._request_id.encode()),
+                (b"x-content-type-options", b"nosniff"),
+                (b"cache-control", b"no-store"),
+            ]
+            message = {**message, "headers": [*message.get("headers", ()), *safe]}
+        await self._send(message)
+
+    async def problem(self, problem: Problem, scope: Scope, receive: Receive) -> None:
+        if not self._begun:
+            await problem.response(self._request_id)(scope, receive, self.send)
+
+
+def nesting(body: bytes) -> int:
+    """Return how deep arrays and objects are nested in a JSON text, without parsing it.
+
+    Examples
+    --------
+    >>> nesting(b'{"a": [1, [2]], "b": "[[[["}')
+    3
+    """
+    text = np.frombuffer(_STRING.sub(b"", body), np.uint8)
+    steps = np.isin(text, (0x5B, 0x7B)).astype(np.int32) - np.isin(text, (0x5D, 0x7D))
+    return int(steps.cumsum().max(initial=0))
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,127 @@
+"""Starting the prediction API: everything is checked before the port opens."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import sys
+import time
+from typing import Final
+
+import uvicorn
+
+from features.errors import SettingsError
+from features.identity import load_key
+from features.settings import Settings
+from serving.access import KeyRing, check_bind, is_loopback
+from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.limits import Guard
+from serving.scorer import Scorer
+from serving.service import build_service
+from serving.sqlite_store import SqliteStore
+from training.bundle import load_bundle
+from training.champion import champion_path, verify_bundle
+
+_GRACE_SECONDS: Final = 10
+_BACKLOG: Final = 2048
+
+
+def serve(settings: Settings) -> None:
+    """Serve the champion until the process is told to stop (SIGINT or SIGTERM); requests in work are finished.
+
+    Parameters
+    ----------
+    settings
+        Where the champion, the store and the keys lie, and what to listen on.
+
+    Raises
+    ------
+    BundleError
+        There is no champion, or it is corrupt.
+    StoreError
+        The store is missing or was filled for another bundle.
+    AccessError
+        The address is wider than loopback, and there is no API key.
+    SettingsError
+        The port is taken, or the address is not this machine's.
+    """
+    ring = KeyRing(settings.access_file)
+    check_bind(settings.host, ring, time.time())
+    with _listen(settings.host, settings.port) as listening:
+        folder = champion_path(settings)
+        verify_bundle(folder)
+        bundle = load_bundle(folder)
+        store = SqliteStore(settings.store_file)
+        scorer = Scorer(bundle, store, load_key(settings))
+        guard = Guard(
+            build_api(scorer, settings.threads),
+            ring,
+            needs=NEEDS,
+            open_paths=OPEN_PATHS,
+            loopback=is_loopback(settings.host),
+        )
+        info = scorer.check()
+        sys.stdout.write(
+            f"model {bundle.version}: {len(bundle.taxonomy.tags)} tags, {info.people} people\n{_try_it(settings)}\n"
+        )
+        sys.stdout.flush()
+        _run(settings, guard, listening)
+        store.close()
+
+
+def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
+    _prepare_bentoml(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Uvicorn runs BentoML's application in this very process. BentoML's own process manager would open two control
+    # ports, without any key, through which every user of the machine could start commands as this user.
+    config = uvicorn.Config(
+        build_service(guard).to_asgi(),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    # What is loaded stays: the collector need not walk it again, which would stall requests for 100s of ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        gc.unfreeze()
+
+
+def _prepare_bentoml(settings: Settings) -> None:
+    """Tell BentoML, which reads the environment: no telemetry, and files of its own per server."""
+    home = settings.work_dir / f"bentoml-{settings.port}"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    os.environ["BENTOML_HOME"] = str(home.resolve())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen: {error.strerror}",
+            value=f"{host}:{port}",
+            next_step="stop what listens there, or choose another --host or --port",
+        ) from error
+
+
+def _try_it(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    body = '{"people": [{"platform": "PLATFORM", "account": "ACCOUNT"}], "top": 5, "explain": true}'
+    key = "" if is_loopback(settings.host) else " -H 'Authorization: Bearer KEY'"
+    return (
+        f"try: curl -s http://{host}:{settings.port}/v1/tags{key} -H 'Content-Type: application/json' -d '{body}'"
+    )

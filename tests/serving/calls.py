@@ -1,0 +1,52 @@
+"""Calling the whole application, BentoML included, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from serving.access import KeyRing
+from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.limits import Guard, Limits
+from serving.scorer import Scorer
+from serving.service import build_service
+
+BODY: dict[str, Any] = {"people": [{"platform": "shop", "account": "dairy lover"}]}
+
+
+def application(scorer: Scorer, folder: Path, *, loopback: bool = True, limits: Limits | None = None) -> Any:
+    guard = Guard(
+        build_api(scorer, threads=2),
+        KeyRing(folder / "access.json"),
+        needs=NEEDS,
+        open_paths=OPEN_PATHS,
+        loopback=loopback,
+        limits=limits,
+    )
+    return build_service(guard).to_asgi()
+
+
+def call(
+    app: Any, ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]], client: str = "127.0.0.1"
+) -> httpx.Response:
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(client, 1234))
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as http,
+        ):
+            return await ask(http)
+
+    return asyncio.run(run())
+
+
+def post(app: Any, client: str = "127.0.0.1", path: str = "/v1/tags", **request: Any) -> httpx.Response:
+    return call(app, lambda http: http.post(path, **request), client)
+
+
+def get(app: Any, path: str, client: str = "127.0.0.1", **request: Any) -> httpx.Response:
+    return call(app, lambda http: http.get(path, **request), client)
