@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import duckdb
 
 from features.category_groups import group_categories
-from features.log_profile import Profile, departments_of, known_events, profile_log
+from features.log_profile import Profile, departments_of, profile_log
 from features.propose_patterns import MOST_COMMON, RAREST, LastWindow, learnable_patterns
 from features.rule_nodes import kinds_text
 from features.taxonomy_toml import taxonomy_toml
@@ -25,10 +25,12 @@ def propose(
     as_of: int,
     *,
     items: Any = None,
+    identities: Any = None,
     shape: Shape = "audience",
     size: int = 200,
     horizon_days: int | None = None,
     name: str | None = None,
+    timezone: str = "UTC",
 ) -> str:
     """Draft a taxonomy file.
 
@@ -40,6 +42,8 @@ def propose(
         Epoch seconds; only what was known then is looked at.
     items
         DuckDB relation of items; its departments make better groups.
+    identities
+        DuckDB relation of identities; without it every account is a person.
     shape
         ``audience``: verticals × patterns, filled up with single categories. ``categories``: one tag for each of
         the categories with the most buyers.
@@ -49,6 +53,8 @@ def propose(
         Length of the outcome window; by default 30, or less on a short log.
     name
         Name of the taxonomy; the shape by default.
+    timezone
+        The log's time zone.
 
     Returns
     -------
@@ -67,8 +73,9 @@ def propose(
     if shape == "categories":
         content |= _categories(profile, departments, size)
     else:
-        content |= _audience(profile, events, departments, size, horizon)
-    return taxonomy_toml(content, _heading(profile, horizon, shape))
+        window = LastWindow.of(profile, events, horizon, identities=identities, timezone=timezone)
+        content |= _audience(window, departments, size)
+    return taxonomy_toml(content, [*_heading(profile, horizon, shape), _command(profile, content, shape, size)])
 
 
 def slug(text: str, taken: Collection[str] = ()) -> str:
@@ -128,13 +135,12 @@ def _categories(profile: Profile, departments: Mapping[str, str], size: int) -> 
     return {"group": named, "vertical": verticals, "pattern": [pattern]}
 
 
-def _audience(
-    profile: Profile, events: Any, departments: Mapping[str, str], size: int, horizon: int
-) -> dict[str, Any]:
+def _audience(window: LastWindow, departments: Mapping[str, str], size: int) -> dict[str, Any]:
+    profile = window.profile
     common = {code: people for code, people in profile.categories.items() if people >= _FEWEST_BUYERS}
     chosen = common or profile.categories
     kinds = [duckdb.ConstantExpression(kind) for kind in profile.act]
-    acts = known_events(events, profile.as_of).filter(duckdb.ColumnExpression("kind").isin(*kinds))
+    acts = window.events.filter(duckdb.ColumnExpression("kind").isin(*kinds))
     groups = group_categories(acts, chosen, departments, max(1, min(VERTICALS, size // 4)))
     verticals: dict[str, dict[str, Any]] = {}
     for codes in groups:
@@ -147,8 +153,15 @@ def _audience(
         singles[made] = {"id": made, "name": readable(code), "name_zh": readable(code), "categories": [code]}
     alone = {codes[0] for codes in groups if len(codes) == 1}
     fillers = [single for single in singles.values() if single["categories"][0] not in alone]
-    window = LastWindow.of(profile, events, horizon)
     return learnable_patterns(window, list(verticals.values()), fillers, size)
+
+
+def _command(profile: Profile, content: Mapping[str, Any], shape: Shape, size: int) -> str:
+    moment = datetime.fromtimestamp(profile.as_of, UTC).isoformat(timespec="seconds")
+    return (
+        f"Made again by: zhongcao taxonomy propose --shape {shape} --as-of {moment} --size {size} "
+        f"--horizon-days {content['horizon_days']} --name {content['name']}"
+    )
 
 
 def _heading(profile: Profile, horizon: int, shape: Shape) -> list[str]:

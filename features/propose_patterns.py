@@ -10,8 +10,9 @@ from typing import Any, Final
 from features.days import DAY_SECONDS
 from features.log_profile import Profile, known_events
 from features.outcomes import base_rates
+from features.population import population
 from features.rule_nodes import kinds_text
-from features.spine import Spine, spine_of
+from features.spine import Spine
 from features.taxonomy import taxonomy_of
 
 RAREST: Final = 0.003
@@ -44,16 +45,15 @@ class LastWindow:
     horizon: int
 
     @classmethod
-    def of(cls, profile: Profile, events: Any, horizon: int) -> LastWindow:
-        """Take the people with an event before the window, a sample of them where they are many."""
+    def of(
+        cls, profile: Profile, events: Any, horizon: int, *, identities: Any = None, timezone: str = "UTC"
+    ) -> LastWindow:
+        """Take the people who acted before the window, every so many of them where they are many."""
         known = known_events(events, profile.as_of)
         instant = profile.as_of - horizon * DAY_SECONDS
-        accounts = known.filter(f"event_time < {instant}").query(
-            "earlier",
-            f"select account from earlier group by account order by md5(account) limit {_SAMPLE}",  # noqa: S608
-        )
-        people = {account: [account] for (account,) in accounts.fetchall()}
-        return cls(profile, known, spine_of(people, [instant], known_at=profile.as_of), horizon)
+        spine = population(known, identities, [instant], timezone, known_at=profile.as_of, kinds=profile.act)
+        step = -(-len(spine) // _SAMPLE)
+        return cls(profile, known, spine if step <= 1 else spine.take(range(0, len(spine), step)), horizon)
 
     @property
     def act(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from features.definitions import Aggregate
-from features.rule_nodes import Measurement, Node, Quantile, Truth, Truths, Values, children, walk
+from features.rule_nodes import Junction, Measurement, Node, Quantile, Truth, Truths, Values, children, walk
 from features.rule_parser import RuleParser
 
 
@@ -55,7 +55,8 @@ class Rule:
         return self.root.truths(values)
 
     def __str__(self) -> str:
-        return str(self.root)
+        text = str(self.root)
+        return text[1:-1] if isinstance(self.root, Junction) else text
 
 
 def quantile_measurements(quantile: Quantile) -> tuple[Measurement, ...]:

@@ -1,0 +1,60 @@
+"""The nutrition label of a tag: criteria, sources, look-back and standing, in words."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from features.iab import iab_node
+from features.rule_nodes import kinds_text
+from features.taxonomy import Tag, Taxonomy
+
+_SHOWN_CATEGORIES = 12
+
+
+def label_rows(taxonomy: Taxonomy, tag: Tag) -> list[tuple[str, str]]:
+    """Return the lines of the label.
+
+    Parameters
+    ----------
+    taxonomy
+        The tag's taxonomy.
+    tag
+        The tag.
+    """
+    aggregates = tag.rule.aggregates(tag.horizon_days)
+    kinds = kinds_text(tuple(dict.fromkeys(kind for a in aggregates for kind in a.kinds)))
+    lengths = [a.window.days for a in aggregates if a.window.side == "past"]
+    back = "all of the past" if None in lengths else f"{max(filter(None, lengths), default=0)} days before"
+    rows = [
+        ("id", tag.id),
+        ("name", f"{tag.name} / {tag.name_zh}"),
+        ("meaning", tag.meaning),
+        ("segmentation criteria", str(tag.rule)),
+        ("measured within", _scope(taxonomy, tag.scope)),
+        ("data sources", f"{kinds} events of the event log"),
+        ("outcome window", f"{tag.horizon_days} days from the instant of scoring"),
+        ("look-back of the rule", back if lengths else "none, the rule is about the future only"),
+        ("observed or modelled", "modelled: a calibrated probability that the rule comes true"),
+        ("refresh", "with each zhongcao retrain"),
+        ("version", f"{tag.version}, in {taxonomy.name} version {taxonomy.version}, hash {taxonomy.hash[:12]}"),
+    ]
+    if tag.iab is not None:
+        rows.append(("IAB Audience 1.1", f"{tag.iab}: {iab_node(tag.iab).name}"))
+    return rows
+
+
+def label_table(taxonomy: Taxonomy, tag: Tag) -> Table:
+    """Return the label as a table to print."""
+    table = Table(show_header=False)
+    for field, value in label_rows(taxonomy, tag):
+        table.add_row(field, value)
+    return table
+
+
+def _scope(taxonomy: Taxonomy, scope: str) -> str:
+    categories = dict(taxonomy.scopes.members)[scope]
+    if categories == ("*",):
+        return "all events"
+    more = len(categories) - _SHOWN_CATEGORIES
+    shown = ", ".join(categories[:_SHOWN_CATEGORIES])
+    return f"{scope}: {shown}" + (f" and {more} more categories" if more > 0 else "")
