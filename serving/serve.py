@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -92,6 +93,9 @@ def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    # Uvicorn stops on both signals, then sends itself the signal again under the handler that it found here.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
@@ -112,7 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SettingsError(
-            f"cannot listen: {error.strerror}",
+            f"cannot listen: {str(error.strerror).partition(' (')[0]}",
             value=f"{host}:{port}",
             next_step="stop what listens there, or choose another --host or --port",
         ) from error

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Final, Literal
 
 from features.definitions import CONDITIONS, MEASURES
+from features.derived import FUNCTIONS
 from features.events import EVENTS
 from features.rule_parser import EVERYWHERE
 from features.taxonomy import Taxonomy
@@ -25,6 +26,7 @@ _AGGREGATE: Final = re.compile(
     rf"(?:_(?P<condition>{'|'.join(CONDITIONS)}))?"
     r"_(?:(?P<days>\d+)d|all)"
 )
+_DERIVED: Final = re.compile(rf"(?P<first>.+)_(?P<function>{'|'.join(FUNCTIONS)})")
 _OUTCOME: Final = re.compile(r"outcome_(?:lag(?P<lag>\d+)|(?P<mean>mean))")
 _DAY_SECONDS: Final = 86_400
 _DECAY_UNIT: Final = 65_536
@@ -102,6 +104,8 @@ def in_words(feature: str, value: float, vocabulary: Vocabulary, language: Langu
     thing = None if scope in ("", EVERYWHERE) else vocabulary.scopes.get(scope, (scope, scope))[column]
     if found := _AGGREGATE.fullmatch(name):
         return str(speech.measured(_measured(found), _in_units(found["measure"], value), thing))
+    if (found := _DERIVED.fullmatch(name)) and (first := _AGGREGATE.fullmatch(found["first"])):
+        return str(speech.derived(found["function"], _measured(first), value, thing))
     if found := _OUTCOME.fullmatch(name):
         names = vocabulary.tags.get(tag, (tag, tag, 0))
         return str(speech.outcome(names[column], int(found["lag"] or 0), names[2], value))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from features.events import COMMERCE_KINDS
+
 if TYPE_CHECKING:
     from serving.words import Measured
 
@@ -42,6 +44,22 @@ _MONEY: Final = {
     "discount": "was given {} off on {}",
     "coupon": "was given {} off by coupons on {}",
 }
+_MANY_ACTS: Final = ("engaged with notes about {}", "engage with notes about {}")
+_SHARES: Final = {
+    "click": "opened {} of the notes shown about {}",
+    "refund": "returned {} of the purchases of {}",
+}
+_AFFINITIES: Final = {
+    "svd_affinity": "people who shop alike buy {} (strength {})",
+    "item_affinity": "buys what often goes with {} (strength {})",
+    "scope_price_level": "pays {1} times the usual price for {0}",
+}
+_RATES: Final = {
+    "base_rate_1": "true for {} of people in the latest window",
+    "base_rate_2": "true for {} of people in the window before the latest",
+    "base_rate_mean": "true for {} of people on average",
+}
+_ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
 _PLURALS: Final = {"category": "categories"}
 
 
@@ -51,7 +69,7 @@ def measured(aggregate: Measured, value: float, thing: str | None) -> str:
         return _since(aggregate, value, thing)
     if math.isnan(value):
         return f"how often {_act(aggregate, thing, past=True)}{_window(aggregate)} is not known"
-    if value == 0:
+    if value == 0 and (aggregate.measure, aggregate.of) not in _ZERO_SAYS_LITTLE:
         return _not(aggregate, thing)
     return f"{_extent(aggregate, value, thing)}{_window(aggregate)}"
 
@@ -69,8 +87,39 @@ def outcome(name: str, lag: int, horizon: int, value: float) -> str:
     return f"“{name}” was {'true' if value > 0.5 else 'not true'} {when}"
 
 
+def derived(function: str, first: Measured, value: float, thing: str | None) -> str:
+    """Say a function of aggregates, of which `first` is the first."""
+    did, what = _act(first, thing, past=True), _lower(thing) if thing else "something"
+    if not math.isfinite(value):
+        return f"too little on {what} to tell its {function}"
+    size = _number(abs(value))
+    phrases = {
+        "share": f"{did} in {_share(value)} of cases{_window(first)}",
+        "rate": _SHARES.get(first.kinds[0], f"{did} at a rate of {{}}: {{}}").format(_share(value), what)
+        + _window(first),
+        "price": f"paid {value / 100:.2f} a piece for {what}{_window(first)}",
+        "gap": f"{did} every {_days(value)} on average",
+        "overdue": f"last {did} {size} times the usual gap ago",
+        "unmet": f"{did} {_times(value)} without buying{_window(first)}"
+        if value
+        else f"bought {what}, or showed no interest in it,{_window(first)}",
+        "renewed": f"the last interest in {what} came {size} days {_side(value)} the last purchase",
+        "wait": f"first bought {what} {size} days {_side(value)} the first interest",
+        "newness": f"bought {what} for the first time{_window(first)}"
+        if value
+        else f"bought {what} before the last {_days(first.days or 0)} too",
+    }
+    return phrases[function] if function in phrases else other(f"{did}, {function}", value, None)
+
+
 def other(name: str, value: float, thing: str | None) -> str:
-    """Say a feature that has no phrase: its name, readable, and its value."""
+    """Say any other feature; one that has no phrase by its readable name and its value."""
+    if name in _RATES and math.isfinite(value):
+        return _RATES[name].format(_share(value))
+    if name == "base_rate_trend" and math.isfinite(value):
+        return f"true for {'more' if value > 0 else 'fewer'} people than in the window before"
+    if name in _AFFINITIES and math.isfinite(value) and thing:
+        return _AFFINITIES[name].format(_lower(thing), _number(value))
     of = f" of {_lower(thing)}" if thing else ""
     return f"{name.replace('_', ' ')}{of}: {'not known' if math.isnan(value) else _number(value)}"
 
@@ -80,8 +129,11 @@ def _act(aggregate: Measured, thing: str | None, *, past: bool) -> str:
     if aggregate.condition:
         what += f" {_CONDITIONS[aggregate.condition]}"
     form = 0 if past else 1
-    acts = [_ACTS.get(kind, (f"{kind} {{}}", f"{kind} {{}}"))[form] for kind in aggregate.kinds]
-    return " or ".join(act.format(what) for act in acts)
+    if len(aggregate.kinds) > 2:
+        acts = _ACTS["commerce"] if set(aggregate.kinds) <= set(COMMERCE_KINDS) else _MANY_ACTS
+        return acts[form].format(what)
+    single = [_ACTS.get(kind, (f"{kind} {{}}", f"{kind} {{}}"))[form] for kind in aggregate.kinds]
+    return " or ".join(act.format(what) for act in single)
 
 
 def _not(aggregate: Measured, thing: str | None) -> str:
@@ -145,9 +197,13 @@ def _days(value: float) -> str:
     return "1 day" if value == 1 else f"{_number(value)} days"
 
 
+def _side(value: float) -> str:
+    return "before" if value < 0 else "after"
+
+
 def _share(value: float) -> str:
-    return "an unknown part" if math.isnan(value) else f"{100 * value:.0f} %"
+    return "an unknown part" if math.isnan(value) else f"{100 * value:.3g} %"
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+    return f"{value:.2f}".rstrip("0").rstrip(".")

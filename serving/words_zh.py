@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from features.events import COMMERCE_KINDS
+
 if TYPE_CHECKING:
     from serving.words import Measured
 
@@ -38,6 +40,19 @@ _CONDITIONS: Final = {
     "deep_read": "深度阅读的",
 }
 _MONEY: Final = {"amount": "消费", "discount": "享受折扣", "coupon": "用券抵扣"}
+_MANY_ACTS: Final = "互动{}笔记"
+_SHARES: Final = {"click": "{}笔记点击率{}", "refund": "{}退货率{}"}
+_AFFINITIES: Final = {
+    "svd_affinity": "购买习惯相近的人会买{}(强度{})",
+    "item_affinity": "买过常与{}同买的商品(强度{})",
+    "scope_price_level": "购买{}的价位是常见价的{}倍",
+}
+_RATES: Final = {
+    "base_rate_1": "最近一期人群中成立比例{}",
+    "base_rate_2": "上一期人群中成立比例{}",
+    "base_rate_mean": "历期人群中平均成立比例{}",
+}
+_ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
 _COLUMNS: Final = {
     "item": "种商品", "brand": "个品牌", "category": "个品类", "note": "篇笔记", "creator": "位创作者",
     "topic": "个话题", "shop": "家店", "order": "笔订单", "campaign": "个推广计划", "platform": "个平台",
@@ -51,7 +66,9 @@ def measured(aggregate: Measured, value: float, thing: str | None) -> str:
         return _since(aggregate, value, did)
     if math.isnan(value):
         return f"{_window(aggregate)}{did}:未知"
-    return _not(aggregate, did) if value == 0 else f"{_window(aggregate)}{_extent(aggregate, value, did)}"
+    if value == 0 and (aggregate.measure, aggregate.of) not in _ZERO_SAYS_LITTLE:
+        return _not(aggregate, did)
+    return f"{_window(aggregate)}{_extent(aggregate, value, did)}"
 
 
 def outcome(name: str, lag: int, horizon: int, value: float) -> str:
@@ -64,14 +81,42 @@ def outcome(name: str, lag: int, horizon: int, value: float) -> str:
     return f"{when}「{name}」{'成立' if value > 0.5 else '未成立'}"
 
 
+def derived(function: str, first: Measured, value: float, thing: str | None) -> str:
+    """Say a function of aggregates, of which `first` is the first."""
+    did, what, window = _act(first, thing), thing or "商品或内容", _window(first)
+    if not math.isfinite(value):
+        return f"{what}的数据太少,{function}未知"
+    size = _number(abs(value))
+    phrases = {
+        "share": f"{window}{did}占比{_share(value)}",
+        "rate": window + _SHARES.get(first.kinds[0], "{}:比率{}").format(what, _share(value)),
+        "price": f"{window}购买{what}件均价{value / 100:.2f}",
+        "gap": f"平均每{size}天{did}",
+        "overdue": f"距上次{did}已是平时间隔的{size}倍",
+        "unmet": f"{window}{did}{size}次但未购买" if value else f"{window}已购买{what}或未表现兴趣",
+        "renewed": f"最近一次对{what}感兴趣在最近一次购买{_side(value)}{size}天",
+        "wait": f"首次购买{what}在首次感兴趣{_side(value)}{size}天",
+        "newness": f"{window}首次购买{what}" if value else f"{first.days}天前已购买过{what}",
+    }
+    return phrases[function] if function in phrases else other(f"{did} {function}", value, None)
+
+
 def other(name: str, value: float, thing: str | None) -> str:
-    """Say a feature that has no phrase: its name, readable, and its value."""
+    """Say any other feature; one that has no phrase by its readable name and its value."""
+    if name in _RATES and math.isfinite(value):
+        return _RATES[name].format(_share(value))
+    if name == "base_rate_trend" and math.isfinite(value):
+        return f"人群中成立比例较上一期{'上升' if value > 0 else '下降'}"
+    if name in _AFFINITIES and math.isfinite(value) and thing:
+        return _AFFINITIES[name].format(thing, _number(value))
     of = f"{thing}的" if thing else ""
     return f"{of}{name.replace('_', ' ')}:{'未知' if math.isnan(value) else _number(value)}"
 
 
 def _act(aggregate: Measured, thing: str | None) -> str:
     what = _CONDITIONS.get(str(aggregate.condition), "") + (thing or "商品或内容")
+    if len(aggregate.kinds) > 2:
+        return (_ACTS["commerce"] if set(aggregate.kinds) <= set(COMMERCE_KINDS) else _MANY_ACTS).format(what)
     return "或".join(_ACTS.get(kind, f"{kind}{{}}").format(what) for kind in aggregate.kinds)
 
 
@@ -116,5 +161,13 @@ def _sum(column: str | None, value: float) -> str:
     return f"{column} {_number(value)}"
 
 
+def _side(value: float) -> str:
+    return "之前" if value < 0 else "之后"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g}%"
+
+
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.catalog import default_person_features, default_scope_features
 from features.definitions import CONDITIONS, MEASURES, Aggregate, past
 from features.events import KINDS
-from serving.words import Vocabulary, in_words
+from features.fitted import Affinities
+from serving.words import Language, Vocabulary, in_words
 
 NAMES = Vocabulary(
     {"dairy": ("Dairy", "乳品"), "cds": ("CDs and DVDs", "光盘")},
@@ -38,6 +41,12 @@ DAY = 86_400
             1250,
             "spent 12.50 on dairy at a discount in the last 30 days",
             "近30天购买打折的乳品:消费12.50",
+        ),
+        (
+            "purchase_sum_coupon_90d@dairy",
+            0,
+            "was given 0.00 off by coupons on dairy in the last 90 days",
+            "近90天购买乳品:用券抵扣0.00",
         ),
         (
             "purchase_sum_quantity_all@dairy",
@@ -104,7 +113,102 @@ DAY = 86_400
             "“Dairy: will buy” was true 40 % of the time",
             "历史上「乳品:将购买」成立的比例:40%",
         ),
-        ("odd_new_thing@dairy", 0.1234, "odd new thing of dairy: 0.123", "乳品的odd new thing:0.123"),
+        (
+            "like+save+comment+share+follow+search+link_click_count_30d@dairy",
+            2,
+            "engaged with notes about dairy twice in the last 30 days",
+            "近30天互动乳品笔记2次",
+        ),
+        (
+            "store_visit+item_view+favourite+cart_count_7d@dairy",
+            0,
+            "did not shop for dairy in the last 7 days",
+            "近7天未选购乳品",
+        ),
+        (
+            "purchase_count_coupon_all_share@dairy",
+            0.3,
+            "bought dairy with a coupon in 30 % of cases so far",
+            "累计购买用券的乳品占比30%",
+        ),
+        (
+            "click_count_90d_rate@dairy",
+            0.125,
+            "opened 12.5 % of the notes shown about dairy in the last 90 days",
+            "近90天乳品笔记点击率12.5%",
+        ),
+        (
+            "refund_count_90d_rate",
+            0.5,
+            "returned 50 % of the purchases of something in the last 90 days",
+            "近90天商品或内容退货率50%",
+        ),
+        (
+            "purchase_sum_amount_all_price@dairy",
+            320,
+            "paid 3.20 a piece for dairy so far",
+            "累计购买乳品件均价3.20",
+        ),
+        ("purchase_days_all_gap@dairy", 12, "bought dairy every 12 days on average", "平均每12天购买乳品"),
+        ("purchase_days_all_gap@dairy", math.nan, "too little on dairy to tell its gap", "乳品的数据太少,gap未知"),
+        (
+            "purchase_recency_all_overdue@dairy",
+            1.5,
+            "last bought dairy 1.5 times the usual gap ago",
+            "距上次购买乳品已是平时间隔的1.5倍",
+        ),
+        (
+            "search_count_90d_unmet@dairy",
+            2,
+            "searched for dairy twice without buying in the last 90 days",
+            "近90天搜索乳品2次但未购买",
+        ),
+        (
+            "search_count_90d_unmet@dairy",
+            0,
+            "bought dairy, or showed no interest in it, in the last 90 days",
+            "近90天已购买乳品或未表现兴趣",
+        ),
+        (
+            "search_recency_all_renewed@dairy",
+            -3,
+            "the last interest in dairy came 3 days before the last purchase",
+            "最近一次对乳品感兴趣在最近一次购买之前3天",
+        ),
+        (
+            "search_tenure_all_wait@dairy",
+            4,
+            "first bought dairy 4 days after the first interest",
+            "首次购买乳品在首次感兴趣之后4天",
+        ),
+        (
+            "purchase_count_90d_newness@dairy",
+            1,
+            "bought dairy for the first time in the last 90 days",
+            "近90天首次购买乳品",
+        ),
+        (
+            "purchase_count_90d_newness@dairy",
+            0,
+            "bought dairy before the last 90 days too",
+            "90天前已购买过乳品",
+        ),
+        (
+            "svd_affinity@dairy",
+            1.25,
+            "people who shop alike buy dairy (strength 1.25)",
+            "购买习惯相近的人会买乳品(强度1.25)",
+        ),
+        ("item_affinity@dairy", 2, "buys what often goes with dairy (strength 2)", "买过常与乳品同买的商品(强度2)"),
+        (
+            "scope_price_level@dairy",
+            1.2,
+            "pays 1.2 times the usual price for dairy",
+            "购买乳品的价位是常见价的1.2倍",
+        ),
+        ("base_rate_1", 0.032, "true for 3.2 % of people in the latest window", "最近一期人群中成立比例3.2%"),
+        ("base_rate_trend", -0.5, "true for fewer people than in the window before", "人群中成立比例较上一期下降"),
+        ("odd_new_thing@dairy", 0.1234, "odd new thing of dairy: 0.12", "乳品的odd new thing:0.12"),
         ("odd", math.nan, "odd: not known", "odd:未知"),
         ("purchase_count_7d@gone", 2, "bought gone twice in the last 7 days", "近7天购买gone2次"),
     ],
@@ -112,6 +216,19 @@ DAY = 86_400
 def test_phrases(feature: str, value: float, english: str, chinese: str) -> None:
     assert in_words(feature, value, NAMES, "en") == english
     assert in_words(feature, value, NAMES, "zh") == chinese
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("value", [0.0, 1.0, -2.5, math.nan])
+def test_every_default_column_has_a_phrase(language: Language, value: float) -> None:
+    columns = [f.name for f in default_person_features()]
+    columns += [f"{name}@dairy" for name in (*(f.name for f in default_scope_features()), *Affinities.NAMES)]
+    for column in columns:
+        words = in_words(column, value, NAMES, language)
+        assert "_all" not in words, column
+        assert column.partition("@")[0].replace("_", " ") not in words or math.isnan(value), column
+        assert not re.search("None|nan|{|}", words), column
+        assert len(words) < 100, column
 
 
 @st.composite

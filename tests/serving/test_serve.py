@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from features.errors import AccessError, BundleError, SettingsError, StoreError
+from features.identity import load_key
+from features.settings import Settings
+from serving.schemas import AccountRef
+from serving.scorer import Scorer
+from serving.serve import serve
+from serving.sqlite_store import SqliteStore
+from tests.serving.fakes import AS_OF
+from tests.serving.homes import PEOPLE, tiny_home
+from training.bundle import load_bundle
+from training.champion import champion_path
+
+START_SECONDS = 60
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return tiny_home(tmp_path_factory.mktemp("home"))
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def running(home: Settings, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    environment = {
+        **os.environ,
+        "ZHONGCAO_HOME": str(home.home),
+        "ZHONGCAO_CONFIG": os.devnull,
+        "ZHONGCAO_THREADS": "2",
+    }
+    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port)]
+    # One pipe for both, so that whatever the server writes anywhere is looked at.
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
+    )
+    watchdog = threading.Timer(START_SECONDS * 2, process.kill)
+    watchdog.start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                httpx.get(f"{url}/livez")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield process, url
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.e2e
+def test_a_running_server(home: Settings) -> None:
+    port = free_port()
+    account = "13800138000"
+    known = [{"platform": "shop", "account": f"a{i}"} for i in range(PEOPLE)]
+    with running(home, port) as (process, url):
+        ready = httpx.get(f"{url}/readyz").json()
+        assert (ready["people"], ready["as_of"], ready["tags"]) == (PEOPLE, AS_OF, 3)
+        body = {"people": [{"platform": "shop", "account": account}, *known], "top": 2, "explain": True}
+        with httpx.Client(base_url=url) as http:
+            answer = http.post("/v1/tags", json=body).json()
+            assert http.post("/v1/tags", json={**body, account: 1}).status_code == 422
+            assert (
+                http.post(
+                    "/v1/tags", content=b" " * 2_000_001, headers={"Content-Type": "application/json"}
+                ).status_code
+                == 413
+            )
+            assert http.get(f"/v1/{account}").status_code == 404
+            assert http.get("/metrics").status_code == 404
+            assert http.get("/").headers["content-type"] == "application/problem+json"
+        assert [p["status"] for p in answer["people"]] == ["unknown", *["known"] * PEOPLE]
+        assert answer["model"] == ready["model"]
+
+        # The server says what the same scorer says in this process.
+        store = SqliteStore(home.store_file)
+        scorer = Scorer(load_bundle(champion_path(home)), store, load_key(home))
+        here = scorer.tags([AccountRef(**one) for one in known], top=2)
+        store.close()
+        assert [[t["probability"] for t in p["tags"]] for p in answer["people"][1:]] == [
+            [t.probability for t in p.tags] for p in here
+        ]
+
+        def ask(i: int) -> object:
+            return httpx.post(f"{url}/v1/tags", json={"people": [known[i]], "top": 2}, timeout=30).json()["people"][
+                0
+            ]
+
+        with ThreadPoolExecutor(8) as pool:
+            for i, person in enumerate(pool.map(ask, range(40))):
+                assert [t["id"] for t in person["tags"]] == [t.id for t in here[i].tags]  # type: ignore[index]
+
+        process.send_signal(signal.SIGTERM)
+        written, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert f"curl -s http://127.0.0.1:{port}/v1/tags" in written
+    assert "stopped" in written
+    assert account not in written
+    assert not [one for one in known if f'"{one["account"]}"' in written]
+
+
+@pytest.mark.e2e
+def test_without_a_champion_the_command_says_what_to_do(tmp_path: Path) -> None:
+    environment = {**os.environ, "ZHONGCAO_HOME": str(tmp_path / "empty"), "ZHONGCAO_CONFIG": os.devnull}
+    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(free_port())]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=START_SECONDS, env=environment, cwd=ROOT, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no champion yet; run `zhongcao retrain` first\n"
+
+
+def here(settings: Settings, **changes: object) -> Settings:
+    return settings.model_copy(update={"port": free_port(), **changes})
+
+
+def test_a_corrupt_champion_is_refused_by_name(tmp_path: Path) -> None:
+    settings = tiny_home(tmp_path)
+    model = champion_path(settings) / "pooled.txt"
+    model.write_text(model.read_text().replace("num_leaves=4", "num_leaves=9", 1))
+    with pytest.raises(BundleError, match=r"pooled\.txt"):
+        serve(here(settings))
+
+
+def test_a_store_for_another_bundle_is_refused(home: Settings, tmp_path: Path) -> None:
+    copied = tmp_path / "home"
+    copied.mkdir()
+    for name in ("bundles", "champion.json", "key"):
+        (copied / name).symlink_to(home.home / name)
+    settings = here(home, home=copied)
+    with pytest.raises(StoreError, match="there is no online store yet; run `zhongcao retrain`"):
+        serve(settings)
+    store = SqliteStore(settings.store_file)
+    with store.fill("another layout", 1, AS_OF):
+        pass
+    store.close()
+    with pytest.raises(StoreError, match="layout of the bundle: 'another layout'"):
+        serve(settings)
+
+
+def test_a_taken_port_is_named(home: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"Address already in use: '127.0.0.1:{port}'; .*--port"):
+            serve(here(home, port=port))
+
+
+def test_a_wider_address_needs_a_key(home: Settings) -> None:
+    with pytest.raises(AccessError, match=r"without an API key: '0\.0\.0\.0'"):
+        serve(here(home, host="0.0.0.0"))  # noqa: S104
