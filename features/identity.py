@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from functools import partial
 
 from features.errors import SettingsError
@@ -91,25 +92,23 @@ class Pseudonyms:
     def __init__(self, key: bytes, limit: int = 1_000_000) -> None:
         self._key = key
         self._limit = limit
-        self._accounts: dict[tuple[str, str], str] = {}
+        self._accounts: dict[str, dict[str, str]] = {}
         self._persons: dict[str, str] = {}
 
-    def accounts(self, platforms: list[str], accounts: list[str]) -> list[str]:
-        """Return the pseudonym of each (platform, account)."""
-        known, make = self._accounts, partial(account_key, self._key)
-        if len(known) > self._limit:
-            known.clear()
-        found = []
-        for pair in zip(platforms, accounts, strict=True):
-            pseudonym = known.get(pair)
-            if pseudonym is None:
-                pseudonym = known[pair] = make(*pair)
-            found.append(pseudonym)
-        return found
+    def accounts(self, platform: str, accounts: list[str]) -> list[str]:
+        """Return the pseudonyms of accounts on one platform."""
+        known = self._accounts.setdefault(platform, {})
+        return self._known(known, accounts, partial(account_key, self._key, platform))
 
     def persons(self, persons: list[str]) -> list[str]:
-        """Return the pseudonym of each person."""
-        known = self._persons
+        """Return the pseudonyms of persons."""
+        return self._known(self._persons, persons, partial(person_key, self._key))
+
+    def _known(self, known: dict[str, str], words: list[str], make: Callable[[str], str]) -> list[str]:
         if len(known) > self._limit:
             known.clear()
-        return [known.get(p) or known.setdefault(p, person_key(self._key, p)) for p in persons]
+        found = list(map(known.get, words))
+        for place, pseudonym in enumerate(found):
+            if pseudonym is None:
+                found[place] = known[words[place]] = make(words[place])
+        return [pseudonym for pseudonym in found if pseudonym is not None]

@@ -76,9 +76,10 @@ def settle(log: EventLog, canonical: Table, chunks: Sequence[Spooled]) -> Settle
         return settlement
     con = log.connect()
     try:
-        _number_repeats(con, canonical, chunks, settlement)
-        hashes = np.concatenate([chunk.hashes for chunk in chunks])
-        suspects = np.union1d(_repeated(hashes), _in_log(con, log, canonical, hashes))
+        repeated = _repeated(chunks)
+        if len(repeated) and canonical is EVENTS and _number_repeats(con, canonical, chunks, repeated, settlement):
+            repeated = _repeated(chunks)
+        suspects = np.union1d(repeated, _in_log(con, log, canonical, chunks))
         if len(suspects):
             _suspects(con, canonical, chunks, suspects, settlement)
             _judge(con, log, canonical, suspects, settlement)
@@ -87,17 +88,17 @@ def settle(log: EventLog, canonical: Table, chunks: Sequence[Spooled]) -> Settle
     return settlement
 
 
-def _repeated(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    ordered = np.sort(hashes)
+def _repeated(chunks: Sequence[Spooled]) -> npt.NDArray[np.uint64]:
+    ordered = np.sort(np.concatenate([chunk.hashes for chunk in chunks]))
     return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
 
 def _in_log(
-    con: duckdb.DuckDBPyConnection, log: EventLog, canonical: Table, hashes: npt.NDArray[np.uint64]
+    con: duckdb.DuckDBPyConnection, log: EventLog, canonical: Table, chunks: Sequence[Spooled]
 ) -> npt.NDArray[np.uint64]:
     if log.log_table(canonical.name).version < 0:
         return np.empty(0, np.uint64)
-    ordered = np.sort(hashes)
+    ordered = np.sort(np.concatenate([chunk.hashes for chunk in chunks]))
     stored = log.rows(con, canonical.name).project(f"hash({quoted(canonical.key)}) AS h")
     found = [np.empty(0, np.uint64)]
     for batch in stored.to_arrow_reader(1_000_000):
@@ -142,11 +143,13 @@ def _suspects(
 
 
 def _number_repeats(
-    con: duckdb.DuckDBPyConnection, canonical: Table, chunks: Sequence[Spooled], settlement: Settlement
-) -> None:
-    repeated = _repeated(np.concatenate([chunk.hashes for chunk in chunks]))
-    if not len(repeated) or canonical is not EVENTS:
-        return
+    con: duckdb.DuckDBPyConnection,
+    canonical: Table,
+    chunks: Sequence[Spooled],
+    repeated: npt.NDArray[np.uint64],
+    settlement: Settlement,
+) -> bool:
+    """Give true repeats ids of their own; return whether there are any."""
     _suspects(con, canonical, chunks, repeated, settlement)
     numbered = con.execute(
         "SELECT chunk, position, id || '-' || n, hash(id || '-' || n) FROM (SELECT *, row_number() OVER "
@@ -156,6 +159,7 @@ def _number_repeats(
     for chunk, position, new_id, new_hash in numbered:
         settlement.verdicts[chunk].rename[position] = new_id
         chunks[chunk].hashes[position] = new_hash
+    return bool(numbered)
 
 
 def _judge(

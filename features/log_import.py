@@ -22,7 +22,7 @@ from features.quarantine import Quarantine
 from features.settings import Settings
 from features.sources.canonical import Canonicaliser, Catalogue
 from features.sources.mapping import Mapping
-from features.sources.reader import Chunk, Reader, Reason, Refused
+from features.sources.reader import Piece, Reader, Reason, Refused
 from features.spool import Spool
 
 
@@ -190,7 +190,8 @@ def _spool_all(
         for file, given in enumerate(inputs):
             make = Canonicaliser(given.mapping, log, pseudonyms, catalogue, now)
 
-            def work(number: int, chunk: Chunk, file: int = file, make: Canonicaliser = make) -> None:
+            def work(number: int, piece: Piece, file: int = file, make: Canonicaliser = make) -> None:
+                chunk = piece()
                 made = make(chunk)
                 spool.put(file, number, made.table)
                 with quarantine.lock:
@@ -202,8 +203,8 @@ def _spool_all(
                 if bar and task is not None:
                     bar.advance(task, chunk.size)
 
-            for number, chunk in enumerate(given.reader.chunks()):
-                waiting.append(pool.submit(work, number, chunk))
+            for number, piece in enumerate(given.reader.pieces()):
+                waiting.append(pool.submit(work, number, piece))
                 while len(waiting) > threads:
                     waiting.pop(0).result()
         for future in waiting:
@@ -227,7 +228,8 @@ def _refuse_contradictions(inputs: Sequence[Input], settlement: Settlement, quar
     for file, record, row_id in settlement.contradictions:
         wanted.setdefault(file, {})[record] = row_id
     for file, ids in wanted.items():
-        for chunk in inputs[file].reader.chunks():
+        for piece in inputs[file].reader.pieces():
+            chunk = piece()
             records = chunk.records.to_pylist()
             places = [place for place, record in enumerate(records) if record in ids]
             refused = [

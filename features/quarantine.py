@@ -159,3 +159,8 @@ def load(settings: Settings, name: str) -> list[QuarantinedFile]:
 def counts(settings: Settings) -> dict[str, int]:
     """Return the number of rows in each quarantine."""
     return {name: sum(len(file.rows) for file in load(settings, name)) for name in names(settings)}
+
+
+def reasons_of(files: Sequence[QuarantinedFile]) -> Counter[str]:
+    """Return how many rows were refused for each reason."""
+    return Counter(f"{r.column}: {r.problem}" for file in files for row in file.rows for r in row.reasons)

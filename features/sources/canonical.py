@@ -21,7 +21,7 @@ from features.sources.mapping import SKIP, Constant, Mapping, Reference
 from features.sources.reader import Chunk, Reason, Refused
 
 ID_HASH = "id_hash"
-NOT_CONTENT = ("source", "arrived_at", "day")
+NOT_CONTENT = ("source", "arrived_at", "day", "currency")
 FILLED_FROM_ITEMS = ("brand", "category", "own_label")
 FILLED_FROM_NOTES = ("creator", "topic", "category", "brand", "campaign")
 _CHUNK = "chunk"
@@ -56,7 +56,7 @@ class Canonical:
     skipped
         Rows that the mapping declares to be no events.
     unknown_items, unknown_notes
-        Accepted rows that name an item or a note which the catalogue does not hold.
+        Valid rows that name an item or a note which the catalogue does not hold.
     """
 
     table: pa.Table
@@ -98,7 +98,7 @@ class Canonicaliser:
         self._now = now
         self._order_start = mapping.order_start(log.timezone)
         self._given: dict[str, Reference] = {**mapping.made, **mapping.columns}
-        self._used = sorted({str(column) for reference in self._given.values() for column in _columns(reference)})
+        self._used = mapping.source_columns
         self._places = {name: f"c{number}" for number, name in enumerate(self._used)}
         self._local = threading.local()
         self._items, self._notes = None, None
@@ -108,7 +108,7 @@ class Canonicaliser:
 
     def __call__(self, chunk: Chunk) -> Canonical:
         """Return the canonical rows of a chunk, and why the others are refused."""
-        source, trim = self._source(chunk)
+        source, trim = self._source(chunk), chunk.padded
         plans = plan(
             self.mapping,
             self._places,
@@ -137,7 +137,7 @@ class Canonicaliser:
         extra = [n for n in ("ok", "skipped", "unknown item", "unknown note") if n in accepted.column_names]
         return Canonical(accepted.drop_columns(extra), refused, number_skipped, *unknown)
 
-    def _source(self, chunk: Chunk) -> tuple[pa.Table, bool]:
+    def _source(self, chunk: Chunk) -> pa.Table:
         missing = [name for name in self._used if name not in chunk.table.column_names]
         if missing:
             raise MappingError(
@@ -145,8 +145,7 @@ class Canonicaliser:
                 next_step="mend [columns] of the mapping",
             )  # fmt: skip
         columns = [chunk.table[name] for name in self._used]
-        table = pa.table([*columns, chunk.records], names=[*self._places.values(), "record"])
-        return table, any(_padded(column) for column in columns)
+        return pa.table([*columns, chunk.records], names=[*self._places.values(), "record"])
 
     def _with_python_columns(self, source: pa.Table, trim: bool) -> pa.Table:
         """Append what SQL cannot make: keyed hashes and times of a zone."""
@@ -184,16 +183,13 @@ class Canonicaliser:
         if platforms is None:
             coded = ids.combine_chunks().dictionary_encode()
             words = coded.dictionary.to_pylist()
-            keys = (
-                self._pseudonyms.persons(words)
-                if of == "person"
-                else self._pseudonyms.accounts([constant or ""] * len(words), words)
-            )
+            made = self._pseudonyms
+            keys = made.persons(words) if of == "person" else made.accounts(constant or "", words)
         else:
-            # The platform never holds the separator's control character; an id that does stays whole.
+            # No platform's name holds the separator; what follows the first one is the id, whole.
             coded = pc.binary_join_element_wise(platforms, ids, "\x1f").combine_chunks().dictionary_encode()
             pairs = [word.split("\x1f", 1) for word in coded.dictionary.to_pylist()]
-            keys = self._pseudonyms.accounts([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            keys = [self._pseudonyms.accounts(platform, [account])[0] for platform, account in pairs]
         return pc.take(pa.array(keys, pa.string()), coded.indices)
 
     def _sql(self, plans: Sequence[ColumnPlan]) -> str:
@@ -297,19 +293,6 @@ def _is_ok(p: ColumnPlan) -> str:
     value = f"t.{quoted(p.column.name)}"
     valid = f"coalesce({value} {p.valid}, false)" if p.valid else f"{value} IS NOT NULL"
     return valid if p.column.required else f"(t.{quoted('text ' + p.column.name)} IS NULL OR {valid})"
-
-
-def _columns(reference: Reference) -> list[str | int]:
-    if isinstance(reference, Constant):
-        return []
-    return reference if isinstance(reference, list) else [reference]
-
-
-def _padded(column: pa.ChunkedArray) -> bool:
-    """Whether any text of the column has a blank at its beginning or end."""
-    if not pa.types.is_string(column.type):
-        return False
-    return bool(pc.any(pc.match_substring_regex(column, r"^[ \t\r]|[ \t\r]$")).as_py())
 
 
 def _local_seconds(form: str, text: str) -> tuple[str, str]:

@@ -6,9 +6,9 @@ data. Times are the file's own clock, taken as UTC.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,8 @@ from features.event_log import EventLog, connect
 from features.log_import import Input, Summary, import_lock, import_rows
 from features.settings import Settings
 from features.sources.mapping import mapping_of
-from features.sources.reader import Chunk
+from features.sources.parquet import chunk_of
+from features.sources.reader import Piece
 
 SOURCE: Final = "complete-journey"
 CURRENCY: Final = "USD"
@@ -211,7 +212,7 @@ class ExtractReader:
             else 0
         )
 
-    def chunks(self) -> Iterator[Chunk]:
+    def pieces(self) -> Iterator[Piece]:
         """Yield the rows in order."""
         con = connect(self._settings)
         try:
@@ -220,20 +221,10 @@ class ExtractReader:
                 con.execute(f"CREATE VIEW {name} AS SELECT * FROM '{path}'")  # noqa: S608
             first = 0
             for batch in con.sql(self._sql).to_arrow_reader(_ROWS_A_CHUNK):
-                table = pa.Table.from_batches([batch])
-                records = pa.array(range(first, first + table.num_rows), pa.int64())
-                yield Chunk(table, records, _locator(table, first), size=table.num_rows)
-                first += table.num_rows
+                yield partial(chunk_of, pa.Table.from_batches([batch]), first)
+                first += batch.num_rows
         finally:
             con.close()
-
-
-def _locator(table: pa.Table, first: int) -> Callable[[Sequence[int]], list[tuple[int, str]]]:
-    def locate(places: Sequence[int]) -> list[tuple[int, str]]:
-        rows = table.take(pa.array(places, pa.int64())).to_pylist()
-        return [(first + p + 1, json.dumps(row, ensure_ascii=False)) for p, row in zip(places, rows, strict=True)]
-
-    return locate
 
 
 def data_folder() -> Path:

@@ -129,6 +129,16 @@ class Mapping(_Strict):
         return found
 
     @property
+    def source_columns(self) -> list[str]:
+        """Source columns that the mapping reads, each once."""
+        found: dict[str, None] = {}
+        for reference in self.columns.values():
+            if not isinstance(reference, Constant):
+                listed = reference if isinstance(reference, list) else [reference]
+                found |= dict.fromkeys(str(column) for column in listed)
+        return list(found)
+
+    @property
     def true_from(self) -> str | None:
         """The mapped column that says when a row became true."""
         name = TRUE_FROM.get(self.table)

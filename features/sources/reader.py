@@ -65,7 +65,9 @@ class Chunk:
     broken
         Rows that could not be split into columns.
     size
-        Bytes of the file that the chunk took, for progress.
+        Share of the reader's size that the chunk took, for progress.
+    padded
+        Whether texts may have blanks around them.
     """
 
     table: pa.Table
@@ -73,16 +75,32 @@ class Chunk:
     locate: Callable[[Sequence[int]], list[tuple[int, str]]]
     broken: list[Refused] = field(default_factory=list)
     size: int = 0
+    padded: bool = True
+
+
+Piece = Callable[[], Chunk]
 
 
 class Reader(Protocol):
-    """Reads one file in chunks of bounded size; every call of `chunks` starts from the beginning."""
+    """Reads one file in pieces of bounded size; every call of `pieces` starts from the beginning.
+
+    Attributes
+    ----------
+    name
+        Name of the file.
+    size
+        Size in the unit of `Chunk.size`.
+    form
+        csv, or jsonl where raw rows are JSON objects.
+    header
+        Names of the columns of raw csv rows, as one csv line.
+    """
 
     name: str
     size: int
     form: str
     header: str
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the file's rows in order."""
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the file's pieces in order; splitting one into columns may be done by another thread."""
         ...
