@@ -100,9 +100,13 @@ def _parse(body: bytes) -> TagsRequest:
         ]
         raise Problem(
             422,
-            f"the body has {len(faults)} faults; docs/operations.md shows a valid one",
+            f"the body has {_count(len(faults))}; docs/operations.md shows a valid one",
             errors=faults[:_SHOWN_ERRORS],
         ) from error
+
+
+def _count(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
 
 
 def _where(location: tuple[int | str, ...]) -> str:
