@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 import duckdb
@@ -21,7 +23,7 @@ from features.days import DAY_SECONDS
 from features.definitions import Aggregate
 from features.errors import FeatureError
 from features.events import EVENTS
-from features.expressions import CONDITION_COLUMNS, Plan, decay_weights, group
+from features.expressions import CONDITION_COLUMNS, UNBOUNDED, Plan, decay_weights, group
 from features.scopes import Scopes
 from features.spine import Spine
 
@@ -143,7 +145,7 @@ def _parts(
         joined = _joined(relation, spine, plan, scopes is not None, keys)
         for frame, scope in _scoped(relation, joined, scopes):
             by = ["row"] if scope is not None else ["row", "scope"]
-            table = _grouped(relation, frame, plan, by)
+            table = _grouped(frame, plan, by)
             row = table["row"].to_numpy()
             cell = row * width + (table["scope"].to_numpy() if scope is None else scope)
             yield _Part(table, cell, tuple(numbers))
@@ -159,34 +161,55 @@ def _joined(relation: Any, spine: Spine, plan: Plan, with_category: bool, keys: 
     ]
     if absent:
         frame = frame.with_columns(*absent)
-    instants, known, days = spine.instants, spine.rows["known_at"].to_numpy(), spine.rows["instant_day"].to_numpy()
-    longest = plan.lengths[-1]
-    time, arrived = nw.col("event_time"), nw.col("arrived_at")
-    bounds = [nw.col("kind").is_in(plan.kinds), arrived <= int(known.max())]
-    exact = [arrived <= nw.col("known_at")]
-    if plan.side == "past":
-        bounds.append(time < int(instants.max()))
-        exact.append(time < nw.col("instant"))
-        if longest is not None:
-            bounds.append(nw.col("day") > int(days.min()) - longest)
-            exact.append(nw.col("day") > nw.col("instant_day") - longest)
+    kept = dict.fromkeys([*REQUIRED, *plan.columns, *keys, *(["category"] if with_category else [])])
+    del kept["kind"]
+    flags = list(plan.masks.values())
+    frame = frame.filter(*_bounds(spine, plan)).with_columns(*plan.flags(int(spine.days.min())))
+    frame = frame.select(*kept, *flags).filter(reduce(or_, [nw.col(flag) for flag in flags]))
+    owners = spine.accounts.join(spine.rows.select(["row", "instant", "instant_day", "known_at", *keys]), "row")
+    time, instant, longest = nw.col("event_time"), nw.col("instant"), plan.lengths[-1]
+    exact = [nw.col("arrived_at") <= nw.col("known_at")]
+    if plan.side == "outcome":
+        exact += [time >= instant, time < instant + longest * DAY_SECONDS]
     else:
-        span = (longest or 0) * DAY_SECONDS
-        bounds += [time >= int(instants.min()), time < int(instants.max()) + span]
-        exact += [time >= nw.col("instant"), time < nw.col("instant") + span]
+        exact.append(time < instant)
+        if longest < UNBOUNDED:
+            exact.append(nw.col("day") > nw.col("instant_day") - longest)
+    joined: nw.LazyFrame[Any] = frame.join(beside(relation, owners), on=["account", *keys], how="inner")
+    joined = joined.filter(*exact).with_columns(plan.step().alias("step"), (instant - time).alias("ago"))
+    needed = plan.needed()
+    if needed is not None:
+        joined = joined.filter(needed)
+    if plan.half_lives:
+        joined = joined.with_columns((nw.col("instant_day") - nw.col("day")).alias("age"))
+        joined = joined.join(beside(relation, _weights(plan.half_lives)), on="age", how="left")
+    return joined
+
+
+def _bounds(spine: Spine, plan: Plan) -> list[nw.Expr]:
+    """Return what an event must fulfil whatever the row: it is pushed down into the reading of the events."""
+    time = nw.col("event_time")
+    bounds = [nw.col("kind").is_in(plan.kinds), nw.col("arrived_at") <= int(spine.known_at.max())]
+    longest = plan.lengths[-1]
+    if plan.side == "outcome":
+        bounds += [time >= int(spine.instants.min()), time < int(spine.instants.max()) + longest * DAY_SECONDS]
+    else:
+        bounds.append(time < int(spine.instants.max()))
+        if longest < UNBOUNDED:
+            bounds.append(nw.col("day") > int(spine.days.min()) - longest)
     if plan.value is not None:
         bounds.append(~nw.col(plan.value).is_null())
-    kept = dict.fromkeys([*REQUIRED, *plan.columns, *keys, *(["category"] if with_category else [])])
-    flags = list(plan.masks.values())
-    frame = frame.filter(*bounds).with_columns(*plan.flags()).select(*[c for c in kept if c != "kind"], *flags)
-    if len(flags) > 1:
-        frame = frame.filter(nw.any_horizontal(*flags, ignore_nulls=True))
-    else:
-        frame = frame.filter(nw.col(flags[0]))
-    owners = spine.accounts.join(spine.rows.select(["row", "instant", "instant_day", "known_at", *keys]), "row")
-    joined = frame.join(beside(relation, owners), on=["account", *keys], how="inner").filter(*exact)
-    stepped: nw.LazyFrame[Any] = joined.with_columns(plan.step().alias("step"))
-    return stepped
+    return bounds
+
+
+def _weights(half_lives: Sequence[int]) -> pa.Table:
+    """Weights by age; an age that is not in the table weighs nothing."""
+    columns = [decay_weights(half_life) for half_life in half_lives]
+    longest = max(len(column) for column in columns)
+    padded = [pa.array(column + [0] * (longest - len(column))) for column in columns]
+    return pa.table(
+        [pa.array(range(longest), pa.int32()), *padded], names=["age", *(f"weight{days}" for days in half_lives)]
+    )
 
 
 def _scoped(
@@ -213,15 +236,8 @@ def _scoped(
         yield joined.join(beside(relation, table), on="category", how="inner"), None
 
 
-def _grouped(relation: Any, frame: nw.LazyFrame[Any], plan: Plan, by: list[str]) -> pa.Table:
-    if plan.value is not None:
-        steps = frame.group_by(*by, plan.value).agg(*plan.first())
-    else:
-        steps = frame.group_by(*by, "instant", "step").agg(*plan.first())
-    for half_life in plan.half_lives:
-        weights = decay_weights(half_life)
-        table = pa.table({"step": pa.array(range(1, len(weights) + 1), pa.int32()), f"weight{half_life}": weights})
-        steps = steps.join(beside(relation, table), on="step", how="left")
+def _grouped(frame: nw.LazyFrame[Any], plan: Plan, by: list[str]) -> pa.Table:
+    steps = frame.group_by(*by, plan.value or "step").agg(*plan.first())
     return steps.group_by(*by).agg(*plan.second()).collect("pyarrow").to_native()
 
 

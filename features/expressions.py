@@ -1,17 +1,16 @@
-"""Aggregates as narwhals expressions, in two steps that every engine computes alike.
+"""Aggregates as narwhals expressions, in two groupings that every engine computes alike.
 
-First the events of a key are summed per *step* of time, then the steps are summed per window. A window is a
-condition on steps, so twenty windows cost one pass over the events, days are counted by counting steps, and decay
-weighs steps. Distinct values work the same way with the value in the place of the step: its nearest step tells in
-which windows it occurs.
-
-A step is the number of days of the shortest past window that holds the event (1 = the day of the instant), or of
-the shortest declared outcome window that does.
+First the events of a key are summed per *step*: the shortest declared window that holds the event. Then the steps
+are summed per window, which holds every step up to its own length. So twenty windows cost one pass over the events
+and few sums in it. Distinct values (and days) work the same way with the value in the place of the step: its
+nearest step tells in which windows it occurs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import Final
 
 import narwhals as nw
@@ -21,6 +20,8 @@ from features.definitions import Aggregate, Window
 from features.errors import FeatureError
 
 DECAY_UNIT: Final = 2**16
+UNBOUNDED: Final = 1_000_000
+"""Days of a window that reaches back to the first event."""
 Mask = tuple[tuple[str, ...], str | None]
 
 _CONDITIONS: Final[dict[str, nw.Expr]] = {
@@ -52,18 +53,17 @@ def decay_weights(half_life: int) -> list[int]:
 
 
 class Plan:
-    """What one pass over the events of one side of time computes for a list of aggregates.
+    """What one pass over the events computes for a list of aggregates.
 
     Parameters
     ----------
     aggregates
-        All of one side (past or outcome), and all of one group: see `group`.
+        All of one side of time and of one value column: see `group`.
     """
 
     def __init__(self, aggregates: Sequence[Aggregate]) -> None:
         self.aggregates = tuple(aggregates)
-        self.side = self.aggregates[0].window.side
-        self.value = group(self.aggregates[0])[1]
+        self.side, self.value = group(self.aggregates[0])
         different = dict.fromkeys((a.kinds, a.condition) for a in self.aggregates)
         self.masks: dict[Mask, str] = {mask: f"mask{number}" for number, mask in enumerate(different)}
         self.half_lives = sorted({a.half_life for a in self.aggregates if a.half_life is not None})
@@ -75,34 +75,65 @@ class Plan:
 
     @property
     def columns(self) -> list[str]:
-        """Optional event columns that are read, those of conditions aside."""
+        """Event columns that are read, those of conditions aside."""
         return sorted({a.of for a in self.aggregates if a.of is not None})
 
     @property
-    def lengths(self) -> list[int | None]:
-        """Lengths of the windows in days, None for all of the past."""
-        return sorted({a.window.days for a in self.aggregates}, key=lambda days: (days is None, days or 0))
+    def lengths(self) -> list[int]:
+        """Lengths of the windows in days, `UNBOUNDED` for all of the past."""
+        return sorted({_length(a.window) for a in self.aggregates})
 
-    def flags(self) -> list[nw.Expr]:
-        """One boolean column of the events per (kinds, condition)."""
-        all_kinds = set(self.kinds)
+    @property
+    def reach(self) -> dict[str, int]:
+        """How far back or ahead each mask is needed: mask → length of its longest window."""
+        reach: dict[str, int] = {}
+        for a in self.aggregates:
+            name = self.masks[a.kinds, a.condition]
+            reach[name] = max(reach.get(name, 0), _length(a.window))
+        return reach
+
+    def flags(self, first_day: int) -> list[nw.Expr]:
+        """One boolean column of the events per (kinds, condition).
+
+        Parameters
+        ----------
+        first_day
+            The earliest day of any instant: events too long before it are not needed.
+        """
         made = []
+        reach = self.reach
         for (kinds, condition), name in self.masks.items():
-            of_kind = nw.col("kind").is_in(list(kinds)) if set(kinds) != all_kinds else nw.lit(value=True)
-            mask = of_kind if condition is None else of_kind & _CONDITIONS[condition].fill_null(value=False)
-            made.append(mask.alias(name))
+            parts = [nw.col("kind").is_in(list(kinds))]
+            if condition is not None:
+                parts.append(_CONDITIONS[condition].fill_null(value=False))
+            if self.side == "past" and reach[name] < UNBOUNDED:
+                parts.append(nw.col("day") > first_day - reach[name])
+            made.append(reduce(and_, parts).alias(name))
         return made
 
     def step(self) -> nw.Expr:
-        """Time step of an event joined with its spine row."""
-        if self.side == "past":
-            return nw.col("instant_day") - nw.col("day") + 1
-        lengths = [days for days in self.lengths if days is not None]
+        """Length of the shortest window that holds an event, which is joined with its spine row."""
+        lengths = self.lengths
         expression: nw.Expr = nw.lit(lengths[-1])
         for days in reversed(lengths[:-1]):
-            near = nw.col("event_time") < nw.col("instant") + days * DAY_SECONDS
+            if self.side == "past":
+                near = nw.col("day") > nw.col("instant_day") - days
+            else:
+                near = nw.col("event_time") < nw.col("instant") + days * DAY_SECONDS
             expression = nw.when(near).then(nw.lit(days)).otherwise(expression)
         return expression
+
+    def needed(self) -> nw.Expr | None:
+        """Whether any aggregate counts an event of a row; None where the bounds of all are the same."""
+        reach = self.reach
+        if self.side == "outcome" or len(set(reach.values())) == 1:
+            return None
+        each = []
+        for length in sorted(set(reach.values())):
+            some = reduce(or_, [nw.col(name) for name, longest in reach.items() if longest == length])
+            near = nw.col("day") > nw.col("instant_day") - length
+            each.append(some if length == UNBOUNDED else some & near)
+        return reduce(or_, each)
 
     def first(self) -> list[nw.Expr]:
         """Expressions of the first grouping: by key and step, or by key and value."""
@@ -112,14 +143,15 @@ class Plan:
             inside = nw.when(nw.col(mask))
             if self.value is not None:
                 made[f"near_{mask}"] = inside.then(nw.col("step")).min()
-            elif a.measure == "sum":
-                made[f"sum_{a.of}_{mask}"] = inside.then(nw.col(str(a.of))).sum().cast(nw.Int64)
-            elif a.measure == "recency":
-                made[f"last_{mask}"] = inside.then(nw.col("event_time")).max()
-            elif a.measure == "tenure":
-                made[f"first_{mask}"] = inside.then(nw.col("event_time")).min()
-            else:
+            elif a.measure == "count":
                 made[f"count_{mask}"] = inside.then(nw.lit(1)).count()
+            elif a.measure == "recency":
+                made[f"recency_{mask}"] = inside.then(nw.col("ago")).min()
+            elif a.measure == "tenure":
+                made[f"tenure_{mask}"] = inside.then(nw.col("ago")).max()
+            else:
+                column = a.of if a.measure == "sum" else f"weight{a.half_life}"
+                made[f"{column}_{mask}"] = inside.then(nw.col(str(column))).sum().cast(nw.Int64)
         return [expression.alias(name) for name, expression in made.items()]
 
     def second(self) -> list[nw.Expr]:
@@ -130,29 +162,24 @@ class Plan:
         mask = self.masks[a.kinds, a.condition]
         if self.value is not None:
             near = nw.col(f"near_{mask}")
-            return _within(a.window, near, near).count()
-        instant, step = nw.col("instant"), nw.col("step")
-        count = nw.col(f"count_{mask}")
-        if a.measure == "days":
-            return _within(a.window, step, nw.when(count > 0).then(nw.lit(1))).count()
+            return self._within(a.window, near, near).count()
+        partial = {"sum": a.of, "decayed": f"weight{a.half_life}"}.get(a.measure, a.measure)
+        values = self._within(a.window, nw.col("step"), nw.col(f"{partial}_{mask}"))
         if a.measure == "recency":
-            return _within(a.window, step, instant - nw.col(f"last_{mask}")).min()
-        if a.measure == "tenure":
-            return _within(a.window, step, instant - nw.col(f"first_{mask}")).max()
-        added = {
-            "count": count,
-            "sum": nw.col(f"sum_{a.of}_{mask}"),
-            "decayed": count * nw.col(f"weight{a.half_life}"),
-        }
-        return _within(a.window, step, added[a.measure]).sum()
+            return values.min()
+        return values.max() if a.measure == "tenure" else values.sum()
+
+    def _within(self, window: Window, step: nw.Expr, value: nw.Expr) -> nw.Expr:
+        length = _length(window)
+        return value if length == self.lengths[-1] else nw.when(step <= length).then(value)
 
 
-def _within(window: Window, step: nw.Expr, value: nw.Expr) -> nw.Expr:
-    return value if window.days is None else nw.when(step <= window.days).then(value)
+def _length(window: Window) -> int:
+    return UNBOUNDED if window.days is None else window.days
 
 
 def group(aggregate: Aggregate) -> tuple[str, str | None]:
-    """Return which aggregates share a pass: (side, value column of distinct counts or None).
+    """Return which aggregates share a pass: (side, column whose values are counted or None).
 
     Raises
     ------
@@ -166,6 +193,4 @@ def group(aggregate: Aggregate) -> tuple[str, str | None]:
             value=aggregate.measure,
             valid=("count", "days", "sum", "distinct"),
         )
-    if aggregate.measure == "days" and side == "outcome":
-        return side, "day"
-    return side, aggregate.of if aggregate.measure == "distinct" else None
+    return side, {"days": "day", "distinct": aggregate.of}.get(aggregate.measure)

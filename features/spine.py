@@ -60,6 +60,16 @@ class Spine:
         """Instants in row order."""
         return self._column("instant")
 
+    @property
+    def days(self) -> npt.NDArray[np.int64]:
+        """Days of the instants, in row order."""
+        return self._column("instant_day")
+
+    @property
+    def known_at(self) -> npt.NDArray[np.int64]:
+        """By when an event must have arrived, in row order."""
+        return self._column("known_at")
+
     def take(self, rows: npt.ArrayLike) -> Spine:
         """Return the given rows, numbered anew from 0 in the given order.
 
