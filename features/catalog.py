@@ -1,4 +1,7 @@
-"""The features that models read by default, as data: edit the lists, and every name and column follows."""
+"""The features that models read by default, as data: edit the lists, and every name and column follows.
+
+Impressions are by far the most numerous events, so nothing here looks at those of more than 90 days ago.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +58,8 @@ def default_person_features(kinds_present: Collection[str] = KINDS) -> tuple[Fea
             _price(90),
             _price(None),
             _newness(BUY),
-            *_counts(SEEN, 7, 30, None),
-            *_recency(SEEN),
+            *_counts(SEEN, 7, 30, 90),
+            *_recency(SEEN, 90),
             *_counts(CLICK, 7, 30, 90),
             *_recency(CLICK),
             Derived("rate", (Aggregate(CLICK, window=past(90)), Aggregate(SEEN, window=past(90)))),
@@ -92,9 +95,8 @@ def default_scope_features(kinds_present: Collection[str] = KINDS) -> tuple[Feat
             _distinct("brand", None),
             _price(None),
             _newness(BUY),
-            *_counts(SEEN, 7, 30),
-            *_decayed(SEEN, 30),
-            *_recency(SEEN),
+            *_counts(SEEN, 7, 30, 90),
+            *_recency(SEEN, 90),
             *_counts(CLICK, 30),
             *_recency(CLICK),
             *_counts(DEEP, 30),
@@ -137,8 +139,8 @@ def _sums(of: str, *days: int | None) -> tuple[Aggregate, ...]:
     return tuple(Aggregate(BUY, "sum", of=of, window=_window(d)) for d in days)
 
 
-def _recency(kinds: tuple[str, ...]) -> tuple[Aggregate, ...]:
-    return (Aggregate(kinds, "recency"),)
+def _recency(kinds: tuple[str, ...], days: int | None = None) -> tuple[Aggregate, ...]:
+    return (Aggregate(kinds, "recency", window=_window(days)),)
 
 
 def _decayed(kinds: tuple[str, ...], *half_lives: int) -> tuple[Aggregate, ...]:

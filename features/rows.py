@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
-from features.batch import aggregate_dense
+from features.batch import EVERY_CATEGORY, aggregate_dense
 from features.definitions import Aggregate
 from features.derived import Derived, Feature
 from features.errors import FeatureError
 from features.layout import RowLayout, Rows
+from features.scopes import Scopes
 from features.spine import Spine
 
 __all__ = ["RowLayout", "build_rows"]
@@ -67,20 +68,34 @@ def build_rows(
         layout.tag(rows)[:] = history
     of_person, of_scope = layout.aggregates
     cells = max(1, len(of_person) + len(of_scope) * len(layout.scopes.names))
+    measured = shape[1] * shape[2]
     task = None if bar is None else bar.add_task("features", total=len(spine))
     for numbers, part in spine.chunks(max(1, CELLS // cells)):
         done = np.full((len(part), layout.width), np.nan, np.float32)
-        if of_person:
-            dense = aggregate_dense(events, part, of_person)
-            _fill(layout.person(done), layout.person_features, of_person, dense)
-        if of_scope:
-            dense = aggregate_dense(events, part, of_scope, layout.scopes)
-            _fill(layout.scope(done), layout.scope_features, of_scope, dense)
-        start = layout.width - shape[1] * shape[2]
-        rows[numbers, :start] = done[:, :start]
+        _fill_part(layout, events, part, done)
+        rows[numbers, : layout.width - measured] = done[:, : layout.width - measured]
         if bar is not None and task is not None:
             bar.advance(task, len(part))
     return rows
+
+
+def _fill_part(layout: RowLayout, events: Any, part: Spine, done: Rows) -> None:
+    """Fill the person and scope blocks; scopes of every event share the pass of the person block."""
+    of_person, of_scope = layout.aggregates
+    members = layout.scopes.members
+    open_scopes = [n for n, (_, categories) in enumerate(members) if EVERY_CATEGORY in categories]
+    closed = [n for n in range(len(members)) if n not in open_scopes]
+    everything = tuple(dict.fromkeys(of_person + (of_scope if open_scopes else ())))
+    if everything:
+        dense = aggregate_dense(events, part, everything)
+        _fill(layout.person(done), layout.person_features, everything, dense)
+        for number in open_scopes:
+            _fill(layout.scope(done)[:, number], layout.scope_features, everything, dense)
+    if of_scope and closed:
+        dense = aggregate_dense(events, part, of_scope, Scopes(tuple(members[n] for n in closed)))
+        block = np.empty((len(part), len(closed), len(layout.scope_features)), np.float32)
+        _fill(block, layout.scope_features, of_scope, dense)
+        layout.scope(done)[:, closed] = block
 
 
 def _fill(
