@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 import anyio
@@ -26,6 +27,7 @@ NEEDS: Final[dict[str, Scope]] = {"/v1/tags": "predict", "/livez": "predict", "/
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 """Health checks, which need no key; `/readyz` says more to those who have one."""
 
+_log = logging.getLogger("zhongcao.serving")
 _SHOWN_ERRORS: Final = 10
 _SHOWN_NAME: Final = 40
 
@@ -51,10 +53,7 @@ def build_api(scorer: Scorer, threads: int) -> Starlette:
         return _json({"status": "live"})
 
     async def readyz(request: Request) -> Response:
-        try:
-            info = await run_sync(scorer.check)
-        except StoreError as error:
-            raise Problem(503, f"not ready: {error.problem}") from error
+        info = await run_sync(scorer.check)
         if not request.state.admitted:
             return _json({"status": "ready"})
         return _json(
@@ -74,7 +73,7 @@ def build_api(scorer: Scorer, threads: int) -> Starlette:
             Route("/livez", livez),
             Route("/readyz", readyz),
         ],
-        exception_handlers={Problem: _answer, HTTPException: _answer, Exception: _answer},
+        exception_handlers=dict.fromkeys((Problem, HTTPException, StoreError, Exception), _answer),
     )
     # A redirect to the path with another slash would repeat whatever host the caller names.
     app.router.redirect_slashes = False
@@ -120,6 +119,8 @@ def _json(answer: Any) -> Response:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
+    if isinstance(error, StoreError):
+        _log.warning("request %s: %s", request.state.request_id, error.problem)
     return _as_problem(error).response(request.state.request_id)
 
 
@@ -131,5 +132,7 @@ def _as_problem(error: Exception) -> Problem:
             return Problem(404, "there is no such route; docs/operations.md lists them")
         case HTTPException(status_code=405, headers=headers):
             return Problem(405, "this route does not take this method", headers=headers)
+        case StoreError(problem=problem):
+            return Problem(503, f"not ready: {problem}")
         case _:
             return Problem(500, "zhongcao failed; its log has the request id")

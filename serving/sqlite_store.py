@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, local
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +25,7 @@ _WRITER_WAITS_SECONDS: Final = 5.0
 
 
 class SqliteStore(OnlineStore):
-    """An online store in one SQLite file (write-ahead log, one read-only connection per thread).
+    """An online store in one SQLite file (write-ahead log, a read-only connection per concurrent read).
 
     Parameters
     ----------
@@ -45,9 +44,7 @@ class SqliteStore(OnlineStore):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._own = local()
-        self._opened: list[sqlite3.Connection] = []
-        self._lock = Lock()
+        self._idle: list[sqlite3.Connection] = []
 
     def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> SqliteFill:
         """Begin to fill the store, see `OnlineStore.fill`."""
@@ -93,49 +90,49 @@ class SqliteStore(OnlineStore):
 
     def describe(self) -> StoreInfo:
         """Return what the store holds, see `OnlineStore.describe`."""
-        with _named_errors(self._path):
-            row = (
-                self._connection()
-                .execute("SELECT schema_hash, width, as_of, people, accounts FROM meta")
-                .fetchone()
-            )
+        with self._reading() as connection:
+            row = connection.execute("SELECT schema_hash, width, as_of, people, accounts FROM meta").fetchone()
         if row is None:
             raise StoreError("the online store is empty", next_step="run `zhongcao retrain` to fill it")
         return StoreInfo(*row)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            while self._opened:
-                self._opened.pop().close()
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _select(self, query: str, keys: Sequence[str]) -> list[Any]:
         found: list[Any] = []
-        with _named_errors(self._path):
-            connection = self._connection()
+        with self._reading() as connection:
             # One read transaction, so that an answer never mixes two fills.
             connection.execute("BEGIN")
-            try:
-                for start in range(0, len(keys), _KEYS_PER_QUERY):
-                    some = keys[start : start + _KEYS_PER_QUERY]
-                    found += connection.execute(f"{query} ({','.join('?' * len(some))})", some)
-            finally:
-                connection.execute("COMMIT")
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                some = keys[start : start + _KEYS_PER_QUERY]
+                found += connection.execute(f"{query} ({','.join('?' * len(some))})", some)
+            connection.execute("COMMIT")
         return found
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            if not self._path.exists():
-                raise StoreError("there is no online store yet", next_step="run `zhongcao retrain` first")
-            # close() may come from another thread than the reader's; every other use stays in its thread.
-            connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
-            )
-            self._own.connection = connection
-            with self._lock:
-                self._opened.append(connection)
-        return connection
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to one reader; threads come and go in a server, connections stay."""
+        with _named_errors(self._path):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            raise StoreError("there is no online store yet", next_step="run `zhongcao retrain` first")
+        return sqlite3.connect(
+            f"{self._path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+        )
 
 
 class SqliteFill(Fill):

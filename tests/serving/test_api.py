@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from serving.schemas import MOST_PEOPLE, TagsAnswer
@@ -117,6 +121,35 @@ def test_what_is_not_json_is_refused(app: Any, body: bytes) -> None:
     assert response.json()["detail"].startswith("the body is not JSON (line 1")
 
 
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "people": ANYTHING
+            | st.lists(
+                st.fixed_dictionaries({}, optional={"platform": ANYTHING, "account": ANYTHING, "person": ANYTHING}),
+                max_size=3,
+            ),
+            "top": ANYTHING,
+            "min_probability": ANYTHING,
+            "explain": ANYTHING,
+        },
+    )
+    | ANYTHING
+)
+def test_no_body_makes_it_fail(app: Any, body: object) -> None:
+    response = post(app, content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert response.status_code in {200, 400, 422}
+
+
 def test_numbers_beyond_floats_are_refused(app: Any) -> None:
     body = b'{"people": [{"platform": "shop", "account": "a"}], "min_probability": 1e999}'
     assert post(app, content=body, headers={"Content-Type": "application/json"}).status_code in {400, 422}
@@ -155,12 +188,11 @@ def test_health(app: Any) -> None:
 
 def test_not_ready_with_a_store_of_another_layout(app: Any, tmp_path: Path) -> None:
     store = filled_store(tmp_path)
-    with store.fill("layout-2", 1, AS_OF):
-        pass
+    store.replace("layout-2", AS_OF, [DAIRY], np.zeros((1, 1), np.float32))
     store.close()
-    response = get(app, "/readyz")
-    assert response.status_code == 503
-    assert "do not follow the layout" in response.json()["detail"]
+    for response in (get(app, "/readyz"), post(app, json={"people": [{"person": DAIRY}]})):
+        assert response.status_code == 503
+        assert "do not follow the layout" in response.json()["detail"]
     assert get(app, "/livez").status_code == 200
 
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -176,6 +177,24 @@ class TestSqliteStore(StoreContract):
     def test_the_file_is_its_owners(self, store: OnlineStore, tmp_path: Path) -> None:
         store.replace("h", AS_OF, ["a"], matrix((1,)))
         assert stat.S_IMODE((tmp_path / "online.sqlite").stat().st_mode) == 0o600
+
+    def test_threads_that_come_and_go_leave_no_files_open(self, store: OnlineStore, tmp_path: Path) -> None:
+        store.replace("h", AS_OF, ["a"], matrix((1,)))
+
+        def open_files() -> int:
+            return sum(
+                str(tmp_path) in str(file.readlink())
+                for file in Path("/proc/self/fd").iterdir()
+                if file.is_symlink()
+            )
+
+        store.get(["a"])
+        before = open_files()
+        for _ in range(20):
+            thread = Thread(target=store.get, args=(["a"],))
+            thread.start()
+            thread.join()
+        assert open_files() == before
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "online.sqlite"
