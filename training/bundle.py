@@ -18,7 +18,7 @@ import numpy as np
 
 from features.errors import BundleError
 from features.fitted import Affinities
-from features.rows import RowLayout
+from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
 from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, write_manifest

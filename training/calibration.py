@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,10 @@ def sigmoid(logits: Floats) -> Floats:
     """
     small = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1.0, small) / (1.0 + small)
+
+
+LOGIT_BOUNDS: Final = (float(logit(np.array(0.0))), float(logit(np.array(1.0))))
+"""Logits are kept inside these, so that a blend of two models stays finite."""
 
 
 @dataclass(frozen=True)

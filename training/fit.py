@@ -9,7 +9,7 @@ import lightgbm as lgb
 import numpy as np
 
 from features.errors import TrainingError
-from features.rows import RowLayout
+from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt, choose_blend, fit_platt
 from training.heads import HeadSettings, fit_heads, head_logits
@@ -154,4 +154,4 @@ def assignment_thresholds(probabilities: Floats, base_rates: Floats) -> Floats:
     people, tags = probabilities.shape
     ranked = np.sort(probabilities, axis=0)[::-1]
     places = np.clip(np.rint(base_rates * people).astype(int) - 1, 0, people - 1)
-    return ranked[places, np.arange(tags)]
+    return np.asarray(ranked[places, np.arange(tags)])

@@ -11,7 +11,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import logit
+from training.calibration import LOGIT_BOUNDS
 from training.metrics import Floats, Labels
 from training.pairs import Matrix
 
@@ -107,4 +107,4 @@ def head_logits(heads: Mapping[int, lgb.Booster], matrix: Matrix, tags: int, *, 
     out = np.full((len(matrix), tags), np.nan)
     for tag, booster in heads.items():
         out[:, tag] = booster.predict(matrix, raw_score=True, num_threads=threads)
-    return np.clip(out, logit(np.array(0.0)), logit(np.array(1.0)))
+    return np.asarray(np.clip(out, *LOGIT_BOUNDS))

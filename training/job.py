@@ -88,7 +88,7 @@ class TagJob:
             delay=choices.delay_days * DAY,
             validation=choices.validation,
         )
-        layout = layout_for(taxonomy, source.kinds(self.plan.train[-1]))
+        layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
         self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows")
 
     @property
@@ -118,7 +118,7 @@ class TagJob:
         """Train, unless this very run was done before, and return the bundle's folder."""
         done = self.folder / "trained.json"
         if done.exists():
-            bundle = self.settings.bundles_dir / json.loads(done.read_text())["bundle"]
+            bundle = self.settings.bundles_dir / str(json.loads(done.read_text())["bundle"])
             if bundle.is_dir():
                 self.steps.reused("tag models")
                 return bundle

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.days import DAY_SECONDS
 from features.errors import TrainingError
 from features.fitted import Affinities
-from features.rows import RowLayout
+from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.metrics import Labels
 from training.statics import STATIC_NAMES
 
 Matrix = NDArray[np.float32]
+
+PARENT_NAMES: Final = (
+    "purchase_count_90d",
+    "purchase_days_all",
+    "purchase_decayed30_all",
+    "purchase_recency_all",
+    "purchase_recency_all_overdue",
+    "purchase_distinct_item_all",
+)
+"""Scope features that a pair also has of the scope above the tag's; more of them brought nothing."""
+
+CROSS_NAMES: Final = ("recency_over_median_gap", "gap_over_median_gap", "days_share")
+"""Ratios that trees would need many splits for: time since the last purchase in the tag's scope, and the person's
+mean gap there, over the median gap of the scope's buyers; share of the person's shopping days with a purchase in it."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +109,13 @@ class PairView:
         self.names: tuple[str, ...] = (
             *layout.person_names,
             *(f"{name}@tag" for name in layout.scope_names),
-            *(f"{name}@parent" for name in layout.scope_names),
+            *(f"{name}@parent" for name in PARENT_NAMES if name in layout.scope_names),
             *(f"{name}@tag" for name in Affinities.NAMES),
             *layout.tag_names,
             *STATIC_NAMES,
+            *CROSS_NAMES,
         )
+        self._of_parent = [layout.scope_names.index(n) for n in PARENT_NAMES if n in layout.scope_names]
 
     def concrete_name(self, feature: int, tag: int) -> str:
         """Name a pair feature after the scope or tag that it was measured in."""
@@ -130,20 +148,37 @@ class PairView:
         """
         used, local = np.unique(people, return_inverse=True)
         part = rows[used]
-        scope = self.layout.scope(part)
+        scopes = self.layout.scope(part)
         affinity = fitted.affinities.apply(self.layout, part)
+        person = self.layout.person(part)[local]
+        scope = scopes[local, self.scope_of_tag[tags]]
+        statics = fitted.statics[tags]
         return np.concatenate(
             [
-                self.layout.person(part)[local],
-                scope[local, self.scope_of_tag[tags]],
-                scope[local, self.parent_of_tag[tags]],
+                person,
+                scope,
+                scopes[local, self.parent_of_tag[tags]][:, self._of_parent],
                 affinity[local, self.scope_of_tag[tags]],
                 self.layout.tag(part)[local, tags],
-                fitted.statics[tags],
+                statics,
+                self._crosses(person, scope, statics),
             ],
             axis=1,
             dtype=np.float32,
         )
+
+    def _crosses(self, person: Matrix, scope: Matrix, statics: Matrix) -> Matrix:
+        of_scope = self.layout.scope_names.index
+        days = scope[:, of_scope("purchase_days_all")]
+        all_days = person[:, self.layout.person_names.index("purchase_days_all")]
+        usual = statics[:, STATIC_NAMES.index("median_gap")]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crosses = [
+                scope[:, of_scope("purchase_recency_all")] / (DAY_SECONDS * usual),
+                scope[:, of_scope("purchase_days_all_gap")] / usual,
+                days / all_days,
+            ]
+        return np.where(np.isfinite(crosses), crosses, np.nan).T.astype(np.float32)
 
     def gather_all(self, rows: Matrix, fitted: Fitted) -> Matrix:
         """Return every tag's features of every given person, float32 [n × T, len(names)], person by person."""

@@ -9,7 +9,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import logit
+from training.calibration import LOGIT_BOUNDS
 from training.metrics import Floats, Labels
 from training.pairs import Fitted, Matrix, PairView, Window
 
@@ -130,4 +130,4 @@ def pooled_logits(
         raw = booster.predict(view.gather_all(block, fitted), raw_score=True, num_threads=threads)
         out[start : start + len(block)] = np.asarray(raw).reshape(len(block), tags)
     correction = float(np.log(negative_share))
-    return np.clip(out + correction, logit(np.array(0.0)), logit(np.array(1.0)))
+    return np.asarray(np.clip(out + correction, *LOGIT_BOUNDS))

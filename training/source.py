@@ -62,8 +62,8 @@ def open_source(settings: Settings) -> LogSource:
 def _data_version(log: EventLog, events: duckdb.DuckDBPyRelation, identities: duckdb.DuckDBPyRelation) -> str:
     # The order of rows in files is no part of the data, so the fingerprint is an xor; counts go in because equal
     # pairs cancel out. A log that was deleted and imported anew has the same version number but not this.
-    total, bits = events.aggregate("count(*), bit_xor(hash(event_id, arrived_at))").fetchone() or (0, 0)
+    total, bits = events.aggregate("count(*), bit_xor(hash(event_id, arrived_at))").fetchall()[0]
     links, link_bits = identities.aggregate(
         "count(*), coalesce(bit_xor(hash(row_id, valid_from, consent)), 0)"
-    ).fetchone() or (0, 0)
+    ).fetchall()[0]
     return f"v{log.version}-{total}-{int(bits) ^ (int(link_bits) + int(links)):016x}"

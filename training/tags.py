@@ -9,7 +9,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.rows import RowLayout
+from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
 from training.heads import head_logits
@@ -127,4 +127,4 @@ class TagModel:
 def blend(pooled: Floats, heads: Floats, head_share: Floats) -> Floats:
     """Mix two models' logits tag by tag; a tag without a head keeps the pooled logit."""
     share = np.where(np.isfinite(heads), head_share, 0.0)
-    return (1 - share) * pooled + share * np.where(np.isfinite(heads), heads, 0.0)
+    return np.asarray((1 - share) * pooled + share * np.where(np.isfinite(heads), heads, 0.0))

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.fitted import fit_affinities
-from features.outcomes import Thresholds, fit_thresholds, label_history, outcomes
+from features.layout import RowLayout
+from features.outcomes import fit_thresholds, label_history, outcomes
 from features.population import population
-from features.rows import RowLayout, build_rows
+from features.rows import build_rows
 from features.spine import Spine
 from features.taxonomy import Taxonomy
+from features.thresholds import Thresholds
 from training.code import code_version
 from training.metrics import Labels
 from training.pairs import Fitted, Window
@@ -61,7 +63,7 @@ class WindowBuilder:
             self._compute(instant, labels_known_at, folder)
         rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         labels = None if labels_known_at is None else np.load(folder / "labels.npy", allow_pickle=False)
-        fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, rows))
+        fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows))
         persons = pq.read_table(folder / "persons.parquet").column("person").to_pylist()
         return Window(instant, persons, rows, labels, fitted)
 
