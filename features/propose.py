@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -13,11 +14,13 @@ from features.category_groups import group_categories
 from features.log_profile import Profile, departments_of, profile_log
 from features.propose_patterns import MOST_COMMON, RAREST, LastWindow, learnable_patterns
 from features.rule_nodes import kinds_text
+from features.taxonomy import taxonomy_of
 from features.taxonomy_toml import taxonomy_toml
 
 Shape = Literal["audience", "categories"]
 VERTICALS: Final = 25
 _FEWEST_BUYERS: Final = 20
+_LONGEST_NAME: Final = 120
 
 
 def propose(
@@ -65,6 +68,8 @@ def propose(
     ------
     LogTooShortError
         The log holds too little.
+    TaxonomyError
+        The name is no id.
     """
     profile = profile_log(events, as_of)
     departments = {} if items is None else departments_of(items)
@@ -75,7 +80,9 @@ def propose(
     else:
         window = LastWindow.of(profile, events, horizon, identities=identities, timezone=timezone)
         content |= _audience(window, departments, size)
-    return taxonomy_toml(content, [*_heading(profile, horizon, shape), _command(profile, content, shape, size)])
+    text = taxonomy_toml(content, [*_heading(profile, horizon, shape), _command(profile, content, shape, size)])
+    taxonomy_of(tomllib.loads(text))
+    return text
 
 
 def slug(text: str, taken: Collection[str] = ()) -> str:
@@ -102,7 +109,7 @@ def readable(code: str) -> str:
     >>> readable("FLUID MILK PRODUCTS"), readable(" 50010788 ")
     ('Fluid milk products', '50010788')
     """
-    words = re.sub(r"\s+", " ", code).strip()
+    words = re.sub(r"\s+", " ", code).strip()[:_LONGEST_NAME]
     return words.capitalize() if words.isupper() else words or "unnamed"
 
 

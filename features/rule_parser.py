@@ -100,7 +100,12 @@ class RuleParser:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _SIGNS:
                 return Comparison(_SIGNS[type(op)], self._number(left), self._number(right))
             case ast.Compare():
-                self._fail(tree, "one comparison at a time, join two with and", ast.unparse(tree), _comparisons())
+                self._fail(
+                    tree,
+                    "a comparison is one sign between two numbers, join two with and",
+                    ast.unparse(tree),
+                    _comparisons(),
+                )
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
                 return Arithmetic(_SIGNS[type(op)], self._number(left), self._number(right))
             case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):

@@ -68,7 +68,14 @@ def _list(name: str, parts: list[str]) -> str:
 
 
 def _text(value: str) -> str:
-    if "\n" in value and '"""' not in value and "\\" not in value:
+    lines = value.split("\n")
+    if (
+        len(lines) > 1
+        and not lines[-1]
+        and all(line.isprintable() for line in lines)
+        and "\\" not in value
+        and '""' not in value
+    ):
         return f'"""\n{value}"""'
     if '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"
