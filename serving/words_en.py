@@ -58,6 +58,14 @@ _RATES: Final = {
     "base_rate_1": "true for {} of people in the latest window",
     "base_rate_2": "true for {} of people in the window before the latest",
     "base_rate_mean": "true for {} of people on average",
+    "repeat_rate": "true again for {} of those for whom it was true before",
+    "new_rate": "true for {} of those for whom it was not true before",
+    "buyer_share": "{} of people ever bought here",
+}
+_LEVELS: Final = {
+    "buyer_trend": "buyers of the last 7 days are {} times those of the last 30",
+    "buyer_days": "buyers here buy on {} days on average",
+    "median_gap": "buyers here come back after {} days as a rule",
 }
 _ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
 _PLURALS: Final = {"category": "categories"}
@@ -118,6 +126,8 @@ def other(name: str, value: float, thing: str | None) -> str:
         return _RATES[name].format(_share(value))
     if name == "base_rate_trend" and math.isfinite(value):
         return f"true for {'more' if value > 0 else 'fewer'} people than in the window before"
+    if name in _LEVELS and math.isfinite(value):
+        return _LEVELS[name].format(_number(value))
     if name in _AFFINITIES and math.isfinite(value) and thing:
         return _AFFINITIES[name].format(_lower(thing), _number(value))
     of = f" of {_lower(thing)}" if thing else ""

@@ -51,6 +51,14 @@ _RATES: Final = {
     "base_rate_1": "最近一期人群中成立比例{}",
     "base_rate_2": "上一期人群中成立比例{}",
     "base_rate_mean": "历期人群中平均成立比例{}",
+    "repeat_rate": "上期成立者中本期再次成立比例{}",
+    "new_rate": "上期未成立者中本期成立比例{}",
+    "buyer_share": "人群中购买过该类的比例{}",
+}
+_LEVELS: Final = {
+    "buyer_trend": "近7天买家数是近30天的{}倍",
+    "buyer_days": "买家平均有{}天购买",
+    "median_gap": "买家通常隔{}天再次购买",
 }
 _ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
 _COLUMNS: Final = {
@@ -107,6 +115,8 @@ def other(name: str, value: float, thing: str | None) -> str:
         return _RATES[name].format(_share(value))
     if name == "base_rate_trend" and math.isfinite(value):
         return f"人群中成立比例较上一期{'上升' if value > 0 else '下降'}"
+    if name in _LEVELS and math.isfinite(value):
+        return _LEVELS[name].format(_number(value))
     if name in _AFFINITIES and math.isfinite(value) and thing:
         return _AFFINITIES[name].format(thing, _number(value))
     of = f"{thing}的" if thing else ""

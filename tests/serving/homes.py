@@ -18,7 +18,7 @@ from training.fit import TagSettings, fit_tags
 from training.heads import HeadSettings
 from training.pairs import Fitted, Window
 from training.pooled import PooledSettings
-from training.statics import tag_statics
+from training.statics import STATIC_NAMES
 
 PEOPLE = 120
 
@@ -30,7 +30,7 @@ def tiny_home(folder: Path) -> Settings:
     rng = np.random.default_rng(5)
     rows = np.floor(rng.exponential(3.0, (PEOPLE, layout.width))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
-    fitted = Fitted(fit_affinities(layout, np.nan_to_num(rows)), tag_statics(layout, rows))
+    fitted = Fitted(fit_affinities(layout, np.nan_to_num(rows)), np.zeros((3, len(STATIC_NAMES)), np.float32))
     outcomes = (np.nan_to_num(rows[:, :3]) > 2).astype(np.uint8)
     key = load_key(settings)
     persons = [account_key(key, "shop", f"a{i}") for i in range(PEOPLE)]

@@ -12,6 +12,7 @@ from features.definitions import CONDITIONS, MEASURES, Aggregate, past
 from features.events import KINDS
 from features.fitted import Affinities
 from serving.words import Language, Vocabulary, in_words
+from training.statics import STATIC_NAMES
 
 NAMES = Vocabulary(
     {"dairy": ("Dairy", "乳品"), "cds": ("CDs and DVDs", "光盘")},
@@ -207,6 +208,13 @@ DAY = 86_400
             "购买乳品的价位是常见价的1.2倍",
         ),
         ("base_rate_1", 0.032, "true for 3.2 % of people in the latest window", "最近一期人群中成立比例3.2%"),
+        (
+            "repeat_rate",
+            0.5,
+            "true again for 50 % of those for whom it was true before",
+            "上期成立者中本期再次成立比例50%",
+        ),
+        ("median_gap", 9.5, "buyers here come back after 9.5 days as a rule", "买家通常隔9.5天再次购买"),
         ("base_rate_trend", -0.5, "true for fewer people than in the window before", "人群中成立比例较上一期下降"),
         ("odd_new_thing@dairy", 0.1234, "odd new thing of dairy: 0.12", "乳品的odd new thing:0.12"),
         ("odd", math.nan, "odd: not known", "odd:未知"),
@@ -221,7 +229,7 @@ def test_phrases(feature: str, value: float, english: str, chinese: str) -> None
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("value", [0.0, 1.0, -2.5, math.nan])
 def test_every_default_column_has_a_phrase(language: Language, value: float) -> None:
-    columns = [f.name for f in default_person_features()]
+    columns = [*(f.name for f in default_person_features()), *STATIC_NAMES]
     columns += [f"{name}@dairy" for name in (*(f.name for f in default_scope_features()), *Affinities.NAMES)]
     for column in columns:
         words = in_words(column, value, NAMES, language)
