@@ -32,7 +32,9 @@ MEASURES: Final = ("count", "days", "sum", "distinct")
 OPTIONS: Final = ("where", "past", "within", "category")
 EVERYWHERE: Final = "all"
 SUMMED: Final = tuple(c.name for c in EVENTS.columns if c.type in {"integer", "money"})
-COUNTED: Final = tuple(c.name for c in EVENTS.columns if c.type == "text" and not c.made and c.name != "kind")
+COUNTED: Final = (
+    "item", "brand", "category", "shop", "order", "platform", "note", "creator", "topic", "campaign",
+)  # fmt: skip
 
 _FORMS: Final = (*MEASURES, "share", "quantile")
 _LONGEST: Final = 2_000
