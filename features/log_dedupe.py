@@ -22,6 +22,7 @@ from features.sources.canonical_sql import quoted
 from features.spool import Positions, Spooled
 
 CONTRADICTION = "same id, other content"
+_LOW_BITS = 20
 
 
 @dataclass
@@ -77,11 +78,15 @@ def settle(log: EventLog, canonical: Table, chunks: Sequence[Spooled]) -> Settle
     con = log.connect()
     try:
         repeated = _repeated(chunks)
-        if len(repeated) and canonical is EVENTS and _number_repeats(con, canonical, chunks, repeated, settlement):
-            repeated = _repeated(chunks)
+        gathered = len(repeated)
+        if gathered:
+            _suspects(con, canonical, chunks, repeated, settlement)
+            if canonical is EVENTS and _number_repeats(con, chunks, settlement):
+                repeated, gathered = _repeated(chunks), 0
         suspects = np.union1d(repeated, _in_log(con, log, canonical, chunks))
-        if len(suspects):
+        if len(suspects) != gathered:
             _suspects(con, canonical, chunks, suspects, settlement)
+        if len(suspects):
             _judge(con, log, canonical, suspects, settlement)
     finally:
         con.close()
@@ -109,8 +114,16 @@ def _in_log(
 
 
 def _positions(chunk: Spooled, suspects: npt.NDArray[np.uint64]) -> Positions:
-    places = np.minimum(np.searchsorted(suspects, chunk.hashes), len(suspects) - 1)
-    return np.flatnonzero(suspects[places] == chunk.hashes)
+    """Return where the chunk's hashes are among the suspects, which are sorted."""
+    # Most rows are not: a table of their low bits spares the search.
+    marked = np.zeros(1 << _LOW_BITS, bool)
+    low = np.uint64((1 << _LOW_BITS) - 1)
+    marked[suspects & low] = True
+    likely = np.flatnonzero(marked[chunk.hashes & low])
+    hashes = chunk.hashes[likely]
+    places = np.minimum(np.searchsorted(suspects, hashes), len(suspects) - 1)
+    found: Positions = likely[suspects[places] == hashes]
+    return found
 
 
 def _suspects(
@@ -142,15 +155,8 @@ def _suspects(
         con.unregister("rows")
 
 
-def _number_repeats(
-    con: duckdb.DuckDBPyConnection,
-    canonical: Table,
-    chunks: Sequence[Spooled],
-    repeated: npt.NDArray[np.uint64],
-    settlement: Settlement,
-) -> bool:
+def _number_repeats(con: duckdb.DuckDBPyConnection, chunks: Sequence[Spooled], settlement: Settlement) -> bool:
     """Give true repeats ids of their own; return whether there are any."""
-    _suspects(con, canonical, chunks, repeated, settlement)
     numbered = con.execute(
         "SELECT chunk, position, id || '-' || n, hash(id || '-' || n) FROM (SELECT *, row_number() OVER "
         "(PARTITION BY file, id ORDER BY record) AS n FROM suspects WHERE regexp_full_match(id, '[0-9a-f]{32}')) "

@@ -18,12 +18,13 @@ from features.log_dedupe import Verdict
 from features.spool import Spooled
 
 _ROWS_A_PART = 2_000_000
+# Enough for the accounts of a row group; Parquet gives a dictionary up beyond.
+_DICTIONARY_BYTES = 16 << 20
 _RANGED = ("event_time", "arrived_at", "day", "platform")
 # Words that come again and again; ids, which hardly do, are written plainly.
 _REPEATING = (
     "source", "kind", "platform", "account", "note", "creator", "topic", "campaign", "item", "brand", "category",
-    "shop", "currency", "policy", "amount", "quantity", "discount", "coupon", "day", "arm", "attribute", "value",
-    "department",
+    "shop", "currency", "policy", "day", "arm", "attribute", "value", "department",
 )  # fmt: skip
 
 
@@ -107,7 +108,8 @@ class PartWriter:
                 self.table.schema,
                 compression="snappy",
                 use_dictionary=[c.name for c in self.table.columns if c.name in _REPEATING],
-                write_statistics=True,
+                dictionary_pagesize_limit=_DICTIONARY_BYTES,
+                write_statistics=[c.name for c in self.table.columns if c.name in _RANGED] or False,
                 store_schema=False,
             )
         self._writer.write_table(rows, row_group_size=rows.num_rows)

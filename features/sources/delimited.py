@@ -119,11 +119,13 @@ class _Text:
 
     def is_padded(self, delimiter: str) -> bool:
         """Return whether some field may have a blank at its beginning or end."""
-        data = self.data
-        if delimiter != "\t" and b"\t" in data:
-            return True
-        ends = (delimiter.encode(), b"\n", b"\r", b'"')
-        return b" " in data and any(b" " + end in data or end + b" " in data for end in ends)
+        octets = np.frombuffer(b"\n" + self.data + b"\n", np.uint8)
+        blanks = np.flatnonzero(octets == ord(" "))
+        if delimiter != "\t" and b"\t" in self.data:
+            blanks = np.concatenate([blanks, np.flatnonzero(octets == ord("\t"))])
+        ends = np.zeros(256, bool)
+        ends[list(delimiter.encode() + b'\n\r" \t')] = True
+        return bool(ends[octets[blanks - 1]].any() or ends[octets[blanks + 1]].any())
 
     def located(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
         """Return line and raw text of records."""
