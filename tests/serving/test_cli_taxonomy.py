@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +11,8 @@ from features.errors import LogTooShortError, TaxonomyError
 from features.taxonomy import load_taxonomy
 from serving.cli import build_app
 from serving.nutrition import label_rows
+from tests.serving.fakes import TAXONOMY
+from tests.serving.homes import tiny_home
 from tests.source_tree import ROOT
 
 AUDIENCE = ROOT / "examples" / "complete_journey" / "audience.toml"
@@ -78,10 +80,16 @@ def test_show_prints_the_nutrition_label(home: Path) -> None:
     ],
 )
 def test_a_label_says_where_a_rule_looks(tag: str, field: str, expected: str) -> None:
-    import re
-
     taxonomy = load_taxonomy(AUDIENCE)
     assert re.fullmatch(expected, dict(label_rows(taxonomy, taxonomy.tag(tag)))[field])
+
+
+def test_the_serving_model_s_taxonomy_is_shown_by_default(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    tiny_home(home / "var")
+    output = run("taxonomy", "show", TAXONOMY.tags[0].id)
+    assert TAXONOMY.tags[0].meaning in output
+    assert f"{len(TAXONOMY.tags)} of {len(TAXONOMY.tags)} tags" in run("taxonomy", "list")
 
 
 def test_check_counts_without_a_log(home: Path) -> None:
@@ -110,14 +118,10 @@ def test_a_draft_is_written_once_and_checked_against_the_log(log: Path) -> None:
 
 def test_rare_and_common_tags_are_named(log: Path) -> None:
     run("taxonomy", "propose", "--shape", "categories", "--out", "all.toml")
-    lines: dict[str, Any] = {
-        words[0]: words[1:]
-        for line in run("taxonomy", "check", "all.toml").splitlines()
-        if (words := line.split("│")[1:])
-    }
-    verdicts = {tag.strip(): [word.strip() for word in words[:2]] for tag, words in lines.items()}
+    table = [line.split("│") for line in run("taxonomy", "check", "all.toml").splitlines() if "│" in line]
+    verdicts = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in table}
     assert verdicts["milk"] == ["100.00%", "too common"]
-    assert {tag for tag in verdicts if tag} >= {"milk", "salt", "tea"}
+    assert verdicts.keys() == {"milk", "salt", "tea"}
     strict = run("taxonomy", "check", "all.toml", "--rarest", "1")
     assert "too rare" in strict
 
