@@ -68,6 +68,10 @@ _LEVELS: Final = {
     "median_gap": "buyers here come back after {} days as a rule",
 }
 _ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
+_UNKNOWN: Final = {
+    "gap": "usual gap", "overdue": "usual gap", "unmet": "interest", "renewed": "order", "wait": "order",
+    "newness": "first time",
+}  # fmt: skip
 _PLURALS: Final = {"category": "categories"}
 
 
@@ -99,7 +103,7 @@ def derived(function: str, first: Measured, value: float, thing: str | None) -> 
     """Say a function of aggregates, of which `first` is the first."""
     did, what = _act(first, thing, past=True), _lower(thing) if thing else "something"
     if not math.isfinite(value):
-        return f"too little on {what} to tell its {function}"
+        return f"too little is known of {what} to tell the {_UNKNOWN.get(function, function)}"
     size = _number(abs(value))
     phrases = {
         "share": f"{did} in {_share(value)} of cases{_window(first)}",

@@ -61,6 +61,10 @@ _LEVELS: Final = {
     "median_gap": "买家通常隔{}天再次购买",
 }
 _ZERO_SAYS_LITTLE: Final = {("sum", of) for of in ("amount", "discount", "coupon", "dwell_ms")}
+_UNKNOWN: Final = {
+    "share": "占比", "rate": "比率", "price": "价位", "gap": "通常间隔", "overdue": "通常间隔", "unmet": "兴趣",
+    "renewed": "先后", "wait": "先后", "newness": "新老",
+}  # fmt: skip
 _COLUMNS: Final = {
     "item": "种商品", "brand": "个品牌", "category": "个品类", "note": "篇笔记", "creator": "位创作者",
     "topic": "个话题", "shop": "家店", "order": "笔订单", "campaign": "个推广计划", "platform": "个平台",
@@ -93,7 +97,7 @@ def derived(function: str, first: Measured, value: float, thing: str | None) -> 
     """Say a function of aggregates, of which `first` is the first."""
     did, what, window = _act(first, thing), thing or "商品或内容", _window(first)
     if not math.isfinite(value):
-        return f"{what}的数据太少,{function}未知"
+        return f"{what}的数据太少,{_UNKNOWN.get(function, function)}未知"
     size = _number(abs(value))
     phrases = {
         "share": f"{window}{did}占比{_share(value)}",

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -18,7 +18,7 @@ from serving.scorer import Scorer
 from tests.serving.calls import BODY, application, call, get, post
 from tests.serving.fakes import fake_scorer
 
-SMALL = Limits(body_bytes=200, depth=4, seconds=5, at_once=2)
+SMALL = Limits(body_bytes=200, depth=4, at_once=2)
 JSON = {"Content-Type": "application/json"}
 
 
@@ -95,30 +95,51 @@ def test_only_plain_json_is_taken(small: Any, headers: dict[str, str]) -> None:
     assert post(small, content=json.dumps(BODY), headers=headers).status_code == 415
 
 
-def test_a_slow_answer_is_given_up(scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorer, "tags", lambda *_, **__: time.sleep(0.3))
-    response = post(application(scorer, tmp_path, limits=Limits(seconds=0.05)), json=BODY)
+class Gate:
+    """Stands in for the scorer's work: lets nobody through until it is opened."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.opened = Event()
+
+    def tags(self, *_: object, **__: object) -> list[object]:
+        self.waiting += 1
+        assert self.opened.wait(30)
+        return []
+
+
+@pytest.fixture
+def gate(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
+    monkeypatch.setattr(scorer, "tags", gate.tags)
+    return gate
+
+
+def test_a_slow_answer_is_given_up(scorer: Scorer, tmp_path: Path, gate: Gate) -> None:
+    async def ask(http: httpx.AsyncClient) -> httpx.Response:
+        late = await http.post("/v1/tags", json=BODY)
+        gate.opened.set()
+        return late
+
+    response = call(application(scorer, tmp_path, limits=Limits(seconds=0.05)), ask)
     assert response.status_code == 503
     assert "0.05 s" in response.json()["detail"]
 
 
-def test_requests_beyond_the_bound_are_turned_away(
-    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = application(scorer, tmp_path, limits=SMALL)
-    monkeypatch.setattr(scorer, "tags", lambda *_, **__: time.sleep(0.3) or [])
-
+def test_requests_beyond_the_bound_are_turned_away(small: Any, gate: Gate) -> None:
     async def ask(http: httpx.AsyncClient) -> httpx.Response:
         first = [asyncio.create_task(http.post("/v1/tags", json=BODY)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        while gate.waiting < 2:
+            await asyncio.sleep(0.001)
         third = await http.post("/v1/tags", json=BODY)
-        assert [(await one).status_code for one in first] == [200, 200]
-        # Health is answered however busy the service is, and room is made again.
+        # Health is answered however busy the service is.
         assert (await http.get("/livez")).status_code == 200
+        gate.opened.set()
+        assert [(await one).status_code for one in first] == [200, 200]
         assert (await http.post("/v1/tags", json=BODY)).status_code == 200
         return third
 
-    refused = call(app, ask)
+    refused = call(small, ask)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
 
 

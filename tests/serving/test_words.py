@@ -151,7 +151,12 @@ DAY = 86_400
             "累计购买乳品件均价3.20",
         ),
         ("purchase_days_all_gap@dairy", 12, "bought dairy every 12 days on average", "平均每12天购买乳品"),
-        ("purchase_days_all_gap@dairy", math.nan, "too little on dairy to tell its gap", "乳品的数据太少,gap未知"),
+        (
+            "purchase_days_all_gap@dairy",
+            math.nan,
+            "too little is known of dairy to tell the usual gap",
+            "乳品的数据太少,通常间隔未知",
+        ),
         (
             "purchase_recency_all_overdue@dairy",
             1.5,
