@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -195,14 +194,21 @@ def load_mapping(path: Path) -> Mapping:
         The file cannot be read or is not a valid mapping.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MappingError("cannot read the mapping file", value=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path} is not TOML: {error}") from error
-    return mapping_of(content, path.name)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError(f"cannot read the mapping file ({error})", value=str(path)) from error
+    return load_text(text, path.name)
 
 
-def dumped(mapping: Mapping) -> str:
-    """Return a mapping as one line of JSON, for a quarantine file to keep."""
-    return json.dumps(mapping.model_dump(exclude_defaults=True), ensure_ascii=False)
+def load_text(text: str, origin: str) -> Mapping:
+    """Read the text of a mapping file.
+
+    Raises
+    ------
+    MappingError
+        The text is not a valid mapping; the message names `origin`.
+    """
+    try:
+        return mapping_of(tomllib.loads(text), origin)
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError(f"{origin} is not TOML: {error}") from error

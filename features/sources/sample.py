@@ -1,0 +1,139 @@
+"""The first rows of an unknown file: its format, encoding, delimiter, header, and values by column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import SourceError
+from features.sources.text_files import opened
+
+SAMPLE_ROWS = 2_000
+_SAMPLE_BYTES = 512 << 10
+_DELIMITERS = ",\t;|"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file.
+
+    Parameters
+    ----------
+    format
+        csv, tsv, jsonl or parquet, with the reason in `why`.
+    encoding, delimiter, header
+        Of delimited text.
+    columns
+        Column → texts, empty where there is no value; all of one length.
+    why
+        Guess → its reason.
+    """
+
+    format: str
+    encoding: str
+    delimiter: str
+    header: bool
+    columns: dict[str, list[str]]
+    why: dict[str, str]
+
+
+def take_sample(path: Path) -> Sample:
+    """Read the beginning of a file and tell its format.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read, or holds no rows.
+    """
+    if not path.is_file():
+        raise SourceError("there is no such file", value=str(path))
+    with opened(path) as (stream, _):
+        start = stream.read(_SAMPLE_BYTES)
+    if start[:4] == b"PAR1":
+        return _found("parquet", _of_parquet(path), {"format": "the file starts with PAR1"})
+    if not start.strip():
+        raise SourceError("the data is empty", value=path.name)
+    cut = start.rfind(b"\n") + 1 if len(start) == _SAMPLE_BYTES else len(start)
+    data = start[:cut].removeprefix(b"\xef\xbb\xbf")
+    try:
+        text, encoding, reason = data.decode("utf-8"), "utf-8", "the bytes are valid utf-8"
+    except UnicodeDecodeError:
+        text, encoding, reason = data.decode("gb18030", "replace"), "gb18030", "the bytes are not valid utf-8"
+    why = {"encoding": reason}
+    if text.lstrip().startswith("{"):
+        return _found(
+            "jsonl", _of_json(text), why | {"format": "the first line is a JSON object"}, encoding=encoding
+        )
+    return _of_delimited(text, encoding, why)
+
+
+def _found(form: str, columns: dict[str, list[str]], why: dict[str, str], *, encoding: str = "utf-8") -> Sample:
+    return Sample(form, encoding, ",", True, columns, why)
+
+
+def _of_parquet(path: Path) -> dict[str, list[str]]:
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(SAMPLE_ROWS), None)
+    rows = [] if batch is None else pa.Table.from_batches([batch]).to_pylist()
+    return _columns(rows, path.name)
+
+
+def _of_json(text: str) -> dict[str, list[str]]:
+    rows = []
+    for line in text.splitlines()[:SAMPLE_ROWS]:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            rows.append(_flat(row))
+    return _columns(rows, "the file")
+
+
+def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _columns(rows: list[dict[str, Any]], name: str) -> dict[str, list[str]]:
+    if not rows:
+        raise SourceError("the data holds no rows", value=name)
+    names = dict.fromkeys(column for row in rows for column in row)
+    return {column: ["" if row.get(column) is None else str(row[column]) for row in rows] for column in names}
+
+
+def _of_delimited(text: str, encoding: str, why: dict[str, str]) -> Sample:
+    lines = [line for line in text.splitlines()[:50] if line.strip()]
+    scores = {d: min(line.count(d) for line in lines) for d in _DELIMITERS}
+    delimiter = max(scores, key=lambda d: scores[d])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = [row for row, _ in zip((row for row in reader if row), range(SAMPLE_ROWS), strict=False)]
+    first = [field.strip() for field in rows[0]]
+    header = len(set(first)) == len(first) and not any(_is_number(field) or not field for field in first)
+    names = first if header else [str(n + 1) for n in range(len(first))]
+    body = [row for row in rows[header:] if len(row) == len(names)]
+    if not body:
+        raise SourceError("the data holds no rows below its header", value=",".join(first))
+    why = why | {
+        "delimiter": f"{scores[delimiter]} or more in each of the first lines",
+        "header": "no field of the first line is a number" if header else "the first line holds numbers",
+    }
+    columns = {name: [row[n].strip() for row in body] for n, name in enumerate(names)}
+    return Sample("tsv" if delimiter == "\t" else "csv", encoding, delimiter, header, columns, why)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
