@@ -126,6 +126,7 @@ class Canonicaliser:
         if not all_ok:
             bad = np.flatnonzero(~ok.to_numpy())
             refused += self._explained(plans, chunk, source.take(pa.array(bad)), bad)
+            refused.sort(key=lambda row: row.record)
             accepted = rows.filter(ok)
         number_skipped = int(pc.sum(skipped).as_py() or 0)
         if number_skipped:
