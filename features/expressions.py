@@ -178,8 +178,32 @@ def _length(window: Window) -> int:
     return UNBOUNDED if window.days is None else window.days
 
 
+def passes(aggregates: Sequence[Aggregate]) -> list[list[int]]:
+    """Return the numbers of the aggregates that are computed in one pass over the events each.
+
+    Aggregates of different sides of time or value columns need different groupings. Those that share no event kind
+    are told apart too: a pass over the many impressions then carries no sums of purchases.
+
+    Examples
+    --------
+    >>> passes([Aggregate(("click",)), Aggregate(("purchase",)), Aggregate(("click", "read"))])
+    [[1], [0, 2]]
+    """
+    apart: list[tuple[tuple[str, str | None], set[str], list[int]]] = []
+    for number, a in enumerate(aggregates):
+        key, kinds, numbers = group(a), set(a.kinds), [number]
+        others = []
+        for part in apart:
+            if part[0] == key and part[1] & kinds:
+                kinds, numbers = kinds | part[1], part[2] + numbers
+            else:
+                others.append(part)
+        apart = [*others, (key, kinds, numbers)]
+    return [numbers for _, _, numbers in apart]
+
+
 def group(aggregate: Aggregate) -> tuple[str, str | None]:
-    """Return which aggregates share a pass: (side, column whose values are counted or None).
+    """Return how events are grouped: (side of time, column whose values are counted or None).
 
     Raises
     ------

@@ -10,9 +10,9 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from features.batch import relation_of
 from features.errors import FeatureError
 from features.events import IDENTITIES, KINDS
+from features.joins import relation_of
 from features.spine import ACCOUNTS_SCHEMA, Spine, assemble
 
 # A link or a consent counts from valid_from on, once it has arrived. The latest wins: by valid_from, then by

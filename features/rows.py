@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
-from features.batch import EVERY_CATEGORY, aggregate_dense
+from features.batch import aggregate_dense
 from features.definitions import Aggregate
 from features.derived import Derived, Feature
 from features.errors import FeatureError
+from features.joins import EVERY_CATEGORY
 from features.layout import RowLayout, Rows
 from features.scopes import Scopes
 from features.spine import Spine

@@ -163,14 +163,14 @@ def spine_of(
     >>> len(spine_of({"ann": ["a"], "bob": ["b"]}, [86_400, 172_800]))
     4
     """
-    people = [(instant, person) for instant in instants for person in sorted(accounts)]
-    pairs = [
-        (row, account) for row, (_, person) in enumerate(people) for account in dict.fromkeys(accounts[person])
-    ]
+    persons = sorted(accounts)
+    owned = [list(dict.fromkeys(accounts[person])) for person in persons]
+    owner = np.repeat(np.arange(len(persons)), [len(keys) for keys in owned])
+    rows = (np.arange(len(instants))[:, None] * len(persons) + owner).ravel()
     return assemble(
-        [person for _, person in people],
-        np.array([instant for instant, _ in people], np.int64),
-        pa.table([[row for row, _ in pairs], [account for _, account in pairs]], schema=ACCOUNTS_SCHEMA),
+        pa.array(persons * len(instants), pa.string()),
+        np.repeat(np.array(instants, np.int64), len(persons)),
+        pa.table([rows, [key for keys in owned for key in keys] * len(instants)], schema=ACCOUNTS_SCHEMA),
         timezone,
         known_at,
     )
