@@ -179,7 +179,7 @@ EVENT_EXTRACTS: Final = (
 
 PROMOTIONS: Final = Extract(
     "promotions",
-    "SELECT household_id, store_id, product_category, t, displays, mailers FROM "
+    "SELECT household_id, store_id, product_category, t FROM "
     "(SELECT household_id, store_id, week, min(epoch(transaction_timestamp)::BIGINT) AS t FROM transactions "
     "GROUP BY ALL) JOIN (SELECT store_id, week, product_category FROM promotions JOIN products USING (product_id) "
     "WHERE product_category IS NOT NULL GROUP BY ALL) USING (store_id, week)",

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.errors import SourceError
+from features.sources.draft import draft
+from features.sources.guess import time_unit
+from features.sources.mapping import Mapping, load_text
+from features.sources.sample import take_sample
+from tests.features.log_cases import imported, settings_in, written
+
+
+def _drafted(path: Path, home: Path) -> tuple[Mapping, str]:
+    made = draft(path, settings_in(home))
+    return load_text(made.toml, "draft"), made.preview
+
+
+def test_a_headerless_log_of_clicks_and_purchases(tmp_path: Path) -> None:
+    text = "1,22,33,pv,1511544070\n1,23,33,buy,1511561733\n2,24,34,fav,1511572885\n2,24,34,odd,1511572886\n"
+    path = written(tmp_path, text)
+    mapping, preview = _drafted(path, tmp_path)
+    assert (mapping.header, mapping.time) == (False, "epoch_s")
+    assert mapping.columns == {"event_time": "5", "kind": "4", "account": "1", "item": "2", "category": "3"}
+    assert mapping.kinds == {"pv": "item_view", "buy": "purchase", "fav": "favourite"}
+    assert "of the first 4 rows 1 would be refused" in preview
+    assert "'odd': no event kind" in preview
+    assert imported(settings_in(tmp_path), path, mapping).accepted == 3
+
+
+def test_every_guess_has_a_reason_and_no_key_is_made(tmp_path: Path) -> None:
+    made = draft(written(tmp_path, "user_id,action,ts,price\nu1,buy,1700000000123,9.5\n"), settings_in(tmp_path))
+    assert 'time = "epoch_ms"  # its numbers would be years 2023 to 2023' in made.toml
+    assert 'account = "user_id"  # its name means account' in made.toml
+    assert 'kind = "action"  # its name means a kind' in made.toml
+    assert '"buy" = "purchase"  # a known word for it' in made.toml
+    assert not settings_in(tmp_path).key_file.exists()
+
+
+def test_json_lines_and_parquet(tmp_path: Path) -> None:
+    row = {"user": {"id": "u1"}, "event": "click", "timestamp": "2024-05-01T08:30:00Z", "note_id": "n1"}
+    mapping, _ = _drafted(written(tmp_path, json.dumps(row) + "\n", "a.jsonl"), tmp_path)
+    assert (mapping.format, mapping.time) == ("jsonl", "iso")
+    assert mapping.columns == {"event_time": "timestamp", "kind": "event", "note": "note_id", "account": "user.id"}
+    pq.write_table(
+        pa.table({"uid": [1, 2], "day": ["2024-05-01"] * 2, "amount": [1.5, 2.0]}), tmp_path / "b.parquet"
+    )
+    mapping, preview = _drafted(tmp_path / "b.parquet", tmp_path)
+    assert (mapping.format, mapping.time) == ("parquet", "day")
+    assert mapping.model_dump()["columns"]["kind"] == {"constant": "purchase"}
+    assert "0 would be refused" in preview
+
+
+def test_data_without_times_is_taken_in_order(tmp_path: Path) -> None:
+    mapping, preview = _drafted(written(tmp_path, "who|what\nu1|like\nu2|share\n"), tmp_path)
+    assert mapping.delimiter == "|"
+    assert mapping.order is not None
+    assert '"event_time": 1577836801' in preview
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["1700000000"], "epoch_s"), (["1700000000123456"], "epoch_us"), (["2024-05-01"], "day"),
+        (["2024/05/01 08:30"], "%Y/%m/%d %H:%M"), (["99"], ""), (["12345678901"], ""), ([], ""),
+    ],
+)  # fmt: skip
+def test_units_of_time(texts: list[str], unit: str) -> None:
+    assert time_unit(texts)[0] == unit
+
+
+def test_files_without_rows(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="the data is empty"):
+        take_sample(written(tmp_path, " \n"))
+    with pytest.raises(SourceError, match="holds no rows below its header"):
+        take_sample(written(tmp_path, "a,b\n"))
+    with pytest.raises(SourceError, match="there is no such file"):
+        take_sample(tmp_path / "no.csv")
