@@ -4,7 +4,7 @@
 
 2,000,000 events of 20,000 people in a Parquet file, 100,000 as-of rows (5 instants each), one column per aggregate
 of `bench.features_data`, by row over all events (not by scope). Each contestant reads the file and makes the whole
-matrix in a child process of its own; figures are medians of three runs.
+matrix in a child process of its own, in turn; figures are medians of three rounds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bench.features_contestants import CONTESTANTS
 from bench.features_data import AGGREGATES, write_events
-from bench.harness import measured, peak_mb, report, write_json
+from bench.harness import in_turn, peak_mb, report, write_json
 
 
 def main() -> None:
@@ -38,15 +38,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_events(folder / "events.parquet")
-        rows: dict[str, dict[str, float]] = {}
-        for contestant in CONTESTANTS:
-            with Console(stderr=True).status(f"{contestant}: {options.runs} runs"):
-                arguments = ("--only", contestant, "--folder", name, "--threads", str(options.threads))
-                rows[contestant] = measured("bench.features", *arguments, runs=options.runs)
+        common = ("--folder", name, "--threads", str(options.threads))
+        with Console(stderr=True).status(f"{len(CONTESTANTS)} contestants in turn, {options.runs} rounds"):
+            contestants = {contestant: ("--only", contestant, *common) for contestant in CONTESTANTS}
+            rows = in_turn("bench.features", contestants, options.runs)
         matrices = {contestant: np.load(folder / f"{contestant}.npy") for contestant in CONTESTANTS}
-    for contestant in ("duckdb_sql", "pandas"):
-        rows[contestant]["max_difference"] = _difference(matrices["ours"], matrices[contestant])
-    worst = max(rows[contestant].pop("max_difference") for contestant in ("duckdb_sql", "pandas"))
+    worst = max(_difference(matrices["ours"], matrices[other]) for other in ("duckdb_sql", "pandas"))
     title = f"{len(matrices['ours']):,} rows x {len(AGGREGATES)} columns, 2,000,000 events"
     report(title, rows, ("seconds", "cpu_seconds", "peak_mb"))
     Console().print(f"largest difference between ours and the others, all columns: {worst:g}")

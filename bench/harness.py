@@ -24,20 +24,29 @@ def peak_mb() -> float:
     raise OSError("/proc/self/status names no VmHWM: this bench runs on Linux")
 
 
-def measured(module: str, *arguments: str, runs: int = 3) -> dict[str, float]:
-    """Run ``python -m module arguments`` several times; each prints a JSON object of numbers as its last line.
+def child(module: str, *arguments: str) -> dict[str, float]:
+    """Run ``python -m module arguments``, which prints a JSON object of numbers as its last line."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
-    Returns
-    -------
-    dict
-        The median of each number.
-    """
-    results: list[dict[str, float]] = []
+
+def measured(module: str, *arguments: str, runs: int = 3) -> dict[str, float]:
+    """Return the median of each number over several runs of `child`."""
+    return medians([child(module, *arguments) for _ in range(runs)])
+
+
+def in_turn(module: str, contestants: Mapping[str, Sequence[str]], runs: int = 3) -> dict[str, dict[str, float]]:
+    """Return the medians per contestant, run in turn, so that a busy spell of the machine hits all alike."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     for _ in range(runs):
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True
-        )
-        results.append(json.loads(done.stdout.splitlines()[-1]))
+        for name, arguments in contestants.items():
+            results[name].append(child(module, *arguments))
+    return {name: medians(figures) for name, figures in results.items()}
+
+
+def medians(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each number."""
     return {name: statistics.median(result[name] for result in results) for name in results[0]}
 
 
