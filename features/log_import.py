@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -88,7 +89,16 @@ def import_lock(settings: Settings) -> Iterator[None]:
             raise EventLogError(
                 "another import is writing to this log", next_step="wait until it is done, then try again"
             ) from error
+        _sweep(settings)
         yield
+
+
+def _sweep(settings: Settings) -> None:
+    """Remove the working files of an import that was cut off."""
+    for folder in settings.work_dir.glob("import-*"):
+        shutil.rmtree(folder)
+    for draft in settings.quarantine_dir.glob("*.draft"):
+        draft.unlink()
 
 
 def import_rows(

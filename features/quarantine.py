@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -35,6 +36,8 @@ class Quarantine:
         self.reasons: Counter[str] = Counter()
         self._draft = path.with_suffix(".draft")
         self._file: IO[str] | None = None
+        self._files: list[str] = []
+        self._keys: set[bytes] = set()
 
     @classmethod
     @contextmanager
@@ -45,6 +48,7 @@ class Quarantine:
         with quarantine._draft.open("w", encoding="utf-8") as file:
             quarantine._file = file
             for number, given in enumerate(inputs):
+                quarantine._files.append(given.reader.name)
                 quarantine._line(
                     {
                         "input": number,
@@ -63,22 +67,57 @@ class Quarantine:
         """Keep refused rows of input `number`."""
         for row in refused:
             self.rows += 1
+            self._keys.add(_key(self._files[number], row.line, row.raw))
             for reason in row.reasons:
                 self.reasons[f"{reason.column}: {reason.problem}"] += 1
             reasons = [{"column": r.column, "problem": r.problem, "value": r.value} for r in row.reasons]
             self._line({"of": number, "record": row.record, "line": row.line, "raw": row.raw, "reasons": reasons})
 
     def keep(self) -> str:
-        """Put the rows in place; return the quarantine's name, empty where there are none."""
+        """Put the rows in place of what older quarantines hold of them.
+
+        Returns
+        -------
+        str
+            The quarantine's name, empty where there are no rows.
+        """
         if not self.rows or self._file is None:
             return ""
         self._file.flush()
         self._draft.replace(self.path)
+        for older in self.path.parent.glob("*.jsonl"):
+            if older != self.path:
+                self._take_over(older)
         return self.path.stem
+
+    def _take_over(self, older: Path) -> None:
+        """Remove from an older quarantine the rows that this one holds; remove it when none is left."""
+        files: dict[int, str] = {}
+        kept, left, taken = [], 0, 0
+        for line in older.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if "input" in entry:
+                files[entry["input"]] = entry["file"]
+            elif _key(files[entry["of"]], entry["line"], entry["raw"]) in self._keys:
+                taken += 1
+                continue
+            else:
+                left += 1
+            kept.append(line)
+        if not left:
+            older.unlink()
+        elif taken:
+            draft = older.with_suffix(".draft")
+            draft.write_text("\n".join(kept) + "\n", encoding="utf-8")
+            draft.replace(older)
 
     def _line(self, content: dict[str, Any]) -> None:
         if self._file is not None:
             self._file.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def _key(file: str, line: int, raw: str) -> bytes:
+    return blake2b(f"{file}\x1f{line}\x1f{raw}".encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -43,5 +43,5 @@ def replay(log: EventLog, name: str, *, mapping: Mapping | None = None, bar: Pro
         return Summary("events", name)
     with import_lock(log.settings):
         summary = import_rows(log, inputs, bar=bar)
-        path.unlink()
+        path.unlink(missing_ok=True)
     return summary

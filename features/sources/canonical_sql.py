@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.events import EARLIEST_TIME, KINDS, Column
-from features.sources.mapping import SKIP, Constant, Mapping, Reference
+from features.sources.mapping import Constant, Mapping, Reference
 
 LOCAL_TIME = "local "
 KEYED = "keyed "
@@ -128,7 +128,7 @@ def plan(
             columns = reference if isinstance(reference, list) else [reference]
             label += f" ({' + '.join(str(c) for c in columns)})"
         if column.name == "kind":
-            valid = f"IN ({', '.join(literal(kind) for kind in (*KINDS, SKIP))})"
+            valid = f"IN ({', '.join(literal(kind) for kind in KINDS)})"
             problem = f"no event kind; valid: {', '.join(KINDS)}, or translate it in [kinds]"
         elif column.name == "currency":
             valid, problem = f"= {literal(currency)}", f"another currency than the log's; valid: {currency}"

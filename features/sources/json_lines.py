@@ -77,7 +77,7 @@ def parsed(
     paths = [p for name in columns for p in (_path([name]), _path(name.split(".")))]
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     chosen = ", ".join(f"coalesce(v[{2 * n + 1}], v[{2 * n + 2}]) AS c{n}" for n in range(len(columns)))
-    con = duckdb.connect(config={"threads": 1})
+    con = duckdb.connect(config={"threads": 1, "autoload_known_extensions": False})
     try:
         con.register("texts", pa.table({"line": known}))
         made = con.sql(

@@ -100,9 +100,12 @@ class Mapping(_Strict):
             raise MappingError("time = 'order' and [order] go together", next_step="give both or neither")
         if self.kinds and self.table != "events":
             raise MappingError("only events have [kinds]", next_step="use [values.COLUMN] to translate values")
-        for kind in self.kinds.values():
-            if kind not in (*KINDS, SKIP):
-                raise MappingError("unknown event kind in [kinds]", value=kind, valid=(*KINDS, SKIP))
+        for meant in self.kinds.values():
+            if meant not in (*KINDS, SKIP):
+                raise MappingError("unknown event kind in [kinds]", value=meant, valid=(*KINDS, SKIP))
+        kind = self.columns.get("kind")
+        if isinstance(kind, Constant) and kind.constant not in KINDS:
+            raise MappingError("unknown event kind", value=kind.constant, valid=KINDS)
         given = {*self.columns, *self.made}
         for column in self.canonical.columns:
             if column.required and not column.made and column.name not in given and not self._made_up(column.name):

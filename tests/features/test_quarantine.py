@@ -82,6 +82,27 @@ def test_replay_keeps_the_place_of_rows_that_have_order_in_place_of_time(tmp_pat
     assert rows(home, "kind, event_time") == [("cart", start), ("cart", start + 120), ("click", start + 60)]
 
 
+def test_a_row_is_in_one_quarantine_only(tmp_path: Path) -> None:
+    home = settings_in(tmp_path)
+    other = imported(home, written(tmp_path, HEADER + "odd,1,x,,\n", "other.csv"), mapping())
+    first = imported(home, written(tmp_path, BAD), mapping())
+    again = imported(home, written(tmp_path, BAD + "clik,1700000009,ann,i1,\n"), mapping())
+    assert (first.quarantined, again.quarantined) == (3, 4)
+    assert counts(home) == {other.quarantine: 1, again.quarantine: 4}
+
+
+def test_what_a_cut_off_import_left_is_swept_away(tmp_path: Path) -> None:
+    home = settings_in(tmp_path)
+    stale = home.work_dir / "import-1-a"
+    stale.mkdir(parents=True)
+    written(stale, b"x", "0.arrow")
+    home.quarantine_dir.mkdir()
+    draft = written(home.quarantine_dir, b"x", "1-a.draft")
+    imported(home, written(tmp_path, BAD), mapping())
+    assert not stale.exists()
+    assert not draft.exists()
+
+
 def test_json_rows_can_be_replayed(tmp_path: Path) -> None:
     home = settings_in(tmp_path)
     row = {"kind": "buy", "t": 1700000000, "user": "a", "item": "i", "amount": 2}

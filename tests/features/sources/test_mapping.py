@@ -25,6 +25,10 @@ GOOD: dict[str, Any] = {
         ({"time": "epoch"}, "unknown time unit: 'epoch'; valid: epoch_s"),
         ({"time": "order"}, "go together; give both or neither"),
         ({"kinds": {"x": "clik"}}, r"unknown event kind in \[kinds\]: 'clik'; valid: impression"),
+        (
+            {"columns": GOOD["columns"] | {"kind": {"constant": "clik"}}},
+            "unknown event kind: 'clik'; valid: impression",
+        ),
         ({"values": {"colour": {}}}, "takes no column: 'colour'"),
         ({"timezone": "Mars"}, "unknown time zone 'Mars'"),
         ({"currency": "yuan"}, "m: currency: String should match"),
