@@ -69,12 +69,12 @@ def test_whole_numbers_dwell_and_percent(tmp_path: Path) -> None:
     columns = {n: n for n in ("kind", "quantity", "dwell_ms", "read_percent", "propensity")}
     used = {"columns": columns | {"event_time": "t", "account": "user"}, "dwell": "s", "nulls": ["-"]}
     head = "kind,t,user,quantity,dwell_ms,read_percent,propensity\n"
-    good = "read,1700000000,a,2.0,1.2345,100,0\nread,1700000001,a,-,-,,1\n"
+    good = "read,1700000000,a,2.0,1.2346,100,0\nread,1700000001,a,-,-,,1\n"
     bad = (
         "read,1700000002,a,1.5,,,\nread,1700000003,a,,-1,,\nread,1700000004,a,,,100.1,\nread,1700000005,a,,,,1.1\n"
     )
     made = _one(tmp_path, head + good + bad, "event_time, quantity, dwell_ms, read_percent, propensity", **used)
-    assert made == [(1700000000, 2, 1234, 100.0, 0.0), (1700000001, None, None, None, 1.0)]
+    assert made == [(1700000000, 2, 1235, 100.0, 0.0), (1700000001, None, None, None, 1.0)]
 
 
 def test_translated_values_constants_and_kinds_to_skip(tmp_path: Path) -> None:
