@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ MEASURES = (
     'count(purchase, where="discounted"{})', 'count(purchase, where="own_label"{})', "days(commerce{})",
     'count(read, where="deep_read"{})',
 )  # fmt: skip
+LITERAL = re.compile(r"(?<![=\w.])(\d+(?:\.\d+)?)")
 PLACES = ("", ', within="all"', ', within="home"', ', category="milk"')
 
 
@@ -50,6 +52,9 @@ class Known(float):
     def __ne__(self, other: object) -> bool:
         return not math.isnan(self) and not math.isnan(other) and float(self) != other  # type: ignore[arg-type]
 
+    def __neg__(self) -> Known:
+        return Known(-float(self))
+
     __hash__ = float.__hash__
 
 
@@ -81,8 +86,9 @@ class Reading:
         names |= {"interest": frozenset(INTEREST_KINDS), "commerce": frozenset(COMMERCE_KINDS)}
         names |= {c: c for c in ("amount", "quantity", "item", "brand")} | {"all": "all"}
         names |= {m: self._measure(m) for m in ("count", "days", "sum", "distinct")}
-        names |= {"quantile": quantile, "share": lambda part, whole: Known(part) / whole}
-        return bool(eval(text.replace("quantile(", "quantile(lambda: "), {"__builtins__": {}} | names))  # noqa: S307
+        names |= {"quantile": quantile, "share": lambda part, whole: Known(part) / whole, "number": Known}
+        literal = LITERAL.sub(r"number(\1)", text).replace("quantile(", "quantile(lambda: ")
+        return bool(eval(literal, {"__builtins__": {}} | names))  # noqa: S307
 
     def _measure(self, measure: str) -> Callable[..., Known]:
         def taken(
