@@ -23,6 +23,8 @@ BASIS: Final = "purchase_decayed90_all"
 PRICE: Final = "purchase_sum_amount_all_price"
 QUANTILES: Final = (0.25, 0.5, 0.75)
 DECAY_UNIT: Final = 2**16
+BROAD: Final = 8
+"""Factors of the broad affinity: the strongest ones, that is the plainest differences between people."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ class Affinities:
     buyers: Floats
     prices: Floats
 
-    NAMES: ClassVar[tuple[str, ...]] = ("svd_affinity", "item_affinity", "scope_price_level")
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "svd_affinity",
+        "svd_affinity_broad",
+        "item_affinity",
+        "scope_price_level",
+    )
 
     def apply(self, layout: RowLayout, rows: Rows) -> npt.NDArray[np.float32]:
         """Return the transforms of every row and scope.
@@ -61,13 +68,15 @@ class Affinities:
         basis = purchases(layout, rows)
         result = np.full((*basis.shape, len(self.NAMES)), np.nan, np.float32)
         smallest = _smallest(layout)
+        broad = self.factors[:, :BROAD]
         result[:, smallest, 0] = (basis @ self.factors @ self.factors.T)[:, smallest]
-        result[:, smallest, 1] = (basis @ self.cosines)[:, smallest]
+        result[:, smallest, 1] = (basis @ broad @ broad.T)[:, smallest]
+        result[:, smallest, 2] = (basis @ self.cosines)[:, smallest]
         if PRICE in layout.scope_names:
             paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)].astype(np.float64)
             median = self.prices[:, 1]
             known = np.broadcast_to(np.nan_to_num(median) > 0, paid.shape)
-            result[..., 2] = np.divide(paid, median, out=np.full(paid.shape, np.nan), where=known)
+            result[..., 3] = np.divide(paid, median, out=np.full(paid.shape, np.nan), where=known)
         return result
 
     def to_arrays(self) -> dict[str, Floats]:

@@ -51,6 +51,7 @@ _SHARES: Final = {
 }
 _AFFINITIES: Final = {
     "svd_affinity": "people who shop alike buy {} (strength {})",
+    "svd_affinity_broad": "people of broadly the same habits buy {} (strength {})",
     "item_affinity": "buys what often goes with {} (strength {})",
     "scope_price_level": "pays {1} times the usual price for {0}",
 }

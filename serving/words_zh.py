@@ -44,6 +44,7 @@ _MANY_ACTS: Final = "互动{}笔记"
 _SHARES: Final = {"click": "{}笔记点击率{}", "refund": "{}退货率{}"}
 _AFFINITIES: Final = {
     "svd_affinity": "购买习惯相近的人会买{}(强度{})",
+    "svd_affinity_broad": "大体同类的人会买{}(强度{})",
     "item_affinity": "买过常与{}同买的商品(强度{})",
     "scope_price_level": "购买{}的价位是常见价的{}倍",
 }

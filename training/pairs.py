@@ -19,6 +19,47 @@ from training.statics import STATIC_NAMES
 
 Matrix = NDArray[np.float32]
 
+PERSON_NAMES: Final = (
+    "purchase_days_7d",
+    "purchase_days_30d",
+    "purchase_days_90d",
+    "purchase_days_all",
+    "purchase_count_30d",
+    "purchase_count_90d",
+    "purchase_sum_amount_30d",
+    "purchase_sum_amount_90d",
+    "purchase_recency_all",
+    "purchase_tenure_all",
+    "purchase_days_all_gap",
+    "purchase_decayed30_all",
+    "purchase_distinct_category_30d",
+    "purchase_distinct_category_90d",
+    "purchase_distinct_category_all",
+    "purchase_count_discounted_90d_share",
+    "purchase_count_own_label_90d_share",
+)
+SCOPE_NAMES: Final = (
+    "purchase_count_30d",
+    "purchase_count_all",
+    "purchase_days_90d",
+    "purchase_days_all",
+    "purchase_sum_amount_all",
+    "purchase_decayed30_all",
+    "purchase_decayed90_all",
+    "purchase_recency_all",
+    "purchase_tenure_all",
+    "purchase_days_all_gap",
+    "purchase_recency_all_overdue",
+    "purchase_distinct_item_all",
+    "purchase_sum_amount_all_price",
+    "purchase_count_discounted_all_share",
+    "purchase_count_coupon_all_share",
+    "purchase_count_own_label_all_share",
+)
+"""The purchase features that pairs have of the person and of the tag's scope. On Complete Journey's validation
+window these ranked better than all of them (macro AUC 0.8231 against 0.8217) in two thirds of the time; features of
+interest events are all kept."""
+
 PARENT_NAMES: Final = (
     "purchase_count_90d",
     "purchase_days_all",
@@ -106,16 +147,18 @@ class PairView:
         self.scope_of_tag = np.array([number[tag.scope] for tag in taxonomy.tags])
         parents = np.array(taxonomy.parents)[self.scope_of_tag]
         self.parent_of_tag = np.where(parents >= 0, parents, self.scope_of_tag)
+        self._person = _places(layout.person_names, PERSON_NAMES)
+        self._scope = _places(layout.scope_names, SCOPE_NAMES)
+        self._parent = [layout.scope_names.index(name) for name in PARENT_NAMES if name in layout.scope_names]
         self.names: tuple[str, ...] = (
-            *layout.person_names,
-            *(f"{name}@tag" for name in layout.scope_names),
-            *(f"{name}@parent" for name in PARENT_NAMES if name in layout.scope_names),
+            *(layout.person_names[place] for place in self._person),
+            *(f"{layout.scope_names[place]}@tag" for place in self._scope),
+            *(f"{layout.scope_names[place]}@parent" for place in self._parent),
             *(f"{name}@tag" for name in Affinities.NAMES),
             *layout.tag_names,
             *STATIC_NAMES,
             *CROSS_NAMES,
         )
-        self._of_parent = [layout.scope_names.index(n) for n in PARENT_NAMES if n in layout.scope_names]
 
     def concrete_name(self, feature: int, tag: int) -> str:
         """Name a pair feature after the scope or tag that it was measured in."""
@@ -155,9 +198,9 @@ class PairView:
         statics = fitted.statics[tags]
         return np.concatenate(
             [
-                person,
-                scope,
-                scopes[local, self.parent_of_tag[tags]][:, self._of_parent],
+                person[:, self._person],
+                scope[:, self._scope],
+                scopes[local, self.parent_of_tag[tags]][:, self._parent],
                 affinity[local, self.scope_of_tag[tags]],
                 self.layout.tag(part)[local, tags],
                 statics,
@@ -184,3 +227,7 @@ class PairView:
         """Return every tag's features of every given person, float32 [n × T, len(names)], person by person."""
         n, t = len(rows), len(self.taxonomy.tags)
         return self.gather(rows, fitted, np.repeat(np.arange(n), t), np.tile(np.arange(t), n))
+
+
+def _places(names: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    return [n for n, name in enumerate(names) if name in chosen or not name.startswith("purchase_")]

@@ -21,12 +21,12 @@ PREDICT_PEOPLE = 512
 class PooledSettings:
     """Parameters of the pooled model; the defaults were chosen on Complete Journey's validation window."""
 
-    trees: int = 250
+    trees: int = 150
     leaves: int = 63
     learning_rate: float = 0.06
     min_data_in_leaf: int = 200
     feature_fraction: float = 0.5
-    lambda_l2: float = 10.0
+    lambda_l2: float = 5.0
     negative_share: float = 0.35
     max_bin: int = 127
 

@@ -37,15 +37,20 @@ def people(n: int = 200) -> np.ndarray:
     return counts
 
 
+BROAD_PLACE, ITEM, PRICE = (
+    Affinities.NAMES.index(name) for name in ("svd_affinity_broad", "item_affinity", "scope_price_level")
+)
+
+
 def test_item_affinity_is_the_cosine_of_the_columns_without_the_diagonal() -> None:
     counts = people()
     x = np.log1p(counts[:, :3])
     unit = x / np.linalg.norm(x, axis=0)
     cosine = unit.T @ unit - np.eye(3)
     found = fit_affinities(LAYOUT, rows_of(counts)).apply(LAYOUT, rows_of(counts[:5]))
-    np.testing.assert_allclose(found[:, :3, 1], (x @ cosine)[:5], rtol=1e-5)
-    np.testing.assert_array_equal(found[:, 3, 1], 0)
-    assert np.isnan(found[:, 4, :2]).all(), "a parent counts its children's purchases and gets no affinity"
+    np.testing.assert_allclose(found[:, :3, ITEM], (x @ cosine)[:5], rtol=1e-5)
+    np.testing.assert_array_equal(found[:, 3, ITEM], 0)
+    assert np.isnan(found[:, 4, : ITEM + 1]).all(), "a parent counts its children's purchases and gets no affinity"
 
 
 def test_svd_affinity_is_the_best_approximation_of_its_rank() -> None:
@@ -56,6 +61,16 @@ def test_svd_affinity_is_the_best_approximation_of_its_rank() -> None:
     assert affinities.factors.shape == (5, 2)
     found = affinities.apply(LAYOUT, rows_of(counts))
     np.testing.assert_allclose(found[:, :3, 0], u[:, :2] * s[:2] @ vt[:2], rtol=1e-4, atol=1e-5)
+
+
+def test_broad_affinity_keeps_the_strongest_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.fitted.BROAD", 1)
+    counts = people()
+    x = np.log1p(counts[:, :3])
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    found = fit_affinities(LAYOUT, rows_of(counts)).apply(LAYOUT, rows_of(counts))
+    expected = u[:, :1] * s[:1] @ vt[:1]
+    np.testing.assert_allclose(found[:, :3, BROAD_PLACE], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_full_rank_gives_the_purchases_back() -> None:
@@ -69,7 +84,7 @@ def test_price_level_is_relative_to_the_median_buyer() -> None:
     prices[:, 0] = [100, 200, 400, np.nan]
     affinities = fit_affinities(LAYOUT, rows_of(np.zeros((4, 4)), prices))
     assert affinities.prices[0].tolist() == [100, 200, 400]
-    level = affinities.apply(LAYOUT, rows_of(np.zeros((4, 4)), prices))[..., 2]
+    level = affinities.apply(LAYOUT, rows_of(np.zeros((4, 4)), prices))[..., PRICE]
     np.testing.assert_array_equal(level[:, 0], [0.5, 1, 2, np.nan])
     assert np.isnan(level[:, 1:]).all()
     assert fit_affinities(LAYOUT, rows_of(people())).buyers[3:].tolist() == [
@@ -92,8 +107,8 @@ def test_arrays_carry_everything_and_fitting_is_deterministic() -> None:
 def test_nobody_bought_yet() -> None:
     nothing = rows_of(np.zeros((3, 4)))
     found = fit_affinities(LAYOUT, nothing).apply(LAYOUT, nothing)
-    np.testing.assert_array_equal(found[:, :4, :2], 0)
-    assert fit_affinities(LAYOUT, nothing[:0]).apply(LAYOUT, nothing[:0]).shape == (0, 5, 3)
+    np.testing.assert_array_equal(found[:, :4, : ITEM + 1], 0)
+    assert fit_affinities(LAYOUT, nothing[:0]).apply(LAYOUT, nothing[:0]).shape == (0, 5, 4)
 
 
 def test_errors_say_what_is_missing() -> None:
