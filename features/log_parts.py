@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,9 @@ class PartWriter:
         """Finish the last part and return all."""
         if self._writer is not None:
             self._writer.close()
+            # A version must not name a file that a power cut can still take away.
+            with (self.folder / self.names[len(self.parts)]).open("rb") as file:
+                os.fsync(file.fileno())
             self.parts.append(Part(self.names[len(self.parts)], self._rows, self._ranges))
             self._writer, self._rows, self._ranges = None, 0, {}
         return self.parts
