@@ -144,7 +144,7 @@ class _Text:
 
 
 def _split(text: _Text, columns: Columns) -> Chunk:
-    found = _split_at_once(text, columns) if text.quoted is None else None
+    found = _split_at_once(text, columns)
     if found is None:
         return split_one_by_one(text.entries(), columns, text.size)
     table, wrong = found
@@ -173,7 +173,11 @@ def _split_at_once(text: _Text, columns: Columns) -> tuple[pa.Table, list[int]] 
         table = arrow_csv.read_csv(
             io.BytesIO(text.data),
             arrow_csv.ReadOptions(column_names=columns.names, use_threads=False, block_size=_BLOCK_BYTES),
-            arrow_csv.ParseOptions(delimiter=columns.delimiter, invalid_row_handler=note),
+            arrow_csv.ParseOptions(
+                delimiter=columns.delimiter,
+                newlines_in_values=text.quoted is not None,
+                invalid_row_handler=note,
+            ),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns.names, pa.string()),
                 include_columns=columns.used,

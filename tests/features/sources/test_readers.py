@@ -143,6 +143,14 @@ def test_quoted_text_is_split_as_the_csv_module_does(data: list[list[str]], piec
         assert next(csv.reader(io.StringIO(raw, newline=""))) == row
 
 
+def test_a_quote_that_is_never_closed_costs_its_line_only(tmp_path: Path) -> None:
+    home = settings_in(tmp_path)
+    text = HEADER + 'cart,1700000000,ann,"i\n1",2\n' + 'cart,1700000001,"ann,i1,2\n' + ROW + ROW
+    summary = imported(home, written(tmp_path, text), mapping())
+    assert (summary.read, summary.accepted, summary.quarantined) == (4, 3, 1)
+    assert rows(home, "item") == [("i1",), ("i1",), ("i\n1",)]
+
+
 def test_a_lost_closing_quote_costs_one_line() -> None:
     data = b'a,"open,1\nb,2,3\nc,5" wide,4\n'
     lost = quoted_records(data.replace(b'5" wide', b"5 wide"), ",", last=True)
