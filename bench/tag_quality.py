@@ -1,7 +1,7 @@
 """Quality of the tag models on Complete Journey, beside what others would do.
 
 Protocol: 200 tags, "buys in the category within 30 days", for the categories with the most buying households
-before 2017-11-01. Everybody with an event before the instant is scored. Models know what was known on 2017-11-01,
+before 2017-11-01. Everybody with a purchase before the instant is scored. Models know what was known on 2017-11-01,
 choices are made on the window that starts on 2017-10-01, and the window that starts on 2017-11-01 is looked at
 once, here. AUC and AP are means over the tags, log loss and calibration error are over all pairs, CPU is that of
 all threads, fit only.
@@ -34,7 +34,7 @@ from features.settings import Settings
 from features.sources.complete_journey import import_complete_journey
 from features.taxonomy import load_taxonomy
 from training.baselines import PooledLogisticRegression, history_count_probabilities
-from training.fit import fit_tags
+from training.fit import TagSettings, fit_tags
 from training.job import JobSettings, TagJob
 from training.metrics import CLIP, Floats, macro_metrics
 from training.pairs import PairView, Window
@@ -78,12 +78,14 @@ def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> dict[str, dict[st
     import_complete_journey(settings)
     taxonomy = load_taxonomy(taxonomy_file)
     test_at, validate_at = instant_of("2017-11-01"), instant_of("2017-10-01")
-    job = TagJob(settings, taxonomy, test_at, JobSettings(validation=validate_at), Steps())
-    train = job.windows(job.plan.train, job.as_of, "training windows")
+    # The protocol scores people with a purchase, and all 200 tags, however rare.
+    choices = JobSettings(tags=TagSettings(min_positives=1), validation=validate_at, kinds=("purchase",))
+    job = TagJob(settings, taxonomy, test_at, choices, Steps())
+    past = {w.instant: w for w in job.windows(job.plan.instants, job.as_of, "training windows")}
+    train = [past[t] for t in job.plan.train]
+    choose = [past[t] for t in job.plan.choose]
     test = job.windows([test_at], job.builder.source.last + 1, "test window")[0]
-    by_instant = {window.instant: window for window in train}
-    validation = by_instant[validate_at]
-    choose = [by_instant[t] for t in job.plan.choose]
+    validation = past[validate_at]
     view = PairView(job.builder.layout, taxonomy)
     labels = test.outcomes
     print(f"{len(labels):,} people, {labels.size:,} pairs, {len(train)} training windows")

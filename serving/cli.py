@@ -8,7 +8,10 @@ import sys
 import typer
 
 from features.errors import ZhongcaoError
-from serving import cli_data, cli_serve, cli_taxonomy, cli_train
+from serving.cli_data import register as register_data
+from serving.cli_serve import register as register_serve
+from serving.cli_taxonomy import register as register_taxonomy
+from serving.cli_train import register as register_train
 
 
 def build_app() -> typer.Typer:
@@ -20,8 +23,8 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for group in (cli_data, cli_taxonomy, cli_train, cli_serve):
-        group.register(app)
+    for register in (register_data, register_taxonomy, register_train, register_serve):
+        register(app)
     return app
 
 

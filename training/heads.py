@@ -20,6 +20,8 @@ from training.pairs import Matrix
 class HeadSettings:
     """Parameters of the heads: small regularised trees, no early stopping, which hurts rare tags."""
 
+    min_positives: int = 100
+    """A tag with fewer positives has no head: the pooled model scores it alone."""
     trees: int = 60
     leaves: int = 7
     learning_rate: float = 0.1
@@ -58,7 +60,7 @@ def fit_heads(
     threads: int,
     advance: Callable[[], object] = lambda: None,
 ) -> dict[int, lgb.Booster]:
-    """Train one head per active tag.
+    """Train one head per active tag with enough positives.
 
     Parameters
     ----------
@@ -93,8 +95,9 @@ def fit_heads(
         advance()
         return tag, booster
 
+    enough = active & (labels.sum(axis=0) >= settings.min_positives) & (labels.min(axis=0) == 0)
     with ThreadPoolExecutor(threads) as pool:
-        return dict(pool.map(fit, np.nonzero(active)[0].tolist()))
+        return dict(pool.map(fit, np.nonzero(enough)[0].tolist()))
 
 
 def head_logits(heads: Mapping[int, lgb.Booster], matrix: Matrix, tags: int, *, threads: int = 1) -> Floats:

@@ -38,6 +38,8 @@ class JobSettings:
         Days after a window's end until its events have arrived.
     validation
         Instant of the validation window, where it must be another than the last mature one.
+    kinds
+        Who is trained on and scored: people with an event of these kinds; None for any event.
     """
 
     tags: TagSettings = field(default_factory=TagSettings)
@@ -45,6 +47,7 @@ class JobSettings:
     most_instants: int = 8
     delay_days: int = 0
     validation: int | None = None
+    kinds: tuple[str, ...] | None = None
 
 
 class TagJob:
@@ -89,7 +92,7 @@ class TagJob:
             validation=choices.validation,
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
-        self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows")
+        self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)
 
     @property
     def folder(self) -> Path:
@@ -122,17 +125,16 @@ class TagJob:
             if bundle.is_dir():
                 self.steps.reused("tag models")
                 return bundle
-        train = self.windows(self.plan.train, self.as_of, "features and labels of the training windows")
+        past = self._past()
         present = self.windows([self.as_of], None, "features as of the training date")[0]
-        by_instant = {window.instant: window for window in train}
         total = 2 * (len(self.taxonomy.tags) + 1)
         with self.steps.step(f"tag models ({len(self.taxonomy.tags)} tags, fitted twice)", total) as advance:
             model, log = fit_tags(
                 layout=self.builder.layout,
                 taxonomy=self.taxonomy,
-                choose=[by_instant[t] for t in self.plan.choose],
-                validation=by_instant[self.plan.validation],
-                train=train,
+                choose=[past[t] for t in self.plan.choose],
+                validation=past[self.plan.validation],
+                train=[past[t] for t in self.plan.train],
                 fitted=present.fitted,
                 settings=self.choices.tags,
                 threads=self.settings.threads,
@@ -159,15 +161,14 @@ class TagJob:
         if done.exists():
             self.steps.reused("evaluation")
             return Evaluation.from_dict(json.loads(done.read_text()))
-        train = self.windows(self.plan.train, self.as_of, "features and labels of the training windows")
+        past = self._past()
         test = self.windows([instant], known_at, "features and labels of the later window")[0]
-        validation = next(window for window in train if window.instant == self.plan.validation)
         with self.steps.step("evaluation beside the baselines", 3) as advance:
             result = evaluate_tags(
                 load_bundle(bundle).model,
                 test,
-                validation,
-                train,
+                past[self.plan.validation],
+                [past[t] for t in self.plan.train],
                 seed=self.choices.tags.seed,
                 threads=self.settings.threads,
                 advance=lambda _step: advance(),
@@ -175,6 +176,10 @@ class TagJob:
         self.folder.mkdir(parents=True, exist_ok=True)
         done.write_text(canonical_json(result.as_dict()), encoding="utf-8")
         return result
+
+    def _past(self) -> dict[int, Window]:
+        windows = self.windows(self.plan.instants, self.as_of, "features and labels of the training windows")
+        return {window.instant: window for window in windows}
 
     def _about(self, log: TrainingLog) -> dict[str, Any]:
         return {

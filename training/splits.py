@@ -18,9 +18,9 @@ class Plan:
     as_of
         The run knows nothing that arrived later.
     train
-        Instants whose outcome windows are over by `as_of`, oldest first.
+        Instants whose outcome windows are over by `as_of`, oldest first: the model is fitted on them.
     choose
-        Those of `train` whose windows are over by `validation`: choices are made with models fitted on them.
+        Instants whose windows are over by `validation`, oldest first: choices are made with a model fitted on them.
     validation
         The latest of `train`; choices are made on its outcome window.
     """
@@ -29,6 +29,11 @@ class Plan:
     train: tuple[int, ...]
     choose: tuple[int, ...]
     validation: int
+
+    @property
+    def instants(self) -> tuple[int, ...]:
+        """All of them, oldest first, each once."""
+        return tuple(sorted({*self.train, *self.choose}))
 
 
 def mature(instant: int, horizon_days: int, delay: int, as_of: int) -> bool:
@@ -66,7 +71,7 @@ def plan(
         Days between two instants; half the horizon by default, so that windows overlap and seasons are seen
         at more than one phase.
     most
-        At most so many instants.
+        Each fit sees at most so many instants, the latest ones.
     delay
         Seconds after a window's end until its events have arrived.
     validation
@@ -75,7 +80,8 @@ def plan(
     Raises
     ------
     LogTooShortError
-        Fewer than one instant to choose with and one to validate on have a horizon of history before them.
+        The log has no room for an instant to choose with and a later one to validate on, each after a horizon of
+        history.
 
     Examples
     --------
@@ -87,8 +93,9 @@ def plan(
     latest = as_of - delay - horizon_days * DAY
     latest = latest if validation is None else min(validation, latest)
     earliest = first + horizon_days * DAY
-    train = list(range(latest, earliest - 1, -step * DAY))[:most][::-1]
-    choose = tuple(t for t in train if mature(t, horizon_days, delay, latest))
+    instants = range(latest, earliest - 1, -step * DAY)
+    train = tuple(instants[:most])[::-1]
+    choose = tuple(t for t in instants if mature(t, horizon_days, delay, latest))[:most][::-1]
     if not choose:
         needed = 3 * horizon_days + -(-delay // DAY)
         raise LogTooShortError(
@@ -96,4 +103,4 @@ def plan(
             f"{horizon_days} days need {needed}: a history, a window to train on and a later one to validate on",
             next_step="import more history or shorten the taxonomy's horizon_days",
         )
-    return Plan(as_of, tuple(train), choose, train[-1])
+    return Plan(as_of, train, choose, latest)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.fitted import fit_affinities
@@ -40,10 +38,20 @@ class WindowBuilder:
         Columns of the wide rows.
     cache
         Folder of finished windows; each is keyed by everything that it depends on.
+    kinds
+        Who counts: people with an event of these kinds before the instant; None for any event.
     """
 
-    def __init__(self, source: LogSource, taxonomy: Taxonomy, layout: RowLayout, cache: Path) -> None:
+    def __init__(
+        self,
+        source: LogSource,
+        taxonomy: Taxonomy,
+        layout: RowLayout,
+        cache: Path,
+        kinds: tuple[str, ...] | None = None,
+    ) -> None:
         self.source = source
+        self.kinds = kinds
         self.taxonomy = taxonomy
         self.layout = layout
         self._cache = cache
@@ -87,18 +95,16 @@ class WindowBuilder:
         work.rename(folder)
 
     def spine(self, instant: int) -> Spine:
-        """Return everybody with an event before `instant`, knowing what had arrived by then."""
-        return population(self.source.events, self.source.identities, [instant], self.source.timezone)
+        """Return everybody who counts before `instant`, knowing what had arrived by then."""
+        source = self.source
+        return population(source.events, source.identities, [instant], source.timezone, kinds=self.kinds)
 
     def _labels(self, spine: Spine, thresholds: Thresholds, known_at: int) -> Labels:
-        column = spine.rows.schema.get_field_index("known_at")
-        later = pa.array(np.full(len(spine), known_at, dtype=np.int64))
-        rows = spine.rows.set_column(column, "known_at", later)
-        return outcomes(self.taxonomy, self.source.events, replace(spine, rows=rows), thresholds)
+        return outcomes(self.taxonomy, self.source.events, spine.known(known_at), thresholds)
 
     def _key(self, instant: int, labels_known_at: int | None) -> str:
         parts = [
             self.source.data_version, self.source.timezone, code_version(), self.taxonomy.hash,
-            self.layout.schema_hash, instant, labels_known_at,
+            self.layout.schema_hash, self.kinds, instant, labels_known_at,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]

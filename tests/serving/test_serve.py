@@ -5,11 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,53 +20,15 @@ from serving.serve import serve
 from serving.sqlite_store import SqliteStore
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import PEOPLE, tiny_home
+from tests.serving.servers import START_SECONDS, free_port, running
+from tests.source_tree import ROOT
 from training.bundle import load_bundle
 from training.champion import champion_path
-
-START_SECONDS = 60
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return tiny_home(tmp_path_factory.mktemp("home"))
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@contextmanager
-def running(home: Settings, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    environment = {
-        **os.environ,
-        "ZHONGCAO_HOME": str(home.home),
-        "ZHONGCAO_CONFIG": os.devnull,
-        "ZHONGCAO_THREADS": "2",
-    }
-    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port)]
-    # One pipe for both, so that whatever the server writes anywhere is looked at.
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
-    )
-    watchdog = threading.Timer(START_SECONDS * 2, process.kill)
-    watchdog.start()
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and process.poll() is None:
-            try:
-                httpx.get(f"{url}/livez")
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield process, url
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.e2e

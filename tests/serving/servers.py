@@ -1,0 +1,56 @@
+"""Real servers on free loopback ports, ended whatever happens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from features.settings import Settings
+from tests.source_tree import ROOT
+
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def running(home: Settings, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    environment = {
+        **os.environ,
+        "ZHONGCAO_HOME": str(home.home),
+        "ZHONGCAO_CONFIG": os.devnull,
+        "ZHONGCAO_THREADS": "2",
+    }
+    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port)]
+    # One pipe for both, so that whatever the server writes anywhere is looked at.
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
+    )
+    watchdog = threading.Timer(START_SECONDS * 2, process.kill)
+    watchdog.start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                httpx.get(f"{url}/livez")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield process, url
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
