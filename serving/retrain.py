@@ -141,7 +141,8 @@ def _counts(bundle: Bundle) -> dict[str, object]:
         "too_rare": len(training["too_rare"]),
         "training_rows": training["people"],
         "training_pairs": training["pairs"],
-        "head_share": training["head_share"],
+        "heads": training["headed"],
+        "mean_head_share": training["head_share"],
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import lightgbm as lgb
 import numpy as np
+from numpy.typing import NDArray
 
 from features.errors import TrainingError
 from features.layout import RowLayout
@@ -39,6 +40,7 @@ class TrainingLog:
     people: int
     pairs: int
     too_rare: tuple[str, ...]
+    headed: int
     head_share: float
     platt: Platt
     validation_metrics: MacroMetrics
@@ -95,41 +97,40 @@ def fit_tags(
             next_step="use a longer log, a longer horizon or broader rules",
         )
 
-    def fit(windows: Sequence[Window]) -> tuple[lgb.Booster, dict[int, lgb.Booster]]:
+    def fit(windows: Sequence[Window], headed: NDArray[np.bool_]) -> tuple[lgb.Booster, dict[int, lgb.Booster]]:
         booster = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
         advance("pooled model")
         matrix = np.concatenate([window.rows[:, layout.head_columns] for window in windows])
         labels = np.concatenate([window.outcomes for window in windows])
         heads = fit_heads(
-            matrix, labels, active, settings.heads, seed=settings.seed, threads=threads,
+            matrix, labels, headed, settings.heads, seed=settings.seed, threads=threads,
             advance=lambda: advance("head"),
         )  # fmt: skip
         return booster, heads
 
-    booster, heads = fit(choose)
+    booster, heads = fit(choose, active)
     share = settings.pooled.negative_share
     z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
     z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
     known = validation.outcomes[:, active]
-    head_share = choose_blend(z_pooled[:, active], z_heads[:, active], known)
-    shares = np.where(active, head_share, 0.0)
+    shares = np.zeros(len(active))
+    shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known)
     z = blend(z_pooled, z_heads, shares)[:, active]
     platt = fit_platt(z, known)
     probabilities = platt.apply(z)
     assign_at = np.ones(len(active))
     assign_at[active] = assignment_thresholds(probabilities, known.mean(axis=0))
 
-    booster, heads = fit(train)
-    model = TagModel(
-        layout, taxonomy, booster, share, heads if head_share > 0 else {}, shares, platt, active, assign_at, fitted
-    )
+    booster, heads = fit(train, shares > 0)
+    model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, active, assign_at, fitted)
     log = TrainingLog(
         instants=tuple(window.instant for window in train),
         validation=validation.instant,
         people=sum(len(window.rows) for window in train),
         pairs=sum(window.outcomes.size for window in train),
         too_rare=tuple(tag.id for tag, ok in zip(taxonomy.tags, active, strict=True) if not ok),
-        head_share=head_share,
+        headed=len(heads),
+        head_share=float(shares[active].mean()),
         platt=platt,
         validation_metrics=macro_metrics(known, probabilities),
     )

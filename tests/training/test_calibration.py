@@ -2,22 +2,33 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
-from training.calibration import choose_blend, fit_platt, logit, sigmoid
+from training.calibration import Platt, choose_blend, fit_platt, logit, sigmoid
 
 
 def outcomes_of(logits: np.ndarray, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).random(logits.shape) < sigmoid(logits)).astype(np.uint8)
 
 
-def test_platt_equals_unregularised_logistic_regression() -> None:
+def test_platt_is_where_the_likelihood_is_flat() -> None:
     z = np.random.default_rng(1).normal(size=2000)
     y = outcomes_of(0.5 * z - 1.0, 2)
     platt = fit_platt(z, y)
-    oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=500).fit(z[:, None], y)
-    assert platt.slope == pytest.approx(oracle.coef_[0, 0], abs=1e-4)
-    assert platt.intercept == pytest.approx(oracle.intercept_[0], abs=1e-4)
+    residual = platt.apply(z) - y
+    assert residual.sum() == pytest.approx(0.0, abs=1e-4)
+    assert (residual * z).sum() == pytest.approx(0.0, abs=1e-4)
+    assert platt.slope == pytest.approx(0.5, abs=0.15)
+
+
+def test_platt_does_not_run_away_on_counts() -> None:
+    counts = np.random.default_rng(2).poisson(0.2, 5000).astype(float)
+    y = outcomes_of(3 * counts - 6, 3)
+    platt = fit_platt(np.log1p(counts), y)
+    assert platt.apply(np.log1p(counts)).mean() == pytest.approx(y.mean(), abs=1e-6)
+
+
+def test_one_class_leaves_logits_as_they_are() -> None:
+    assert fit_platt(np.array([-1.0, 2.0]), np.array([0, 0], np.uint8)) == Platt(1.0, 0.0)
 
 
 def test_calibrated_mean_is_the_base_rate() -> None:
@@ -35,5 +46,21 @@ def test_blend_prefers_the_model_that_knows() -> None:
     truth = np.random.default_rng(5).normal(size=(400, 5))
     y = outcomes_of(2 * truth, 6)
     noise = np.random.default_rng(7).normal(size=truth.shape)
-    assert choose_blend(truth, noise, y) <= 0.1
-    assert choose_blend(noise, truth, y) >= 0.9
+    assert choose_blend(truth, noise, y).max() <= 0.1
+    assert choose_blend(noise, truth, y).min() >= 0.9
+
+
+def test_a_tag_gets_its_own_share_only_on_evidence() -> None:
+    rng = np.random.default_rng(8)
+    truth = rng.normal(size=(800, 6))
+    y = outcomes_of(2 * truth, 9)
+    heads = rng.normal(size=truth.shape)
+    heads[:, 2] = 2 * truth[:, 2]
+    pooled = 2 * truth
+    pooled[:, 2] = rng.normal(size=800)
+    heads[:, 5] = np.nan
+    shares = choose_blend(pooled, heads, y)
+    assert shares[2] >= 0.8
+    assert shares[[0, 1, 3, 4]].max() < 0.5
+    assert shares[5] == 0
+    assert choose_blend(pooled, np.full_like(pooled, np.nan), y).tolist() == [0.0] * 6
