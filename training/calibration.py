@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from sklearn.linear_model import LogisticRegression
 
 from training.metrics import CLIP, Floats, Labels
@@ -68,6 +69,32 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
         return Platt()
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(logits.reshape(-1, 1), y)
     return Platt(float(model.coef_[0, 0]), float(model.intercept_[0]))
+
+
+def fit_slope(logits: Floats, labels: Labels) -> Platt:
+    """Fit the slope by maximum likelihood and keep the model's own level.
+
+    How far a model over- or understates differences carries over from window to window; whether a month had a few
+    more or fewer outcomes than the model expected does not, and the model that is fitted afterwards has seen that
+    month. So the intercept is the one with which the mean probability stays what the logits say.
+
+    Parameters
+    ----------
+    logits, labels
+        Same shape; flattened.
+
+    Examples
+    --------
+    >>> z = np.array([-4.0, 0.0, 4.0] * 50)
+    >>> calibrated = fit_slope(z, (np.arange(150) % 5 == 0).astype(np.uint8)).apply(z)
+    >>> round(float(calibrated.mean() - sigmoid(z).mean()), 9)
+    0.0
+    """
+    slope = max(fit_platt(logits, labels).slope, 0.0)
+    level = float(sigmoid(logits).mean())
+    bound = 2 * LOGIT_BOUNDS[1] * (1 + slope)
+    intercept = brentq(lambda b: float(sigmoid(slope * logits + b).mean()) - level, -bound, bound)
+    return Platt(slope, float(intercept))
 
 
 def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.errors import TrainingError
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
-from training.calibration import Platt, choose_blend, fit_platt
+from training.calibration import Platt, choose_blend, fit_slope
 from training.heads import HeadSettings, fit_heads, head_logits
 from training.metrics import Floats, MacroMetrics, macro_metrics
 from training.pairs import Fitted, PairView, Window
@@ -116,7 +116,7 @@ def fit_tags(
     shares = np.zeros(len(active))
     shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known)
     z = blend(z_pooled, z_heads, shares)[:, active]
-    platt = fit_platt(z, known)
+    platt = fit_slope(z, known)
     probabilities = platt.apply(z)
     assign_at = np.ones(len(active))
     assign_at[active] = assignment_thresholds(probabilities, known.mean(axis=0))
