@@ -118,12 +118,12 @@ def _choices(most_instants: int, step_days: int | None, delay_days: int, seed: i
 
 
 def _job(taxonomy: Path, as_of: str, choices: JobSettings) -> TagJob:
-    from features.days import instant_of
     from features.event_log import EventLog
     from features.taxonomy import load_taxonomy
     from training.job import TagJob
+    from training.source import present_of
     from training.steps import Steps
 
     settings = load_settings()
-    instant = instant_of(as_of, EventLog.open(settings).timezone)
+    instant = present_of(EventLog.open(settings), as_of)
     return TagJob(settings, load_taxonomy(taxonomy), instant, choices, Steps())

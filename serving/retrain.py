@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from features.days import instant_of
 from features.errors import TrainingError
 from features.event_log import EventLog
 from features.settings import Settings
@@ -28,6 +27,7 @@ from training.evaluation import Evaluation
 from training.job import JobSettings, TagJob
 from training.plots import draw_evaluation
 from training.registry import Registered, Registry
+from training.source import present_of
 from training.splits import DAY
 from training.steps import Steps
 
@@ -58,8 +58,10 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
     """
     started = time.perf_counter()
     steps = Steps()
-    zone = EventLog.open(settings).timezone
-    present = instant_of(as_of, zone)
+    log = EventLog.open(settings)
+    zone = log.timezone
+    present = present_of(log, as_of)
+    steps.say(f"everything is as of {_day(present, zone)}")
     horizon = max(tag.horizon_days for tag in taxonomy.tags)
     trained_at = present - (horizon + choices.delay_days) * DAY
     with _alone(settings):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from features.days import DAY_SECONDS, instant_of
 from features.event_log import EventLog
 from features.settings import Settings
 
@@ -40,6 +41,29 @@ class LogSource:
         """Return the event kinds that were known before an instant, sorted."""
         known = self.events.filter(f"event_time < {before} and arrived_at <= {before}")
         return tuple(sorted(kind for (kind,) in known.project("kind").distinct().fetchall()))
+
+
+def present_of(log: EventLog, text: str) -> int:
+    """Read the instant that a run takes as its present.
+
+    Parameters
+    ----------
+    log
+        The event log.
+    text
+        A day, an ISO time, or ``now``. Where the log ended more than a day ago, ``now`` is the log's end: nothing
+        is known of the days since, and as of today everybody would seem to have stopped.
+
+    Returns
+    -------
+    int
+        Epoch seconds.
+    """
+    instant = instant_of(text, log.timezone)
+    con = log.connect()
+    end = log.span(con)[1] + 1
+    con.close()
+    return end if text.strip().lower() == "now" and instant > end + DAY_SECONDS else instant
 
 
 def open_source(settings: Settings) -> LogSource:

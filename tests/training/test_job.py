@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError, LogTooShortError, TrainingError
+from features.event_log import EventLog
 from features.settings import Settings
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
 from training.bundle import load_bundle
@@ -14,6 +15,7 @@ from training.champion import champion_path, promote, verify_bundle
 from training.job import TagJob
 from training.manifest import MANIFEST, canonical_json, write_manifest
 from training.registry import Registry
+from training.source import present_of
 from training.steps import Steps
 
 AS_OF = START + 130 * DAY
@@ -80,6 +82,14 @@ def test_later_events_change_nothing_that_was_known(home: Settings, bundle: Path
         _ = window.outcomes
     assert job.plan.train[-1] + 15 * DAY <= AS_OF
     assert load_bundle(bundle).as_of == AS_OF
+
+
+def test_now_is_the_end_of_a_log_that_ended_long_ago(home: Settings) -> None:
+    log = EventLog.open(home)
+    con = log.connect()
+    end = log.span(con)[1] + 1
+    assert present_of(log, "now") == end
+    assert present_of(log, "2024-05-01") == START + 121 * DAY
 
 
 def test_too_short_a_log_is_refused(home: Settings) -> None:
