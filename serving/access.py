@@ -187,7 +187,12 @@ class KeyRing:
             keys = self.known()
             gone = [key for key in keys if key.id == key_id]
             if not gone:
-                raise AccessError("no API key has this id", value=key_id, valid=[key.id for key in keys])
+                raise AccessError(
+                    "no API key has this id",
+                    value=key_id,
+                    valid=[key.id for key in keys],
+                    next_step="`zhongcao keys list` shows them",
+                )
             self._write(tuple(key for key in keys if key.id != key_id))
         return gone[0]
 
@@ -228,19 +233,32 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_bind(host: str, ring: KeyRing, now: float) -> None:
-    """Refuse to listen where strangers could call without a key.
+def check_bind(host: str, ring: KeyRing, now: float, *, require_key: bool = False) -> None:
+    """Refuse to listen where keys are needed and there is none.
+
+    Parameters
+    ----------
+    host
+        Address to listen on.
+    ring
+        The keys.
+    now
+        Epoch seconds.
+    require_key
+        Whether callers on loopback need a key too.
 
     Raises
     ------
     AccessError
-        The address is wider than loopback and no valid key opens predictions.
+        Callers need a key, and no valid one opens predictions.
     """
-    if not is_loopback(host) and not any(key.opens("predict", now) for key in ring.known()):
+    free = is_loopback(host) and not require_key
+    if not free and not any(key.opens("predict", now) and key.brand is None for key in ring.known()):
+        otherwise = "leave out --require-key" if is_loopback(host) else "use --host 127.0.0.1"
         raise AccessError(
-            "refusing to listen beyond this machine without an API key",
+            "refusing to listen without an API key",
             value=host,
-            next_step="run `zhongcao keys add --name WHO --scope predict` first, or use --host 127.0.0.1",
+            next_step=f"run `zhongcao keys add --name WHO --scope predict` first, or {otherwise}",
         )
 
 

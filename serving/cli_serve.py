@@ -20,20 +20,27 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; beyond loopback a key is needed.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, else the setting; beyond loopback callers need a key.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on, else the setting.")] = None,
+    require_key: Annotated[
+        bool, typer.Option("--require-key", help="Callers on loopback need a key too, as behind a proxy.")
+    ] = False,
 ) -> None:
     """Serve the champion model's tags over HTTP until stopped."""
     from serving.serve import serve as run
 
-    run(_settings(host=host, port=port))
+    run(_settings(host=host, port=port), require_key=require_key)
     typer.echo("stopped; `zhongcao serve` starts it again")
 
 
 def add_key(
     name: Annotated[str, typer.Option(help="Whom the key is for.")],
-    scope: Annotated[list[str], typer.Option(help="predict, ingest or admin; repeat for several.")],
-    brand: Annotated[str | None, typer.Option(help="The only brand that it opens.")] = None,
+    scope: Annotated[list[str], typer.Option(help="What it opens: predict, ingest or admin; repeat for several.")],
+    brand: Annotated[
+        str | None, typer.Option(help="The only brand whose data it opens; predictions are of no single brand.")
+    ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never by default.")] = None,
 ) -> None:
     """Make an API key and show it, once."""
@@ -63,8 +70,10 @@ def list_keys() -> None:
         end = "never" if key.expires is None else datetime.fromtimestamp(key.expires, UTC).date().isoformat()
         expires = f"{end} (expired)" if key.expired(now) else end
         table.add_row(key.id, key.name, ", ".join(key.scopes), key.brand or "all", made, expires)
-    Console().print(table)
-    typer.echo(f"{len(keys)} keys; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back")
+    Console(markup=False).print(table)
+    typer.echo(
+        f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back"
+    )
 
 
 def revoke_key(

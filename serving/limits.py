@@ -22,7 +22,7 @@ from serving.problems import Problem
 
 _log = logging.getLogger("zhongcao.serving")
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Guard:
     open_paths
         Paths that answer without a key too, such as health checks; ``state.admitted`` tells them who asks.
     loopback
-        Whether the server listens on loopback only: then callers of this machine need no key.
+        Whether the server listens on loopback only and for callers of this machine, who then need no key.
     limits
         How much one request may ask for.
     """
@@ -133,14 +133,19 @@ class Guard:
         if key is None or key.expired(now):
             return _unauthorised("this API key is not valid, was revoked, or has expired")
         needed = self._needs.get(scope["path"], "admin")
-        return None if key.opens(needed, now) else Problem(403, f"this API key lacks the scope {needed}")
+        if not key.opens(needed, now):
+            return Problem(403, f"this API key lacks the scope {needed}")
+        if key.brand is not None:
+            return Problem(403, "this API key is for one brand's data, and this route answers from everybody's")
+        return None
 
     def _from_here(self, scope: Scope, headers: Headers) -> bool:
         # A page in a browser can make it call loopback under a name of the page's own (DNS rebinding), and a
         # proxy on this machine calls for others: neither counts as this machine.
         client = scope.get("client")
         host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]")
-        direct = not any(name in headers for name in _FORWARDED)
+        # Many proxies speak HTTP/1.0 to what is behind them, and say nothing else of themselves.
+        direct = not any(name in headers for name in _FORWARDED) and scope.get("http_version") != "1.0"
         return self._loopback and direct and is_loopback(host) and client is not None and is_loopback(client[0])
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:

@@ -18,6 +18,7 @@ from features.identity import load_key
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
 from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.connection import BoundedProtocol
 from serving.limits import Guard
 from serving.scorer import Scorer
 from serving.service import build_service
@@ -29,13 +30,15 @@ _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, require_key: bool = False) -> None:
     """Serve the champion until the process is told to stop (SIGINT or SIGTERM); requests in work are finished.
 
     Parameters
     ----------
     settings
         Where the champion, the store and the keys lie, and what to listen on.
+    require_key
+        Whether callers of this machine need a key too, as they must where a proxy calls for others.
 
     Raises
     ------
@@ -44,12 +47,13 @@ def serve(settings: Settings) -> None:
     StoreError
         The store is missing or was filled for another bundle.
     AccessError
-        The address is wider than loopback, and there is no API key.
+        Callers need an API key, and there is none.
     SettingsError
         The port is taken, or the address is not this machine's.
     """
     ring = KeyRing(settings.access_file)
-    check_bind(settings.host, ring, time.time())
+    check_bind(settings.host, ring, time.time(), require_key=require_key)
+    free = is_loopback(settings.host) and not require_key
     with _listen(settings.host, settings.port) as listening:
         folder = champion_path(settings)
         verify_bundle(folder)
@@ -61,12 +65,11 @@ def serve(settings: Settings) -> None:
             ring,
             needs=NEEDS,
             open_paths=OPEN_PATHS,
-            loopback=is_loopback(settings.host),
+            loopback=free,
         )
         info = scorer.check()
-        sys.stdout.write(
-            f"model {bundle.version}: {len(bundle.taxonomy.tags)} tags, {info.people} people\n{_try_it(settings)}\n"
-        )
+        sys.stdout.write(f"model {bundle.version}: {len(bundle.taxonomy.tags)} tags, {info.people} people\n")
+        sys.stdout.write(f"{_try_it(settings, free)}\n")
         sys.stdout.flush()
         _run(settings, guard, listening)
         store.close()
@@ -80,7 +83,7 @@ def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
     config = uvicorn.Config(
         build_service(guard).to_asgi(),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -122,10 +125,10 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _try_it(settings: Settings) -> str:
+def _try_it(settings: Settings, free: bool) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     body = '{"people": [{"platform": "PLATFORM", "account": "ACCOUNT"}], "top": 5, "explain": true}'
-    key = "" if is_loopback(settings.host) else " -H 'Authorization: Bearer KEY'"
+    key = "" if free else " -H 'Authorization: Bearer KEY'"
     return (
         f"try: curl -s http://{host}:{settings.port}/v1/tags{key} -H 'Content-Type: application/json' -d '{body}'"
     )

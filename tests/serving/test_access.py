@@ -108,7 +108,15 @@ def test_a_wider_address_needs_a_valid_key(ring: KeyRing, host: str) -> None:
         check_bind(host, ring, now=0)
     ring.add("ingest only", ["ingest"])
     ring.add("expired", ["predict"], days=1, now=0)
+    ring.add("of one brand", ["predict"], brand="acme")
     with pytest.raises(AccessError, match="without an API key"):
         check_bind(host, ring, now=86_400)
     ring.add("valid", ["predict"])
     check_bind(host, ring, now=86_400)
+
+
+def test_loopback_may_need_a_key_too(ring: KeyRing) -> None:
+    with pytest.raises(AccessError, match=r"without an API key: '127\.0\.0\.1'; .*leave out --require-key"):
+        check_bind("127.0.0.1", ring, now=0, require_key=True)
+    ring.add("valid", ["predict"])
+    check_bind("127.0.0.1", ring, now=0, require_key=True)

@@ -30,7 +30,7 @@ def test_keys_are_made_listed_and_revoked(app: typer.Typer, tmp_path: Path) -> N
     assert "not shown again" in made.stderr
 
     listed = run(app, ["keys", "list"])
-    assert all(shown in listed.stdout for shown in (key.id, "ad server", "predict", "acme", "1 keys"))
+    assert all(shown in listed.stdout for shown in (key.id, "ad server", "predict", "acme", "1 key;"))
     assert secret not in listed.stdout
 
     revoked = run(app, ["keys", "revoke", key.id])

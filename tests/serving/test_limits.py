@@ -187,12 +187,33 @@ class TestKeys:
             {"Host": "127.0.0.1.evil.example"},
             {"X-Forwarded-For": "8.8.8.8"},
             {"Forwarded": "for=8.8.8.8"},
+            {"Via": "1.1 proxy"},
         ],
     )
     def test_other_names_and_proxies_are_not_this_machine(
         self, scorer: Scorer, tmp_path: Path, headers: dict[str, str]
     ) -> None:
         assert post(application(scorer, tmp_path), json=BODY, headers=headers).status_code == 401
+
+    def test_nor_is_a_proxy_that_is_known_by_its_old_version_only(self, small: Any) -> None:
+        async def run(version: str) -> int:
+            statuses: list[int] = []
+
+            async def receive() -> dict[str, Any]:
+                return {"type": "http.request", "body": json.dumps(BODY).encode()}
+
+            async def send(message: Any) -> None:
+                statuses.extend([message["status"]] if "status" in message else [])
+
+            headers = [(b"host", b"127.0.0.1:3000"), (b"content-type", b"application/json")]
+            scope = {
+                "type": "http", "http_version": version, "method": "POST", "path": "/v1/tags", "root_path": "",
+                "headers": headers, "query_string": b"", "client": ("127.0.0.1", 1),
+            }  # fmt: skip
+            await small(scope, receive, send)
+            return statuses[0]
+
+        assert [asyncio.run(run(version)) for version in ("1.0", "1.1")] == [401, 200]
 
     def test_nor_is_another_client(self, scorer: Scorer, tmp_path: Path) -> None:
         assert post(application(scorer, tmp_path), "10.0.0.9", json=BODY).status_code == 401
@@ -236,6 +257,12 @@ class TestKeys:
         secret, _ = KeyRing(tmp_path / "access.json").add("a", ["ingest"])
         response = post(wide, json=BODY, headers={"Authorization": f"Bearer {secret}"})
         assert (response.status_code, response.json()["detail"]) == (403, "this API key lacks the scope predict")
+
+    def test_a_key_of_one_brand_does_not_open_what_is_of_everybody(self, wide: Any, tmp_path: Path) -> None:
+        secret, _ = KeyRing(tmp_path / "access.json").add("a", ["admin"], brand="acme")
+        response = post(wide, json=BODY, headers={"Authorization": f"Bearer {secret}"})
+        assert response.status_code == 403
+        assert "for one brand" in response.json()["detail"]
 
     def test_routes_that_nobody_declared_need_admin(self, wide: Any, tmp_path: Path) -> None:
         ring = KeyRing(tmp_path / "access.json")

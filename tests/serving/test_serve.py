@@ -83,6 +83,20 @@ def test_a_running_server(home: Settings) -> None:
 
 
 @pytest.mark.e2e
+def test_a_head_without_end_is_cut_off(home: Settings) -> None:
+    port = free_port()
+    with running(home, port) as (_, url), socket.create_connection(("127.0.0.1", port), 10) as caller:
+        endless = b"GET /livez HTTP/1.1\r\nHost: a.example\r\n" + b"X-Long: " + b"a" * 100_000_000
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            caller.sendall(endless)
+        large = {"X-Long": "a" * 20_000}
+        assert httpx.get(f"{url}/livez", headers=large).status_code == 200
+        body = b"%-1500000s" % b'{"people": [{"platform": "shop", "account": "a1"}]}'
+        with httpx.Client(base_url=url, headers={"Content-Type": "application/json"}) as http:
+            assert [http.post("/v1/tags", content=body).status_code for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.e2e
 def test_without_a_champion_the_command_says_what_to_do(tmp_path: Path) -> None:
     environment = {**os.environ, "ZHONGCAO_HOME": str(tmp_path / "empty"), "ZHONGCAO_CONFIG": os.devnull}
     command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(free_port())]
@@ -128,6 +142,11 @@ def test_a_taken_port_is_named(home: Settings) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"Address already in use: '127.0.0.1:{port}'; .*--port"):
             serve(here(home, port=port))
+
+
+def test_loopback_may_need_a_key(home: Settings) -> None:
+    with pytest.raises(AccessError, match="leave out --require-key"):
+        serve(here(home), require_key=True)
 
 
 def test_a_wider_address_needs_a_key(home: Settings) -> None:
