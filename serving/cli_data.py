@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.errors import SourceError
+from features.errors import MappingError, SourceError
 from features.settings import load_settings
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     data: Annotated[list[str], typer.Argument(help="Data files, or complete-journey.")],
-    mapping: Annotated[Path | None, typer.Option(help="Mapping file of the data files.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file of the data files; complete-journey needs none.")
+    ] = None,
     backfill: Annotated[
         bool,
-        typer.Option("--backfill", help="The rows were known when they happened; a later import all the same."),
+        typer.Option("--backfill", help="The rows were known when they happened, though they are imported later."),
     ] = False,
     promotions: Annotated[
         bool,
@@ -41,8 +43,9 @@ def import_(
 ) -> None:
     """Import data files through a mapping, or the Complete Journey demo data.
 
-    One import is one atomic version of the log. Importing a file twice adds nothing; rows that cannot be imported
-    are kept in quarantine with the reason.
+    One import is one atomic version of the log. Importing a file twice adds nothing.
+
+    Rows that cannot be imported are kept in quarantine with the reason.
     """
     from features.event_log import EventLog
     from features.log_import import Input, import_lock, import_rows
@@ -104,17 +107,22 @@ def log(
         )
     rows = sum(found.quarantined.values())
     typer.echo(f"quarantined rows: {rows:,}")
-    typer.echo("next: zhongcao quarantine list" if rows else "next: zhongcao retrain")
+    train = "zhongcao retrain --taxonomy FILE; zhongcao taxonomy propose drafts a FILE"
+    typer.echo(f"next: {'zhongcao quarantine list, or ' if rows else ''}{train}")
 
 
 @mapping_app.command("draft")
 def mapping_draft(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet file.")],
-    out: Annotated[Path | None, typer.Option(help="Write the mapping here instead of standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New file to write the mapping to, instead of standard output.")
+    ] = None,
 ) -> None:
     """Guess a mapping, with the reason for each guess, and preview ten rows and what would be refused."""
     from features.sources.draft import draft
 
+    if out is not None and out.exists():
+        raise MappingError("the file exists already", value=str(out), next_step="name another one with --out")
     drafted = draft(file, load_settings())
     if out is None:
         typer.echo(drafted.toml)

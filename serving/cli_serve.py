@@ -71,9 +71,8 @@ def list_keys() -> None:
         expires = f"{end} (expired)" if key.expired(now) else end
         table.add_row(key.id, key.name, ", ".join(key.scopes), key.brand or "all", made, expires)
     Console(markup=False).print(table)
-    typer.echo(
-        f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back"
-    )
+    count = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
+    typer.echo(f"{count}; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back")
 
 
 def revoke_key(

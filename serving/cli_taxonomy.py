@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.errors import TaxonomyError
 from features.settings import load_settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def list_tags(
 def check(
     file: Annotated[Path, typer.Argument(help="Taxonomy file (TOML).", show_default=False)],
     log: Annotated[bool, typer.Option(help="Measure base rates on the event log where there is one.")] = True,
-    as_of: Annotated[str | None, typer.Option(help="End of the window to measure; the log's end.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="End of the window to measure; the log's end by default.")
+    ] = None,
     rarest: Annotated[float, typer.Option(min=0, max=1, help="Base rate below which a tag is too rare.")] = 0.003,
 ) -> None:
     """Check a taxonomy file, and how often its rules came true in the log's last window."""
@@ -99,14 +102,13 @@ def propose(
     as_of: AsOfOption = "now",
     size: Annotated[int, typer.Option(min=1, max=2000, help="Most tags.")] = 200,
     horizon_days: Annotated[
-        int | None, typer.Option(min=1, max=366, help="Days ahead; from the log's span.")
+        int | None, typer.Option(min=1, max=366, help="Days ahead; chosen by the log's span by default.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the taxonomy; the shape by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
 ) -> None:
     """Draft a taxonomy from the event log, with nothing but category codes."""
     from features.days import instant_of
-    from features.errors import TaxonomyError
     from features.event_log import EventLog
     from features.propose import propose as draft
 
@@ -142,4 +144,10 @@ def _taxonomy(file: Path | None) -> Taxonomy:
     from training.bundle import load_bundle
     from training.champion import champion_path
 
-    return load_bundle(champion_path(load_settings())).taxonomy
+    settings = load_settings()
+    if not settings.champion_file.exists():
+        raise TaxonomyError(
+            "no file is named, and no model serves whose tags could be shown",
+            next_step="name a file with --taxonomy, or run `zhongcao retrain` first",
+        )
+    return load_bundle(champion_path(settings)).taxonomy

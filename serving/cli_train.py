@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TaxonomyOption = Annotated[Path, typer.Option(help="Taxonomy file (TOML).", show_default=False)]
 AsOfOption = Annotated[str, typer.Option(help="Day, ISO time or 'now': nothing later is known to the run.")]
-InstantsOption = Annotated[int, typer.Option(min=2, help="Most training instants.")]
+InstantsOption = Annotated[int, typer.Option(min=2, help="Train on so many past instants at most.")]
 StepOption = Annotated[
     int | None, typer.Option(min=1, help="Days between training instants; half the horizon by default.")
 ]
@@ -84,7 +84,7 @@ def evaluate_tags(
         document = {"bundle": bundle.name, **evaluation.as_dict()}
         json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         typer.echo(f"wrote {json_path}")
-    typer.echo("next: zhongcao retrain, which registers, promotes and serves a model")
+    typer.echo(f"next: zhongcao retrain --taxonomy {taxonomy}, which also registers, promotes and fills the store")
 
 
 def retrain(

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from features.errors import EventLogError, SourceError
+from features.errors import EventLogError, MappingError, SourceError
 from serving.cli_data import register
 
 MAPPING = 'source = "s"\nplatform = "p"\ntime = "epoch_s"\n[columns]\nkind = "k"\nevent_time = "t"\naccount = "u"\n'
@@ -68,6 +68,9 @@ def test_mapping_draft_writes_a_mapping_that_imports(folder: Path) -> None:
     assert _run("mapping", "draft", "e.csv", "--out", "e.toml").exit_code == 0
     assert "accepted 1" in _run("import", "--mapping", "e.toml", "e.csv").stdout
     assert 'account = "user_id"' in _run("mapping", "draft", "e.csv").stdout
+    again = _run("mapping", "draft", "e.csv", "--out", "e.toml")
+    assert isinstance(again.exception, MappingError)
+    assert "exists already: 'e.toml'; name another one with --out" in str(again.exception)
 
 
 def test_what_cannot_be_done(folder: Path) -> None:

@@ -137,3 +137,8 @@ def test_propose_without_a_file_prints_toml(log: Path) -> None:
     )
     assert 'rule = "count(purchase) >= 1"' in result.stdout
     assert "next: write it to a file with --out FILE" in result.stderr
+
+
+def test_without_a_file_or_a_champion_the_ways_out_are_named(home: Path) -> None:
+    with pytest.raises(TaxonomyError, match=r"no file is named, .* --taxonomy, or run `zhongcao retrain`"):
+        run("taxonomy", "list")
