@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from features.settings import Settings
+from serving.connection import MOST_HEAD_BYTES
 from serving.limits import Limits
 from serving.problems import Problem
 from serving.schemas import TagsAnswer, TagsRequest
@@ -69,6 +70,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"more than {limits.depth} deep",
         f"within {limits.seconds:g} s",
         f"more than {limits.at_once} requests",
+        f"more than {MOST_HEAD_BYTES:,} bytes of headers",
     ):
         assert said in PAGE
 
