@@ -10,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
@@ -102,7 +103,8 @@ class TagModel:
         Notes
         -----
         Contributions are exact TreeSHAP values (Lundberg et al. 2020) as LightGBM computes them. Heads are not
-        part of them, and features that are the same for everybody are no reason for one person.
+        part of them, and what is the same for everybody, such as a tag's base rate or an affinity that its scope
+        does not have, is no reason for one person.
         """
         numbers = np.asarray(tags, dtype=np.int64)
         if not len(numbers):
@@ -111,11 +113,14 @@ class TagModel:
         pairs = view.gather(row[None, :], self.fitted, np.zeros(len(numbers), np.int64), numbers)
         effects = np.asarray(self.pooled.predict(pairs, pred_contrib=True, num_threads=1))[:, :-1]
         effects[:, [name in STATIC_NAMES for name in view.names]] = 0.0
+        fitted = np.array([name.removesuffix("@tag") in Affinities.NAMES for name in view.names])
+        effects[np.isnan(pairs) & fitted] = 0.0
         strongest = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
         return [
             [
                 Factor(view.concrete_name(int(f), int(tag)), float(pairs[i, f]), float(effects[i, f]))
                 for f in strongest[i]
+                if effects[i, f] != 0
             ]
             for i, tag in enumerate(numbers)
         ]
