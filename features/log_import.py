@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
 import uuid
@@ -17,6 +16,7 @@ from rich.progress import Progress
 from features.errors import EventLogError
 from features.event_log import EventLog
 from features.identity import Pseudonyms, load_key
+from features.locks import exclusive
 from features.log_dedupe import CONTRADICTION, Settlement, settle
 from features.log_parts import PartWriter, Stamp
 from features.quarantine import Quarantine
@@ -81,14 +81,8 @@ def import_lock(settings: Settings) -> Iterator[None]:
     EventLogError
         Another import is running.
     """
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (settings.home / "import.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EventLogError(
-                "another import is writing to this log", next_step="wait until it is done, then try again"
-            ) from error
+    busy = EventLogError("another import is writing to this log", next_step="wait until it is done, then try again")
+    with exclusive(settings.home / "import.lock", busy):
         _sweep(settings)
         yield
 

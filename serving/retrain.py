@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from features.errors import TrainingError
 from features.event_log import EventLog
+from features.locks import exclusive
 from features.settings import Settings
 from features.taxonomy import Taxonomy
 from serving.fill import fill_store
@@ -64,7 +62,10 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
     steps.say(f"everything is as of {_day(present, zone)}")
     horizon = max(tag.horizon_days for tag in taxonomy.tags)
     trained_at = present - (horizon + choices.delay_days) * DAY
-    with _alone(settings):
+    busy = TrainingError(
+        "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
+    )
+    with exclusive(settings.work_dir / "retrain.lock", busy):
         job = TagJob(settings, taxonomy, trained_at, choices, steps)
         folder = job.train()
         evaluation = job.evaluate(folder, trained_at, present)
@@ -173,16 +174,3 @@ def _facts(bundle: Bundle, registered: Registered, evaluation: Evaluation, zone:
 
 def _day(instant: int, zone: str) -> str:
     return datetime.fromtimestamp(instant, ZoneInfo(zone)).date().isoformat()
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    settings.work_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.work_dir / "retrain.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TrainingError(
-                "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
-            ) from error
-        yield

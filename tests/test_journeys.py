@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features.errors import ZhongcaoError
+from features.locks import exclusive
 from features.settings import load_settings
 from serving.cli import build_app
 from tests.documented import Command, commands
@@ -153,3 +154,11 @@ def test_every_documented_command_runs(home: Path, retrained: str, page: str) ->
         names = [line.split()[0] for line in listed.splitlines() if line.endswith("rows of orders.csv")]
         words = [names[-1] if word == "NAME" else word for word in command.words[1:]]
         done(*words)
+
+
+@pytest.mark.e2e
+def test_of_two_jobs_at_once_one_runs_and_the_other_says_so(home: Path, retrained: str) -> None:
+    with exclusive(load_settings().work_dir / "retrain.lock", ZhongcaoError("busy")):
+        refused = zhongcao("retrain", *TRAINING, "--as-of", AS_OF)
+    assert isinstance(refused.exception, ZhongcaoError)
+    assert "another retraining job runs" in str(refused.exception)
