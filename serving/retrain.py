@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import asdict
 from datetime import datetime
@@ -101,12 +102,14 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
 
 
 def next_commands(settings: Settings, bundle: Bundle) -> list[str]:
-    """Return what to type after a run."""
+    """Return what to type after a run, with the programs named as this one was."""
+    program = Path(sys.argv[0] if Path(sys.argv[0]).name == "zhongcao" else "zhongcao")
+    store = settings.mlruns / "mlflow.db"
     return [
-        "zhongcao serve",
+        f"{program} serve",
         f"curl -s http://{settings.host}:{settings.port}/readyz",
-        f"zhongcao taxonomy show {bundle.taxonomy.tags[0].id}",
-        "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1",
+        f"{program} taxonomy show {bundle.taxonomy.tags[0].id}",
+        f"{program.with_name('mlflow')} ui --backend-store-uri sqlite:///{store} --host 127.0.0.1",
     ]
 
 
