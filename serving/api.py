@@ -18,7 +18,7 @@ from starlette.routing import Route
 from features.errors import StoreError
 from serving.access import Scope
 from serving.problems import Problem
-from serving.schemas import TagsAnswer, TagsRequest
+from serving.schemas import AccountRef, PersonRef, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
 
 NEEDS: Final[dict[str, Scope]] = {"/v1/tags": "predict", "/livez": "predict", "/readyz": "predict"}
@@ -30,6 +30,12 @@ OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 _log = logging.getLogger("zhongcao.serving")
 _SHOWN_ERRORS: Final = 10
 _SHOWN_NAME: Final = 40
+_FIELDS: Final = {
+    "": TagsRequest.model_fields,
+    "account": AccountRef.model_fields,
+    "person": PersonRef.model_fields,
+}
+"""Fields of the body, and of a person by the way of naming people."""
 
 
 def build_api(scorer: Scorer, threads: int) -> Starlette:
@@ -94,7 +100,7 @@ def _parse(body: bytes) -> TagsRequest:
         return TagsRequest.model_validate(document)
     except ValidationError as error:
         faults = [
-            {"where": _where(fault["loc"]), "problem": fault["msg"]}
+            {"where": _where(fault["loc"]), "problem": _what(fault["type"], fault["loc"], fault["msg"])}
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise Problem(
@@ -112,6 +118,17 @@ def _where(location: tuple[int | str, ...]) -> str:
     # After a person's number pydantic names the way of naming people, which is no part of the body.
     path = location[:2] + location[3:] if location[:1] == ("people",) else location
     return ".".join(str(part)[:_SHOWN_NAME] for part in path) or "body"
+
+
+def _what(kind: str, location: tuple[int | str, ...], message: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            fields = _FIELDS["".join(str(part) for part in location[2:3])]
+            return f"unknown field; valid: {', '.join(fields)}"
+        case "model_type" | "model_attributes_type":
+            return "an object is needed here"
+        case _:
+            return message
 
 
 def _json(answer: Any) -> Response:

@@ -55,6 +55,11 @@ _AFFINITIES: Final = {
     "item_affinity": "buys what often goes with {} (strength {})",
     "scope_price_level": "pays {1} times the usual price for {0}",
 }
+_BESIDE_OTHERS: Final = {
+    "recency_over_median_gap": "last bought {} {} times as long ago as its buyers usually wait",
+    "gap_over_median_gap": "between two purchases of {} waits {} times as long as its buyers usually do",
+    "days_share": "bought {} on {} of all shopping days",
+}
 _RATES: Final = {
     "base_rate_1": "true for {} of people in the latest window",
     "base_rate_2": "true for {} of people in the window before the latest",
@@ -127,16 +132,23 @@ def derived(function: str, first: Measured, value: float, thing: str | None) -> 
 
 def other(name: str, value: float, thing: str | None) -> str:
     """Say any other feature; one that has no phrase by its readable name and its value."""
-    if name in _RATES and math.isfinite(value):
-        return _RATES[name].format(_share(value))
+    if (said := _RATES.get(name) or _LEVELS.get(name)) and math.isfinite(value):
+        return said.format(_share(value) if name in _RATES else _number(value))
     if name == "base_rate_trend" and math.isfinite(value):
         return f"true for {'more' if value > 0 else 'fewer'} people than in the window before"
-    if name in _LEVELS and math.isfinite(value):
-        return _LEVELS[name].format(_number(value))
     if name in _AFFINITIES and math.isfinite(value) and thing:
         return _AFFINITIES[name].format(_lower(thing), _number(value))
+    if name in _BESIDE_OTHERS:
+        return _beside_others(name, value, thing)
     of = f" of {_lower(thing)}" if thing else ""
     return f"{name.replace('_', ' ')}{of}: {'not known' if math.isnan(value) else _number(value)}"
+
+
+def _beside_others(name: str, value: float, thing: str | None) -> str:
+    what = _lower(thing) if thing else "this"
+    if not math.isfinite(value):
+        return f"too little is known of {what} to compare with its buyers"
+    return _BESIDE_OTHERS[name].format(what, _share(value) if name == "days_share" else _number(value))
 
 
 def _act(aggregate: Measured, thing: str | None, *, past: bool) -> str:

@@ -48,6 +48,11 @@ _AFFINITIES: Final = {
     "item_affinity": "买过常与{}同买的商品(强度{})",
     "scope_price_level": "购买{}的价位是常见价的{}倍",
 }
+_BESIDE_OTHERS: Final = {
+    "recency_over_median_gap": "距上次购买{}已是其买家通常间隔的{}倍",
+    "gap_over_median_gap": "购买{}的间隔是其买家通常间隔的{}倍",
+    "days_share": "购买{}的日子占全部购物日的{}",
+}
 _RATES: Final = {
     "base_rate_1": "最近一期人群中成立比例{}",
     "base_rate_2": "上一期人群中成立比例{}",
@@ -116,16 +121,23 @@ def derived(function: str, first: Measured, value: float, thing: str | None) -> 
 
 def other(name: str, value: float, thing: str | None) -> str:
     """Say any other feature; one that has no phrase by its readable name and its value."""
-    if name in _RATES and math.isfinite(value):
-        return _RATES[name].format(_share(value))
+    if (said := _RATES.get(name) or _LEVELS.get(name)) and math.isfinite(value):
+        return said.format(_share(value) if name in _RATES else _number(value))
     if name == "base_rate_trend" and math.isfinite(value):
         return f"人群中成立比例较上一期{'上升' if value > 0 else '下降'}"
-    if name in _LEVELS and math.isfinite(value):
-        return _LEVELS[name].format(_number(value))
     if name in _AFFINITIES and math.isfinite(value) and thing:
         return _AFFINITIES[name].format(thing, _number(value))
+    if name in _BESIDE_OTHERS:
+        return _beside_others(name, value, thing)
     of = f"{thing}的" if thing else ""
     return f"{of}{name.replace('_', ' ')}:{'未知' if math.isnan(value) else _number(value)}"
+
+
+def _beside_others(name: str, value: float, thing: str | None) -> str:
+    what = thing or "该类"
+    if not math.isfinite(value):
+        return f"{what}的数据太少,无法与其买家比较"
+    return _BESIDE_OTHERS[name].format(what, _share(value) if name == "days_share" else _number(value))
 
 
 def _act(aggregate: Measured, thing: str | None) -> str:

@@ -12,6 +12,7 @@ from features.definitions import CONDITIONS, MEASURES, Aggregate, past
 from features.events import KINDS
 from features.fitted import Affinities
 from serving.words import Language, Vocabulary, in_words
+from training.pairs import CROSS_NAMES
 from training.statics import STATIC_NAMES
 
 NAMES = Vocabulary(
@@ -212,6 +213,25 @@ DAY = 86_400
             "pays 1.2 times the usual price for dairy",
             "购买乳品的价位是常见价的1.2倍",
         ),
+        (
+            "recency_over_median_gap@dairy",
+            2.5,
+            "last bought dairy 2.5 times as long ago as its buyers usually wait",
+            "距上次购买乳品已是其买家通常间隔的2.5倍",
+        ),
+        (
+            "gap_over_median_gap",
+            0.5,
+            "between two purchases of this waits 0.5 times as long as its buyers usually do",
+            "购买该类的间隔是其买家通常间隔的0.5倍",
+        ),
+        ("days_share", 0.25, "bought this on 25 % of all shopping days", "购买该类的日子占全部购物日的25%"),
+        (
+            "days_share@dairy",
+            math.nan,
+            "too little is known of dairy to compare with its buyers",
+            "乳品的数据太少,无法与其买家比较",
+        ),
         ("base_rate_1", 0.032, "true for 3.2 % of people in the latest window", "最近一期人群中成立比例3.2%"),
         (
             "repeat_rate",
@@ -234,7 +254,7 @@ def test_phrases(feature: str, value: float, english: str, chinese: str) -> None
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("value", [0.0, 1.0, -2.5, math.nan])
 def test_every_default_column_has_a_phrase(language: Language, value: float) -> None:
-    columns = [*(f.name for f in default_person_features()), *STATIC_NAMES]
+    columns = [*(f.name for f in default_person_features()), *STATIC_NAMES, *CROSS_NAMES]
     columns += [f"{name}@dairy" for name in (*(f.name for f in default_scope_features()), *Affinities.NAMES)]
     for column in columns:
         words = in_words(column, value, NAMES, language)
