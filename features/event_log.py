@@ -146,15 +146,15 @@ class EventLog:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         return con.sql(f"SELECT {columns} FROM read_parquet([{listed}])")  # noqa: S608
 
-    def span(self, con: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-        """Return the first and the last event time.
+    def span(self, con: duckdb.DuckDBPyConnection, version: int | None = None) -> tuple[int, int]:
+        """Return the first and the last event time of a version (the latest by default).
 
         Raises
         ------
         EventLogError
             The log holds no events.
         """
-        first, last = self.events(con).aggregate("min(event_time), max(event_time)").fetchall()[0]
+        first, last = self.events(con, version).aggregate("min(event_time), max(event_time)").fetchall()[0]
         if first is None:
             raise EventLogError("the log holds no events", next_step="import some with zhongcao import")
         return int(first), int(last)

@@ -17,12 +17,13 @@ from typing import Any, Final
 import lightgbm as lgb
 import numpy as np
 
+from features.durable import publish
 from features.errors import BundleError, FeatureError, TaxonomyError
 from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
-from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, write_manifest
+from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, intact, write_manifest
 from training.pairs import Fitted
 from training.tags import TagModel
 
@@ -88,7 +89,7 @@ def write_bundle(model: TagModel, about: dict[str, Any], as_of: int, parent: Pat
     Returns
     -------
     Path
-        The bundle's folder; one that was there already is left as it is.
+        The bundle's folder; one that was there already, and is whole, is left as it is.
     """
     parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
@@ -97,9 +98,11 @@ def write_bundle(model: TagModel, about: dict[str, Any], as_of: int, parent: Pat
         version = write_manifest(work)
         target = parent / version
         if target.exists():
-            return target
+            if intact(target):
+                return target
+            shutil.rmtree(target)
         work.chmod(0o755)
-        work.rename(target)
+        publish(work, target)
         return target
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -55,7 +55,8 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
     Parameters
     ----------
     logits, labels
-        Same shape; flattened. With labels of one class the logits are left as they are.
+        Same shape; flattened. With labels of one class the logits are left as they are; where all logits are
+        equal, only the intercept is fitted.
 
     Examples
     --------
@@ -67,8 +68,14 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
     y = labels.ravel()
     if not 0 < y.sum() < len(y):
         return Platt()
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(logits.reshape(-1, 1), y)
-    return Platt(float(model.coef_[0, 0]), float(model.intercept_[0]))
+    middle, spread = float(logits.mean()), float(logits.std())
+    if spread <= 1e-9 * max(1.0, abs(middle)):
+        return Platt(1.0, float(logit(y.mean())) - middle)
+    # Without penalty the scale changes nothing but how well the equations can be solved.
+    scaled = (logits.reshape(-1, 1) - middle) / spread
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(scaled, y)
+    slope = float(model.coef_[0, 0]) / spread
+    return Platt(slope, float(model.intercept_[0]) - slope * middle)
 
 
 def fit_slope(logits: Floats, labels: Labels) -> Platt:

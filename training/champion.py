@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from features.durable import write_durably
 from features.errors import BundleError
 from features.settings import Settings
 from training.manifest import canonical_json, check_manifest
@@ -46,13 +47,16 @@ def promote(settings: Settings, folder: Path) -> None:
     Raises
     ------
     BundleError
-        The bundle is refused; the champion stays.
+        The bundle is refused or lies elsewhere than the home's bundles; the champion stays.
     """
+    if folder.resolve().parent != settings.bundles_dir.resolve():
+        raise BundleError(
+            "only a bundle of this home can be its champion",
+            value=str(folder),
+            next_step=f"copy it into {settings.bundles_dir} first",
+        )
     verify_bundle(folder)
-    pointer = settings.champion_file
-    fresh = pointer.with_suffix(".new")
-    fresh.write_text(canonical_json({"bundle": folder.name}), encoding="utf-8")
-    fresh.replace(pointer)
+    write_durably(settings.champion_file, canonical_json({"bundle": folder.name}))
 
 
 def champion_path(settings: Settings) -> Path:
@@ -65,7 +69,7 @@ def champion_path(settings: Settings) -> Path:
     """
     try:
         name = json.loads(settings.champion_file.read_text(encoding="utf-8"))["bundle"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("there is no champion yet", next_step="run `zhongcao retrain` first") from error
     folder = settings.bundles_dir / str(name)
     if folder.resolve().parent != settings.bundles_dir.resolve() or not folder.is_dir():

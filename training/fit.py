@@ -85,7 +85,7 @@ def fit_tags(
     Raises
     ------
     TrainingError
-        No tag has enough positives.
+        No tag has enough positives, or none came true for some and not for others in the validation window.
     """
     view = PairView(layout, taxonomy)
     positives = np.sum([window.outcomes.sum(axis=0) for window in choose], axis=0)
@@ -95,6 +95,13 @@ def fit_tags(
             f"no tag has {settings.min_positives} positives in the training windows",
             value=int(positives.max(initial=0)),
             next_step="use a longer log, a longer horizon or broader rules",
+        )
+    known = validation.outcomes[:, active]
+    if not (known.any(axis=0) & ~known.all(axis=0)).any():
+        raise TrainingError(
+            "no tag tells people apart in the validation window: nothing can be chosen or calibrated on it",
+            value=validation.instant,
+            next_step="train as of another date, or use a longer log or broader rules",
         )
 
     def fit(windows: Sequence[Window], headed: NDArray[np.bool_]) -> tuple[lgb.Booster, dict[int, lgb.Booster]]:
@@ -112,7 +119,6 @@ def fit_tags(
     share = settings.pooled.negative_share
     z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
     z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
-    known = validation.outcomes[:, active]
     shares = np.zeros(len(active))
     shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known)
     z = blend(z_pooled, z_heads, shares)[:, active]

@@ -6,20 +6,24 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from features.catalog import layout_for
+from features.durable import write_durably
+from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.taxonomy import Taxonomy
 from training.bundle import load_bundle, write_bundle
 from training.code import code_version
 from training.evaluation import Evaluation, evaluate_tags
 from training.fit import TagSettings, TrainingLog, fit_tags
-from training.manifest import canonical_json
+from training.manifest import canonical_json, intact
 from training.pairs import Window
 from training.source import open_source
-from training.splits import DAY, Plan, plan
+from training.splits import DAY, Plan, mature, plan
 from training.steps import Steps
 from training.windows import WindowBuilder
 
@@ -83,7 +87,7 @@ class TagJob:
         source = open_source(settings)
         self.horizon = max(tag.horizon_days for tag in taxonomy.tags)
         self.plan: Plan = plan(
-            source.first,
+            source.first(as_of),
             as_of,
             horizon_days=self.horizon,
             step_days=choices.step_days,
@@ -93,6 +97,7 @@ class TagJob:
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
         self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)
+        self._require_outcomes(self.plan.validation, as_of)
 
     @property
     def folder(self) -> Path:
@@ -122,7 +127,7 @@ class TagJob:
         done = self.folder / "trained.json"
         if done.exists():
             bundle = self.settings.bundles_dir / str(json.loads(done.read_text())["bundle"])
-            if bundle.is_dir():
+            if intact(bundle):
                 self.steps.reused("tag models")
                 return bundle
         past = self._past()
@@ -142,7 +147,7 @@ class TagJob:
             )
         bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
-        done.write_text(json.dumps({"bundle": bundle.name}))
+        write_durably(done, json.dumps({"bundle": bundle.name}))
         return bundle
 
     def evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
@@ -156,7 +161,21 @@ class TagJob:
             The window's instant, not before `as_of`.
         known_at
             Outcomes use what had arrived by then.
+
+        Raises
+        ------
+        TrainingError
+            `instant` is before `as_of`: the model has seen what it would be asked for.
+        LogTooShortError
+            The outcome window is not over by `known_at`, or the log ends before it does.
         """
+        if instant < self.as_of:
+            raise TrainingError(
+                "a model cannot be evaluated on what it was trained on",
+                value=instant,
+                valid=[f"{self.as_of} or later"],
+            )
+        self._require_outcomes(instant, known_at)
         done = self.folder / f"evaluation-{instant}-{known_at}.json"
         if done.exists():
             self.steps.reused("evaluation")
@@ -174,8 +193,22 @@ class TagJob:
                 advance=lambda _step: advance(),
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        done.write_text(canonical_json(result.as_dict()), encoding="utf-8")
+        write_durably(done, canonical_json(result.as_dict()))
         return result
+
+    def _require_outcomes(self, instant: int, known_at: int) -> None:
+        # Days that the log does not reach look like days on which nobody did anything: labels would be wrong, not
+        # missing. A quiet day, or a tenth of the window, is let pass.
+        length, last = self.horizon * DAY, self.builder.source.last
+        if mature(instant, self.horizon, self.choices.delay_days * DAY, known_at) and (
+            last + max(DAY, length // 10) >= instant + length
+        ):
+            return
+        end = datetime.fromtimestamp(last, ZoneInfo(self.builder.source.timezone)).date().isoformat()
+        raise LogTooShortError(
+            f"an outcome window of {self.horizon} days is not over: the log ends on {end}",
+            next_step=f"give --as-of {end} or an earlier day, or import the events that came since",
+        )
 
     def _past(self) -> dict[int, Window]:
         windows = self.windows(self.plan.instants, self.as_of, "features and labels of the training windows")

@@ -52,13 +52,22 @@ def check_manifest(folder: Path) -> list[str]:
         odd = sorted(found ^ set(files)) or sorted(set(TEXTS) - found)
         raise BundleError(f"bundle {folder.name} has missing or unlisted files", value=odd[:5])
     for name, expected in files.items():
-        if _sha256(folder / name) != expected:
+        if not (folder / name).is_file() or _sha256(folder / name) != expected:
             raise BundleError(
                 f"bundle {folder.name} is corrupt: the hash of a file differs from the manifest",
                 value=name,
                 next_step="copy the bundle again or promote another",
             )
     return sorted(files)
+
+
+def intact(folder: Path) -> bool:
+    """Tell whether a folder is a bundle of this format whose files are as they were written."""
+    try:
+        check_manifest(folder)
+    except BundleError:
+        return False
+    return True
 
 
 def bundle_version(folder: Path) -> str:

@@ -122,10 +122,16 @@ def macro_metrics(labels: Labels, probabilities: Floats, per_tag: list[TagMetric
     tags = per_tag or [tag_metrics(labels[:, t], probabilities[:, t]) for t in range(labels.shape[1])]
     return MacroMetrics(
         tags=len(tags),
-        macro_auc=float(np.nanmean([t.auc for t in tags])),
-        macro_ap=float(np.nanmean([t.ap for t in tags])),
-        macro_normalised_entropy=float(np.nanmean([t.normalised_entropy for t in tags])),
-        macro_lift_top_decile=float(np.nanmean([t.lift_top_decile for t in tags])),
+        macro_auc=_mean([t.auc for t in tags]),
+        macro_ap=_mean([t.ap for t in tags]),
+        macro_normalised_entropy=_mean([t.normalised_entropy for t in tags]),
+        macro_lift_top_decile=_mean([t.lift_top_decile for t in tags]),
         log_loss=log_loss(labels.ravel(), probabilities.ravel()),
         ece=expected_calibration_error(labels.ravel(), probabilities.ravel()),
     )
+
+
+def _mean(figures: list[float]) -> float:
+    """Mean of the figures that are defined; NaN where none is."""
+    defined = [figure for figure in figures if np.isfinite(figure)]
+    return float(np.mean(defined)) if defined else float("nan")

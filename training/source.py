@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import duckdb
 
 from features.days import DAY_SECONDS, instant_of
+from features.errors import LogTooShortError
 from features.event_log import EventLog
 from features.settings import Settings
 
@@ -25,8 +27,8 @@ class LogSource:
         The log's time zone.
     data_version
         Names the data: the log's version and a fingerprint of what it holds.
-    first, last
-        Times of the first and of the last event, epoch seconds.
+    last
+        Time of the last event, epoch seconds.
     """
 
     con: duckdb.DuckDBPyConnection
@@ -34,8 +36,25 @@ class LogSource:
     identities: duckdb.DuckDBPyRelation
     timezone: str
     data_version: str
-    first: int
     last: int
+
+    def first(self, known_at: int) -> int:
+        """Return the time of the first event that had happened and arrived by an instant.
+
+        Raises
+        ------
+        LogTooShortError
+            None had.
+        """
+        known = self.events.filter(f"event_time < {known_at} and arrived_at <= {known_at}")
+        (first,) = known.aggregate("min(event_time)").fetchall()[0]
+        if first is None:
+            raise LogTooShortError(
+                "no event had happened and arrived by the as-of date",
+                next_step="name a later date; a later import of events that were known when they happened needs "
+                "--backfill",
+            )
+        return int(first)
 
     def kinds(self, before: int) -> tuple[str, ...]:
         """Return the event kinds that were known before an instant, sorted."""
@@ -76,18 +95,21 @@ def open_source(settings: Settings) -> LogSource:
     """
     log = EventLog.open(settings)
     con = log.connect()
-    first, last = log.span(con)
-    log.events(con).order("account, event_time").create("log_events")
-    events = con.table("log_events")
-    identities = log.table(con, "identities")
-    return LogSource(con, events, identities, log.timezone, _data_version(log, events, identities), first, last)
+    # One version throughout, copied: an import meanwhile changes nothing, an erasure takes no file away.
+    version = log.version
+    _, last = log.span(con, version)
+    log.events(con, version).order("account, event_time").create("log_events")
+    log.table(con, "identities").create("log_identities")
+    events, identities = con.table("log_events"), con.table("log_identities")
+    return LogSource(con, events, identities, log.timezone, _data_version(con, version), last)
 
 
-def _data_version(log: EventLog, events: duckdb.DuckDBPyRelation, identities: duckdb.DuckDBPyRelation) -> str:
+def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:
     # The order of rows in files is no part of the data, so the fingerprint is an xor; counts go in because equal
-    # pairs cancel out. A log that was deleted and imported anew has the same version number but not this.
-    total, bits = events.aggregate("count(*), bit_xor(hash(event_id, arrived_at))").fetchall()[0]
-    links, link_bits = identities.aggregate(
-        "count(*), coalesce(bit_xor(hash(row_id, valid_from, consent)), 0)"
-    ).fetchall()[0]
-    return f"v{log.version}-{total}-{int(bits) ^ (int(link_bits) + int(links)):016x}"
+    # pairs cancel out. It covers every column: a log that was deleted and imported anew through a mended mapping
+    # has the same version number and the same ids, and other numbers.
+    said = [
+        con.sql(f"select count(*), coalesce(bit_xor(hash(r)), 0) from {table} r").fetchall()[0]  # noqa: S608
+        for table in ("log_events", "log_identities")
+    ]
+    return f"v{version}-{said[0][0]}-{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from features.errors import LogTooShortError
 
@@ -97,10 +98,14 @@ def plan(
     train = tuple(instants[:most])[::-1]
     choose = tuple(t for t in instants if mature(t, horizon_days, delay, latest))[:most][::-1]
     if not choose:
-        needed = 3 * horizon_days + -(-delay // DAY)
+        # Instants lie whole steps before the validation: back to the first whose own window is over by then.
+        apart = -(-(horizon_days * DAY + delay) // (step * DAY)) * step * DAY
+        needed = -(-(horizon_days * DAY + apart + as_of - latest) // DAY)
+        day = datetime.fromtimestamp(as_of, UTC).date().isoformat()
         raise LogTooShortError(
-            f"the log holds {max(0, as_of - first) // DAY} days before the as-of date, and outcome windows of "
-            f"{horizon_days} days need {needed}: a history, a window to train on and a later one to validate on",
+            f"the log holds {max(0, as_of - first) // DAY} days before {day}, as of which is trained, and outcome "
+            f"windows of {horizon_days} days need {needed}: a history, a window to train on and a later one to "
+            "validate on",
             next_step="import more history or shorten the taxonomy's horizon_days",
         )
     return Plan(as_of, train, choose, latest)

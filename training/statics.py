@@ -71,7 +71,9 @@ def tag_statics(layout: RowLayout, taxonomy: Taxonomy, rows: Static) -> Static:
 
 def _rate(values: NDArray[np.floating]) -> NDArray[np.float64]:
     known = np.isfinite(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=0) / (known.sum(axis=0) + _PRIOR_PEOPLE))
+    return np.asarray(
+        np.where(known, values, 0.0).sum(axis=0, dtype=np.float64) / (known.sum(axis=0) + _PRIOR_PEOPLE)
+    )
 
 
 def _scope_statics(layout: RowLayout, rows: Static) -> NDArray[np.float64]:

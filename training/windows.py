@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from features.durable import publish
 from features.fitted import fit_affinities
 from features.layout import RowLayout
 from features.outcomes import fit_thresholds, label_history, outcomes
@@ -67,8 +71,10 @@ class WindowBuilder:
             Outcomes use what had arrived by then; None for no labels.
         """
         folder = self._cache / self._key(instant, labels_known_at)
-        if not (folder / "done").exists():
-            self._compute(instant, labels_known_at, folder)
+        if not folder.exists():
+            with self._alone():
+                if not folder.exists():
+                    self._compute(instant, labels_known_at, folder)
         rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         labels = None if labels_known_at is None else np.load(folder / "labels.npy", allow_pickle=False)
         fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows))
@@ -77,7 +83,7 @@ class WindowBuilder:
 
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
         """Tell whether the window is in the cache."""
-        return (self._cache / self._key(instant, labels_known_at) / "done").exists()
+        return (self._cache / self._key(instant, labels_known_at)).exists()
 
     def _compute(self, instant: int, labels_known_at: int | None, folder: Path) -> None:
         spine = self.spine(instant)
@@ -85,14 +91,20 @@ class WindowBuilder:
         history = label_history(self.taxonomy, self.source.events, spine, thresholds)
         work = folder.with_suffix(".part")
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        work.mkdir()
         np.save(work / "rows.npy", build_rows(self.layout, self.source.events, spine, history))
         if labels_known_at is not None:
             np.save(work / "labels.npy", self._labels(spine, thresholds, labels_known_at))
         pq.write_table(spine.rows.select(["person"]), work / "persons.parquet")
-        (work / "done").touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
+        publish(work, folder)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # A second run that wants the same window waits for it instead of building into the same folder.
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with (self._cache / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def spine(self, instant: int) -> Spine:
         """Return everybody who counts before `instant`, knowing what had arrived by then."""

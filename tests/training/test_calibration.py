@@ -64,3 +64,10 @@ def test_a_tag_gets_its_own_share_only_on_evidence() -> None:
     assert shares[[0, 1, 3, 4]].max() < 0.5
     assert shares[5] == 0
     assert choose_blend(pooled, np.full_like(pooled, np.nan), y).tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-7])
+def test_logits_that_hardly_differ_are_calibrated_to_the_base_rate(spread: float) -> None:
+    z = np.full(200, -3.0) + spread * np.random.default_rng(8).normal(size=200)
+    y = (np.arange(200) < 60).astype(np.uint8)
+    assert fit_platt(z, y).apply(z).mean() == pytest.approx(0.3)

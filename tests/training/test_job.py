@@ -74,7 +74,7 @@ def test_a_rerun_reuses_what_is_done(home: Settings, bundle: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in bundle.iterdir()} == before
 
 
-def test_later_events_change_nothing_that_was_known(home: Settings, bundle: Path) -> None:
+def test_the_present_has_no_outcomes_and_training_stops_before_it(home: Settings, bundle: Path) -> None:
     job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
     window = job.builder.build(AS_OF, None)
     assert window.labels is None
@@ -93,7 +93,7 @@ def test_now_is_the_end_of_a_log_that_ended_long_ago(home: Settings) -> None:
 
 
 def test_too_short_a_log_is_refused(home: Settings) -> None:
-    with pytest.raises(LogTooShortError, match="need 45"):
+    with pytest.raises(LogTooShortError, match="need 51"):
         TagJob(home, TAXONOMY, START + 40 * DAY, small_choices(), Steps())
 
 
@@ -102,6 +102,24 @@ def test_bundle_is_promoted_after_it_was_verified(home: Settings, bundle: Path) 
         champion_path(home)
     promote(home, bundle)
     assert champion_path(home) == home.bundles_dir / bundle.name
+
+
+def test_a_bundle_of_elsewhere_is_not_promoted(home: Settings, bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"only a bundle of this home .*; copy it into"):
+        promote(home, copied(bundle, tmp_path))
+
+
+def test_a_bundle_that_was_damaged_on_disk_is_trained_again(home: Settings, bundle: Path, tmp_path: Path) -> None:
+    elsewhere = home.model_copy(update={"home": tmp_path})
+    for name in ("key", "log"):
+        (tmp_path / name).symlink_to((home.home / name).resolve())
+    job = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps())
+    damaged = job.train()
+    (damaged / "pooled.txt").write_bytes(b"")
+    again = job.train()
+    assert again == damaged
+    assert (again / "pooled.txt").read_bytes() == (bundle / "pooled.txt").read_bytes()
+    assert not [path for path in elsewhere.bundles_dir.iterdir() if path != again]
 
 
 def copied(bundle: Path, folder: Path) -> Path:

@@ -53,6 +53,13 @@ def test_base_rate_has_normalised_entropy_one_and_lift_one() -> None:
     assert lift_top_decile(y, y.astype(float)) == pytest.approx(4.0)
 
 
+def test_macro_of_nothing_but_one_class_is_unknown() -> None:
+    macro = macro_metrics(np.zeros((3, 2), np.uint8), np.full((3, 2), 0.1))
+    assert math.isnan(macro.macro_auc)
+    assert math.isnan(macro.macro_lift_top_decile)
+    assert macro.log_loss == pytest.approx(-math.log(0.9))
+
+
 def test_macro_leaves_out_tags_with_one_class() -> None:
     labels = np.array([[1, 0], [0, 0], [1, 0]], np.uint8)
     probabilities = np.array([[0.9, 0.1], [0.2, 0.1], [0.7, 0.1]])

@@ -1,0 +1,116 @@
+"""Windows end to end: whatever arrives later, what an earlier instant knew stays the same to the last bit."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+
+from features.catalog import layout_for
+from features.taxonomy import taxonomy_of
+from tests.features.logs import DAY, START, Event, event, logs, table_of
+from tests.features.test_population import Link, identities, link, links_of
+from training.pairs import Window
+from training.source import LogSource
+from training.windows import WindowBuilder
+
+INSTANT = START + 30 * DAY
+KNOWN_AT = INSTANT + 9 * DAY
+WORDS = {"name": "{vertical}", "name_zh": "{vertical}", "meaning": "x"}
+TAXONOMY = taxonomy_of(
+    {
+        "name": "test",
+        "vertical": [
+            {"id": "drinks", "name": "d", "name_zh": "d", "categories": ["milk", "tea"]},
+            {"id": "home", "name": "h", "name_zh": "h", "categories": ["soap"]},
+        ],
+        "pattern": [
+            {"id": "buys", "rule": "count(purchase) >= 1", "horizon_days": 7, **WORDS},
+            {
+                "id": "heavy", "horizon_days": 4,
+                "rule": "sum(purchase, amount) >= quantile(sum(purchase, amount, past=all), 0.5)", **WORDS,
+            },
+            {"id": "back", "rule": "count(purchase) >= 1 and count(purchase, past=7) == 0",
+             "horizon_days": 7, **WORDS},
+        ],
+        "tag": [{"id": "any", "name": "a", "name_zh": "a", "meaning": "x", "rule": "count(commerce) >= 2",
+                 "horizon_days": 2}],
+    }
+)  # fmt: skip
+LAYOUT = layout_for(TAXONOMY, ("purchase", "click", "cart"))
+
+
+def built(log: list[Event], links: list[Link], labels_known_at: int | None) -> Window:
+    con = duckdb.connect()
+    source = LogSource(con, con.from_arrow(table_of(log)), con.from_arrow(links_of(links)), "UTC", "v0", KNOWN_AT)
+    with tempfile.TemporaryDirectory() as cache:
+        window = WindowBuilder(source, TAXONOMY, LAYOUT, Path(cache)).build(INSTANT, labels_known_at)
+        return Window(INSTANT, window.persons, np.array(window.rows), window.labels, window.fitted)
+
+
+def same(left: Window, right: Window) -> None:
+    assert left.persons == right.persons
+    assert left.rows.tobytes() == right.rows.tobytes()
+    np.testing.assert_array_equal(left.fitted.statics, right.fitted.statics)
+    for name, array in left.fitted.affinities.to_arrays().items():
+        np.testing.assert_array_equal(array, right.fitted.affinities.to_arrays()[name])
+    assert (left.labels is None) == (right.labels is None)
+    if left.labels is not None:
+        np.testing.assert_array_equal(left.labels, right.labels)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(log=logs(), links=identities(), more=logs(largest=12), later_links=identities())
+def test_what_comes_later_changes_no_row_threshold_history_or_fitted_transform(
+    log: list[Event], links: list[Link], more: list[Event], later_links: list[Link]
+) -> None:
+    happened = [e for e in more if e["event_time"] >= INSTANT]
+    arrived = [e | {"arrived_at": max(e["arrived_at"], INSTANT + 1)} for e in more]
+    linked = [one | {"row_id": f"later {one['row_id']}", "arrived_at": INSTANT + 1} for one in later_links]
+    same(built(log, links, None), built([*log, *happened, *arrived], [*links, *linked], None))
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(log=logs(), more=logs(largest=12))
+def test_what_arrives_after_the_labels_were_read_changes_no_label(log: list[Event], more: list[Event]) -> None:
+    arrived = [e | {"arrived_at": max(e["arrived_at"], KNOWN_AT + 1)} for e in more]
+    same(built(log, [], KNOWN_AT), built([*log, *arrived], [], KNOWN_AT))
+
+
+def test_labels_use_what_arrived_after_the_instant_and_features_do_not() -> None:
+    bought: dict[str, Any] = {"category": "milk", "amount": 5, "quantity": 1}
+    log = [
+        event("a", "purchase", INSTANT - 20 * DAY, **bought),
+        event("a", "purchase", INSTANT - DAY, late=2 * DAY, **bought),
+        event("a", "purchase", INSTANT + DAY, **bought),
+    ]
+    window = built(log, [], KNOWN_AT)
+    tags = [tag.id for tag in TAXONOMY.tags]
+    count = LAYOUT.columns.index("purchase_count_all")
+    assert window.rows[0, count] == 1
+    assert window.outcomes[0, tags.index("drinks.buys")] == 1
+    assert window.outcomes[0, tags.index("home.buys")] == 0
+    assert built(log, [link("1", "a", "P", INSTANT)], KNOWN_AT).persons == ["P"]
+
+
+def test_a_window_is_built_once_and_leftovers_of_a_crash_do_not_count(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    events = con.from_arrow(table_of([event("a", "purchase", START, category="milk")]))
+    source = LogSource(con, events, con.from_arrow(links_of([])), "UTC", "v0", START)
+    builder = WindowBuilder(source, TAXONOMY, LAYOUT, tmp_path)
+    assert not builder.is_built(INSTANT)
+    builder.build(INSTANT)
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert builder.is_built(INSTANT)
+    half = folder.rename(folder.with_suffix(".part"))
+    (half / "rows.npy").write_bytes(b"")
+    assert not builder.is_built(INSTANT)
+    assert builder.build(INSTANT).persons == ["a"]
+    assert not half.exists()
+    written = (folder / "rows.npy").stat().st_mtime_ns
+    builder.build(INSTANT)
+    assert (folder / "rows.npy").stat().st_mtime_ns == written
