@@ -79,6 +79,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         with steps.step("online store", 1) as advance:
             fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash)
             advance()
+        job.builder.forget_older()
         people = some_people(settings, bundle, list(window.persons), evaluation)
         commands = next_commands(settings, bundle)
         write_report(
@@ -103,7 +104,9 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
 
 def next_commands(settings: Settings, bundle: Bundle) -> list[str]:
     """Return what to type after a run, with the programs named as this one was."""
-    program = Path(sys.argv[0] if Path(sys.argv[0]).name == "zhongcao" else "zhongcao")
+    called = Path(sys.argv[0])
+    # Found on the search path it is known by its whole path, which nobody types and a report need not tell.
+    program = called if called.name == "zhongcao" and not called.is_absolute() else Path("zhongcao")
     store = settings.mlruns / "mlflow.db"
     return [
         f"{program} serve",
