@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,7 @@ class Quarantine:
         if not self.rows or self._file is None:
             return ""
         self._file.flush()
+        os.fsync(self._file.fileno())
         self._draft.replace(self.path)
         for older in self.path.parent.glob("*.jsonl"):
             if older != self.path:
@@ -94,7 +96,7 @@ class Quarantine:
         """Remove from an older quarantine the rows that this one holds; remove it when none is left."""
         files: dict[int, str] = {}
         kept, left, taken = [], 0, 0
-        for line in older.read_text(encoding="utf-8").splitlines():
+        for line in _lines(older):
             entry = json.loads(line)
             if "input" in entry:
                 files[entry["input"]] = entry["file"]
@@ -114,6 +116,11 @@ class Quarantine:
     def _line(self, content: dict[str, Any]) -> None:
         if self._file is not None:
             self._file.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def _lines(path: Path) -> list[str]:
+    # Not splitlines: a refused text may hold line separators such as U+2028, which JSON leaves as they are.
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def _key(file: str, line: int, raw: str) -> bytes:
@@ -174,7 +181,7 @@ def load(settings: Settings, name: str) -> list[QuarantinedFile]:
     """
     path = path_of(settings, name)
     files: dict[int, QuarantinedFile] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:

@@ -122,3 +122,14 @@ def test_unknown_and_damaged_quarantines(tmp_path: Path) -> None:
         file.write("{}\n")
     with pytest.raises(EventLogError, match=r"line 5 of .* is no quarantine entry; edit only the text of raw"):
         load(home, name)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0c", "\x1e"])
+def test_a_refused_text_may_hold_any_line_separator(tmp_path: Path, separator: str) -> None:
+    home = settings_in(tmp_path)
+    first = imported(home, written(tmp_path, f"{HEADER}clik,1700000000,ann,好{separator}看,1\n"), mapping())
+    second = imported(home, written(tmp_path, HEADER + "klick,1700000000,ann,i1,1\n", "other.csv"), mapping())
+    assert counts(home) == {first.quarantine: 1, second.quarantine: 1}
+    again = replay(EventLog.open(home), first.quarantine, mapping=mapping(kinds={"clik": "click"}))
+    assert again.accepted == 1
+    assert rows(home, "item") == [(f"好{separator}看",)]
