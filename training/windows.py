@@ -41,7 +41,7 @@ class WindowBuilder:
     layout
         Columns of the wide rows.
     cache
-        Folder of finished windows; each is keyed by everything that it depends on.
+        Folder of finished windows, by version of the data; each is keyed by everything that it depends on.
     kinds
         Who counts: people with an event of these kinds before the instant; None for any event.
     """
@@ -58,7 +58,8 @@ class WindowBuilder:
         self.kinds = kinds
         self.taxonomy = taxonomy
         self.layout = layout
-        self._cache = cache
+        self._all = cache
+        self._cache = cache / source.data_version
 
     def build(self, instant: int, labels_known_at: int | None = None) -> Window:
         """Return the window of `instant`, from the cache where it is there.
@@ -84,6 +85,12 @@ class WindowBuilder:
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
         """Tell whether the window is in the cache."""
         return (self._cache / self._key(instant, labels_known_at)).exists()
+
+    def forget_older(self) -> None:
+        """Delete the windows of other versions of the data, which no run will ask for again."""
+        for folder in self._all.iterdir():
+            if folder.name != self._cache.name:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _compute(self, instant: int, labels_known_at: int | None, folder: Path) -> None:
         spine = self.spine(instant)

@@ -104,7 +104,7 @@ def test_a_window_is_built_once_and_leftovers_of_a_crash_do_not_count(tmp_path: 
     builder = WindowBuilder(source, TAXONOMY, LAYOUT, tmp_path)
     assert not builder.is_built(INSTANT)
     builder.build(INSTANT)
-    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    (folder,) = [path for path in (tmp_path / "v0").iterdir() if path.is_dir()]
     assert builder.is_built(INSTANT)
     half = folder.rename(folder.with_suffix(".part"))
     (half / "rows.npy").write_bytes(b"")
@@ -114,3 +114,18 @@ def test_a_window_is_built_once_and_leftovers_of_a_crash_do_not_count(tmp_path: 
     written = (folder / "rows.npy").stat().st_mtime_ns
     builder.build(INSTANT)
     assert (folder / "rows.npy").stat().st_mtime_ns == written
+
+
+def test_windows_of_older_data_are_forgotten(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    events = con.from_arrow(table_of([event("a", "purchase", START, category="milk")]))
+    builders = [
+        WindowBuilder(
+            LogSource(con, events, con.from_arrow(links_of([])), "UTC", version, START), TAXONOMY, LAYOUT, tmp_path
+        )
+        for version in ("v0", "v1")
+    ]
+    for builder in builders:
+        builder.build(INSTANT)
+    builders[1].forget_older()
+    assert [builder.is_built(INSTANT) for builder in builders] == [False, True]
