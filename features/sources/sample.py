@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def _of_parquet(path: Path) -> dict[str, list[str]]:
 
 def _of_json(text: str) -> dict[str, list[str]]:
     rows = []
-    for line in text.splitlines()[:SAMPLE_ROWS]:
+    for line in text.split("\n")[:SAMPLE_ROWS]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
@@ -112,7 +113,8 @@ def _columns(rows: list[dict[str, Any]], name: str) -> dict[str, list[str]]:
 
 
 def _of_delimited(text: str, encoding: str, why: dict[str, str]) -> Sample:
-    lines = [line for line in text.splitlines()[:50] if line.strip()]
+    # Not splitlines: fields may hold line separators such as U+2028.
+    lines = [line for line in re.split(r"\r\n?|\n", text)[:50] if line.strip()]
     scores = {d: min(line.count(d) for line in lines) for d in _DELIMITERS}
     delimiter = max(scores, key=lambda d: scores[d])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -80,3 +80,11 @@ def test_files_without_rows(tmp_path: Path) -> None:
         take_sample(written(tmp_path, "a,b\n"))
     with pytest.raises(SourceError, match="there is no such file"):
         take_sample(tmp_path / "no.csv")
+
+
+def test_texts_may_hold_unicode_line_separators(tmp_path: Path) -> None:
+    table = take_sample(written(tmp_path, "user;text\nu1;好\u2028看\nu2;x\n"))
+    assert (table.delimiter, table.columns["text"]) == (";", ["好\u2028看", "x"])
+    lines = [json.dumps({"user": "u1", "text": "好\u2028看"}, ensure_ascii=False)] * 2
+    found = take_sample(written(tmp_path, "\n".join(lines), "data.jsonl"))
+    assert found.columns == {"user": ["u1", "u1"], "text": ["好\u2028看"] * 2}
