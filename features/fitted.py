@@ -61,9 +61,10 @@ class Affinities:
         Returns
         -------
         np.ndarray
-            float32 [n, S, 3]: the purchases that V Vᵀ makes of the person's and the cosine-weighted purchases in
-            other scopes (both NaN in scopes that are parents), and the person's mean price over the median of the
-            scope's buyers (NaN without a purchase).
+            float32 [n, S, 4], in the order of `NAMES`: the purchases that V Vᵀ makes of the person's, the same of
+            the strongest factors alone, and the cosine-weighted purchases in other scopes (all NaN in scopes that
+            are parents), then the person's mean price over the median of the scope's buyers (NaN without a
+            purchase).
         """
         basis = purchases(layout, rows)
         result = np.full((*basis.shape, len(self.NAMES)), np.nan, np.float32)

@@ -19,7 +19,7 @@ import numpy as np
 
 from features.durable import publish
 from features.errors import BundleError, FeatureError, TaxonomyError
-from features.fitted import Affinities
+from features.fitted import BASIS, Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
@@ -63,12 +63,15 @@ class Bundle:
         return self.model.taxonomy
 
 
-def golden_rows(width: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def golden_rows(layout: RowLayout) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Make synthetic rows, of nobody, that exercise zeros, missing values, small counts and large sums."""
     rng = np.random.default_rng(20170101)
-    rows = np.floor(np.exp(rng.normal(1.0, 2.0, (_GOLDEN_ROWS, width)))).astype(np.float32)
+    rows = np.floor(np.exp(rng.normal(1.0, 2.0, (_GOLDEN_ROWS, layout.width)))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.4] = 0.0
+    bought = layout.scope(rows)[..., layout.scope_names.index(BASIS)].copy()
     rows[rng.random(rows.shape) < 0.1] = np.nan
+    # Never missing in people's rows; one missing value would make the affinities to every scope missing.
+    layout.scope(rows)[..., layout.scope_names.index(BASIS)] = bought
     return rows
 
 
@@ -131,7 +134,7 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
     for name, array in model.fitted.affinities.to_arrays().items():
         np.save(folder / f"affinity_{name}.npy", array, allow_pickle=False)
     np.save(folder / "statics.npy", model.fitted.statics, allow_pickle=False)
-    rows = golden_rows(model.layout.width)
+    rows = golden_rows(model.layout)
     np.save(folder / "golden_rows.npy", rows, allow_pickle=False)
     np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
 

@@ -136,9 +136,10 @@ def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20)
         p = np.clip(fitted.apply(blended), CLIP, 1 - CLIP)
         return np.where(y == 1, -np.log(p), -np.log1p(-p)), fitted
 
-    candidates = {float(share): losses(float(share)) for share in np.linspace(0.0, 1.0, steps + 1)}
-    common = min(candidates, key=lambda share: float(candidates[share][0].mean()))
-    base, platt = candidates[common]
+    # Only means are kept: the losses of all candidates at once would take 21 times people × tags.
+    candidates = {float(share): float(losses(float(share))[0].mean()) for share in np.linspace(0.0, 1.0, steps + 1)}
+    common = min(candidates, key=lambda share: candidates[share])
+    base, platt = losses(common)
     shares = np.full(z.shape[1], common)
     best = np.zeros(z.shape[1])
     for share in candidates:

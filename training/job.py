@@ -113,14 +113,15 @@ class TagJob:
         """Build the windows of some instants, reusing those that are on disk."""
         wanted = list(instants)
         missing = [t for t in wanted if not self.builder.is_built(t, labels_known_at)]
+        built: dict[int, Window] = {}
         if not missing:
             self.steps.reused(name)
         else:
             with self.steps.step(name, len(missing)) as advance:
                 for instant in missing:
-                    self.builder.build(instant, labels_known_at)
+                    built[instant] = self.builder.build(instant, labels_known_at)
                     advance()
-        return [self.builder.build(instant, labels_known_at) for instant in wanted]
+        return [built.get(instant) or self.builder.build(instant, labels_known_at) for instant in wanted]
 
     def train(self) -> Path:
         """Train, unless this very run was done before, and return the bundle's folder."""

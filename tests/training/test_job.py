@@ -49,6 +49,8 @@ def test_a_tag_too_rare_to_learn_is_reported_and_not_scored(bundle: Path) -> Non
     loaded = load_bundle(bundle)
     assert "never" in loaded.about["training"]["too_rare"]
     rows = np.load(bundle / "golden_rows.npy", allow_pickle=False)
+    affinities = loaded.model.fitted.affinities.apply(loaded.layout, rows)
+    assert np.isfinite(affinities[:, : len(TAXONOMY.verticals), :3]).all()
     scores = loaded.model.predict(rows)
     learned = np.array([tag.id not in loaded.about["training"]["too_rare"] for tag in TAXONOMY.tags])
     assert np.isnan(scores[:, ~learned]).all()
