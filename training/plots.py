@@ -82,8 +82,9 @@ def _lift_by_vertical(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) ->
     lifts: dict[str, list[float]] = {}
     for tag_id, metrics in evaluation.per_tag.items():
         scope = taxonomy.tag(tag_id).scope
-        lifts.setdefault(names.get(scope, scope), []).append(metrics.lift_top_decile)
-    means = sorted(((float(np.nanmean(values)), name) for name, values in lifts.items()), reverse=True)[:25][::-1]
+        if np.isfinite(metrics.lift_top_decile):
+            lifts.setdefault(names.get(scope, scope), []).append(metrics.lift_top_decile)
+    means = sorted(((float(np.mean(values)), name) for name, values in lifts.items()), reverse=True)[:25][::-1]
     axes.barh([name for _, name in means], [value for value, _ in means], color=_OURS)
     axes.axvline(1.0, color=_PEER, linewidth=1, linestyle="--")
     axes.tick_params(axis="y", labelsize=7)
