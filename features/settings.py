@@ -7,7 +7,9 @@ environment variable of the same name in capitals with the prefix ``ZHONGCAO_``.
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
@@ -20,11 +22,14 @@ from pydantic_settings import (
 
 from features.errors import SettingsError
 
+_PREFIX: Final = "ZHONGCAO_"
+_CONFIG: Final = "ZHONGCAO_CONFIG"
+
 
 class Settings(BaseSettings):
     """All settings of one installation; see ``docs/operations.md`` for the table."""
 
-    model_config = SettingsConfigDict(env_prefix="ZHONGCAO_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(Path("var"), description="Folder of everything a run makes outside mlruns/.")
     mlruns: Path = Field(Path("mlruns"), description="Folder of the MLflow tracking store and artifacts.")
@@ -56,8 +61,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, environment, TOML file."""
-        file = Path(os.environ.get("ZHONGCAO_CONFIG", "zhongcao.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_settings_file())
 
     @property
     def key_file(self) -> Path:
@@ -123,14 +127,35 @@ def load_settings(**overrides: object) -> Settings:
     >>> load_settings(home="elsewhere").key_file.as_posix()
     'elsewhere/key'
     """
+    _refuse_unknown_names()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"the settings file is not TOML: {error}", value=str(_settings_file()), next_step="mend that line"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError("unknown setting", value=field, valid=sorted(Settings.model_fields)) from error
         raise SettingsError(
             f"setting {field}: {first['msg']}",
             value=first.get("input"),
-            valid=sorted(Settings.model_fields) if first["type"] == "extra_forbidden" else (),
-            next_step=f"mend it in zhongcao.toml or in ZHONGCAO_{field.upper()}",
+            next_step=f"mend it in {_settings_file()} or in {_PREFIX}{field.upper()}",
         ) from error
+
+
+def _settings_file() -> Path:
+    return Path(os.environ.get(_CONFIG, "zhongcao.toml"))
+
+
+def _refuse_unknown_names() -> None:
+    known = {_CONFIG, *(f"{_PREFIX}{field.upper()}" for field in Settings.model_fields)}
+    for name in os.environ:
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            raise SettingsError("unknown environment variable", value=name, valid=sorted(known))
+    if _CONFIG in os.environ and not _settings_file().exists():
+        raise SettingsError(
+            f"{_CONFIG} names a file that is not there", value=os.environ[_CONFIG], next_step=f"unset {_CONFIG}"
+        )

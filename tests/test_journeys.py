@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "orders-2023.csv").write_text(ORDERS.replace("2024", "2023").replace("o", "p"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("ZHONGCAO_CONFIG", str(folder / "none.toml"))
+        patch.setenv("ZHONGCAO_CONFIG", os.devnull)
         patch.setenv("ZHONGCAO_THREADS", "2")
         patch.setenv("ZHONGCAO_HOME", str(folder / "var"))
         patch.setenv("ZHONGCAO_MLRUNS", str(folder / "mlruns"))

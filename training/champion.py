@@ -26,7 +26,8 @@ def verify_bundle(folder: Path) -> None:
         The bundle is corrupt or foreign, crashes the child, or scores its golden rows differently.
     """
     check_manifest(folder)
-    command = [sys.executable, "-m", "training.verify", str(folder.resolve())]
+    # -P: whatever lies in the working folder is not imported.
+    command = [sys.executable, "-P", "-m", "training.verify", str(folder.resolve())]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
