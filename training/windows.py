@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -27,6 +28,8 @@ from training.metrics import Labels
 from training.pairs import Fitted, Window
 from training.source import LogSource
 from training.statics import tag_statics
+
+_GONE: Final = ".gone-"
 
 
 class WindowBuilder:
@@ -88,9 +91,13 @@ class WindowBuilder:
 
     def forget_older(self) -> None:
         """Delete the windows of other versions of the data, which no run will ask for again."""
-        for folder in self._all.iterdir():
+        for folder in sorted(path for path in self._all.iterdir() if path.is_dir()):
             if folder.name != self._cache.name:
-                shutil.rmtree(folder, ignore_errors=True)
+                # A deletion that is cut off must not leave half a window under a name that is looked for.
+                gone = (
+                    folder if folder.name.startswith(_GONE) else folder.rename(self._all / f"{_GONE}{folder.name}")
+                )
+                shutil.rmtree(gone, ignore_errors=True)
 
     def _compute(self, instant: int, labels_known_at: int | None, folder: Path) -> None:
         spine = self.spine(instant)

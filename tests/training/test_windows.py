@@ -127,5 +127,7 @@ def test_windows_of_older_data_are_forgotten(tmp_path: Path) -> None:
     ]
     for builder in builders:
         builder.build(INSTANT)
+    (tmp_path / ".gone-v0" / "cut off").mkdir(parents=True)
     builders[1].forget_older()
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
     assert [builder.is_built(INSTANT) for builder in builders] == [False, True]
