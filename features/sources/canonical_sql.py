@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.events import EARLIEST_TIME, KINDS, Column
+from features.sources.amounts import minor_units, signs_of
 from features.sources.mapping import Constant, Mapping, Reference
 
 LOCAL_TIME = "local "
@@ -145,13 +146,11 @@ def _typed(mapping: Mapping, column: Column, currency: str) -> tuple[str, str]:
             return quoted(KEYED + column.name), "not an id"
         case "time":
             return _time(mapping, column, number), f"no time from 1990 until now; valid: {_time_words(mapping)}"
-        case "money" if mapping.money == "major":
-            digits = mapping.minor_digits(currency)
-            problem = f"no amount of {currency}; valid: 0 or more with at most {digits} decimals"
-            return _minor(f"({number} * {10**digits})"), problem
+        case "money":
+            return _money(mapping, column, raw, mapping.currency or currency)
         case "integer" if column.name == "dwell_ms" and mapping.dwell == "s":
             return _whole(f"round({number} * 1000)"), f"no number of seconds; valid: {_bounds(column)}"
-        case "integer" | "money":
+        case "integer":
             return _whole(number, f" AND {number} = trunc({number})"), f"no whole number; valid: {_bounds(column)}"
         case _:
             plain = {
@@ -169,10 +168,17 @@ def _time(mapping: Mapping, column: Column, number: str) -> str:
     return quoted(LOCAL_TIME + column.name) if scale is None else _whole(f"floor({number} / {scale})")
 
 
-def _minor(minor: str) -> str:
-    # Reading and scaling a decimal is off by less than 1e-15 of it: the nearest integer is the exact amount.
-    exact = f"abs({minor} - round({minor})) <= 1e-7 + 1e-15 * abs({minor})"
-    return f"CASE WHEN abs({minor}) <= {_LARGEST_INTEGER} AND {exact} THEN CAST(round({minor}) AS BIGINT) END"
+def _money(mapping: Mapping, column: Column, raw: str, currency: str) -> tuple[str, str]:
+    digits = mapping.minor_digits(currency)
+    major = mapping.money == "major"
+    # A sign says major units, so beside minor ones of a currency that has both it would leave the unit open.
+    signs = signs_of(currency) if major or not digits else []
+    beside = f"beside it {' or '.join(signs)} or nothing" if signs else "nothing beside it"
+    if major:
+        problem = f"no amount of {currency}; valid: 0 or more with at most {digits} decimals, {beside}"
+    else:
+        problem = f"no whole number; valid: {_bounds(column)}, {beside}"
+    return minor_units(raw, digits if major else 0, signs), problem
 
 
 def _whole(value: str, also: str = "") -> str:

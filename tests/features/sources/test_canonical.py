@@ -57,12 +57,52 @@ def test_decimal_amounts_become_minor_units_exactly(
     [
         ({"money": "minor"}, "1299", 1299), ({"money": "minor"}, "12.5", None), ({"currency": "JPY"}, "1299", 1299),
         ({"currency": "JPY"}, "12.5", None), ({}, "1e3", 100_000), ({}, "-0.01", None), ({}, "inf", None),
-        ({}, "12.340", 1234), ({}, "1,299", None),
+        ({}, "12.340", 1234), ({}, "1,299", 129_900),
     ],
 )  # fmt: skip
 def test_units_of_money(tmp_path: Path, more: dict[str, str], text: str, minor: int | None) -> None:
     data = f'kind,t,user,item,amount\ncart,1700000000,a,i,"{text}"\n'
     assert _one(tmp_path, data, "amount", **more) == ([] if minor is None else [(minor,)])
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "minor"),
+    [
+        ({}, "¥1,234.50", 123_450), ({}, "￥99", 9_900), ({}, "¥ 12.5", 1_250), ({}, "1,234,567.89元", 123_456_789),
+        ({}, "12.00 CNY", 1_200), ({}, "￥\u00a09,007,199,254,740.93", 900_719_925_474_093),
+        ({}, "¥12.3400", 1_234), ({"currency": "USD"}, "$5.00", 500), ({"currency": "EUR"}, "5.05 €", 505),
+        ({"currency": "JPY"}, "¥1,299", 1_299),
+        ({"money": "minor"}, "1,234", 1_234), ({"money": "minor", "currency": "JPY"}, "¥99", 99),
+        ({}, "12,50", None), ({}, "1,2345", None), ({}, "0,123", None), ({}, "12,34,567", None),
+        ({}, "1.234,50", None), ({}, "¥12.345", None), ({}, "¥", None), ({}, "¥-5", None), ({}, "¥5元", None),
+        ({}, "¥1 234", None), ({}, "$5.00", None), ({"money": "minor"}, "¥99", None),
+        ({"money": "minor"}, "1,234.5", None),
+        ({"money": "minor"}, "1299.0", 1_299), ({"money": "minor"}, "12.00000001", None),
+        ({}, "¥999,999,999,999,999", None), ({}, "¥1e3", None),
+    ],
+)  # fmt: skip
+def test_amounts_with_signs_and_groups(tmp_path: Path, more: dict[str, str], text: str, minor: int | None) -> None:
+    data = f'kind,t,user,item,amount\ncart,1700000000,a,i,"{text}"\n'
+    assert _one(tmp_path, data, "amount", **more) == ([] if minor is None else [(minor,)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(amounts=st.lists(st.integers(0, 10**14), min_size=1, max_size=40))
+def test_written_amounts_become_minor_units_exactly(
+    tmp_path_factory: pytest.TempPathFactory, amounts: list[int]
+) -> None:
+    lines = "".join(f'cart,1700000000,a,i{n},"¥{v // 100:,}.{v % 100:02d}"\n' for n, v in enumerate(amounts))
+    made = _one(tmp_path_factory.mktemp("log"), "kind,t,user,item,amount\n" + lines, "item, amount")
+    assert dict(made) == {f"i{n}": value for n, value in enumerate(amounts)}
+
+
+def test_a_refused_amount_says_what_may_stand_beside_it(tmp_path: Path) -> None:
+    data = "kind,t,user,item,amount\ncart,1700000000,a,i,$5\n"
+    said = imported(settings_in(tmp_path), written(tmp_path, data), mapping()).reasons
+    assert list(said) == [
+        "amount: no amount of CNY; valid: 0 or more with at most 2 decimals, "
+        "beside it CNY or ¥ or ￥ or 元 or nothing"
+    ]
 
 
 def test_whole_numbers_dwell_and_percent(tmp_path: Path) -> None:
