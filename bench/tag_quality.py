@@ -114,7 +114,10 @@ def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> dict[str, dict[st
         return model.predict(test)
 
     def count() -> Floats:
-        return history_count_probabilities(view, validation, test.rows)
+        probabilities = history_count_probabilities(view, validation, test.rows)
+        nonlocal cpu
+        cpu = time.process_time() - started
+        return probabilities
 
     def independent() -> Floats:
         nonlocal cpu
@@ -174,7 +177,7 @@ def show(result: dict[str, dict[str, float]]) -> None:
             NAMES[name], f"{row['train_cpu_s'] / own:.2f}", f"{row['macro_auc']:.4f}", f"{row['macro_ap']:.4f}",
             f"{row['log_loss']:.4f}", f"{row['ece']:.4f}", f"{row['train_cpu_s']:.1f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=130).print(table)
 
 
 if __name__ == "__main__":
