@@ -16,7 +16,16 @@ from pyarrow import csv as arrow_csv
 from features.errors import SourceError
 from features.sources.mapping import Mapping
 from features.sources.reader import Chunk, Piece, Reason, Refused
-from features.sources.records import LONGEST_RECORD, Records, count_plain, is_plain, plain_records, quoted_records
+from features.sources.records import (
+    HEAD_RECORDS,
+    LONGEST_RECORD,
+    Records,
+    count_plain,
+    is_plain,
+    plain_records,
+    quoted_records,
+    usual_width,
+)
 from features.sources.text_files import PIECE_BYTES, read_lines, shown
 
 _BLOCK_BYTES = 1 << 20
@@ -68,8 +77,12 @@ class DelimitedReader:
         if first is None or not len(records.starts):
             raise SourceError("the data is empty", value=path.name)
         self.size = path.stat().st_size
-        fields = split_record(shown(records.text(first.data, 0)), delimiter)
-        names = _distinct(fields) if mapping.header else tuple(str(n + 1) for n in range(len(fields)))
+        head = [
+            split_record(shown(records.text(first.data, n)), delimiter)
+            for n in range(min(1 if mapping.header else HEAD_RECORDS, len(records.starts)))
+        ]
+        # Without a header no row can be trusted to be whole, not even the first.
+        names = _distinct(head[0]) if mapping.header else tuple(str(n + 1) for n in range(usual_width(head)))
         self.columns = Columns(names, tuple(n for n in names if n in mapping.source_columns), delimiter)
         self.header = joined_record(names)
         after = first.data.find(b"\n", int(records.ends[0])) + 1

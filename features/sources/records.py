@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,9 @@ import numpy.typing as npt
 
 LONGEST_RECORD = 1 << 20
 """Bytes; a record with an open quote beyond that has lost its closing quote."""
+
+HEAD_RECORDS = 50
+"""Records at the beginning of a file that tell how wide its usual one is."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -115,3 +120,15 @@ def quoted_records(data: bytes, delimiter: str, *, last: bool) -> Records:
         line += data.count(b"\n", start, end) + 1
         start = end + 1
     return Records(np.array(starts, np.int64), np.array(ends, np.int64), np.array(lines, np.int64), rest)
+
+
+def usual_width(rows: Iterable[Sequence[str]]) -> int:
+    """Return the number of fields that most rows have, the larger of two that are as usual.
+
+    Examples
+    --------
+    >>> usual_width([["a", "b"], ["c"], ["d", "e"]])
+    2
+    """
+    counts = Counter(len(row) for row in rows if row)
+    return max(counts, key=lambda width: (counts[width], width), default=0)

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import SourceError
+from features.sources.records import HEAD_RECORDS, usual_width
 from features.sources.text_files import opened
 
 SAMPLE_ROWS = 2_000
 _SAMPLE_BYTES = 512 << 10
-_DELIMITERS = ",\t;|"
+_DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def take_sample(path: Path) -> Sample:
         return _found(
             "jsonl", _of_json(text), why | {"format": "the first line is a JSON object"}, encoding=encoding
         )
-    return _of_delimited(text, encoding, why)
+    return _of_delimited(text, path, encoding, why)
 
 
 def _found(form: str, columns: dict[str, list[str]], why: dict[str, str], *, encoding: str = "utf-8") -> Sample:
@@ -112,25 +115,52 @@ def _columns(rows: list[dict[str, Any]], name: str) -> dict[str, list[str]]:
     return {column: ["" if row.get(column) is None else str(row[column]) for row in rows] for column in names}
 
 
-def _of_delimited(text: str, encoding: str, why: dict[str, str]) -> Sample:
+def _of_delimited(text: str, path: Path, encoding: str, why: dict[str, str]) -> Sample:
     # Not splitlines: fields may hold line separators such as U+2028.
-    lines = [line for line in re.split(r"\r\n?|\n", text)[:50] if line.strip()]
-    scores = {d: min(line.count(d) for line in lines) for d in _DELIMITERS}
-    delimiter = max(scores, key=lambda d: scores[d])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = [row for row, _ in zip((row for row in reader if row), range(SAMPLE_ROWS), strict=False)]
+    lines = [line for line in re.split(r"\r\n?|\n", text)[:HEAD_RECORDS] if line.strip()]
+    delimiter, reason = _delimiter(lines, path)
+    rows = list(islice((row for row in _split(text, delimiter) if row), SAMPLE_ROWS))
+    width = usual_width(rows[:HEAD_RECORDS])
     first = [field.strip() for field in rows[0]]
-    header = len(set(first)) == len(first) and not any(_is_number(field) or not field for field in first)
-    names = first if header else [str(n + 1) for n in range(len(first))]
+    header, because = _header(first, width)
+    names = first if header else [str(n + 1) for n in range(width)]
     body = [row for row in rows[header:] if len(row) == len(names)]
     if not body:
         raise SourceError("the data holds no rows below its header", value=",".join(first))
-    why = why | {
-        "delimiter": f"{scores[delimiter]} or more in each of the first lines",
-        "header": "no field of the first line is a number" if header else "the first line holds numbers",
-    }
     columns = {name: [row[n].strip() for row in body] for n, name in enumerate(names)}
-    return Sample("tsv" if delimiter == "\t" else "csv", encoding, delimiter, header, columns, why)
+    form = "tsv" if delimiter == "\t" else "csv"
+    return Sample(form, encoding, delimiter, header, columns, why | {"delimiter": reason, "header": because})
+
+
+def _split(text: str, delimiter: str) -> Iterable[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _delimiter(lines: list[str], path: Path) -> tuple[str, str]:
+    """Return the delimiter that splits most lines into the same number of fields, many of them, and the reason.
+
+    Where the file's name says tabs and a usual line has some, they are it.
+    """
+    widths = {d: [len(row) for row in _split("\n".join(lines), d)] for d in _DELIMITERS}
+    usual = {d: usual_width([[""] * width for width in found]) for d, found in widths.items()}
+    agree = {d: widths[d].count(usual[d]) / len(widths[d]) if usual[d] > 1 else 0.0 for d in _DELIMITERS}
+    best = max(_DELIMITERS, key=lambda d: agree[d] * (usual[d] - 1))
+    named = ".tsv" in (suffix.lower() for suffix in path.suffixes) and usual["\t"] > 1
+    best = "\t" if named else best
+    if usual[best] < 2:
+        return best, "the first lines hold no delimiter"
+    reason = f"{usual[best]} fields in {agree[best]:.0%} of the first lines"
+    return best, f"the file's name ends in .tsv, and it gives {reason}" if named else f"it gives {reason}"
+
+
+def _header(first: list[str], width: int) -> tuple[bool, str]:
+    if len(first) != width:
+        return False, f"the first line has {len(first)} fields, most have {width}"
+    if any(_is_number(field) or re.match(r"\d{4}[-/年]\d", field) for field in first):
+        return False, "the first line holds numbers or times"
+    if "" in first or len(set(first)) < width:
+        return False, "the first line holds empty or equal fields"
+    return True, "no field of the first line is a number"
 
 
 def _is_number(text: str) -> bool:

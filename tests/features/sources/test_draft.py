@@ -73,6 +73,38 @@ def test_units_of_time(texts: list[str], unit: str) -> None:
     assert time_unit(texts)[0] == unit
 
 
+WHOLE = "1\t22\tpv\t1511544070\n2\t23\tbuy\t1511561733\n4\t24\tfav\t1511572886\n"
+
+
+@pytest.mark.parametrize("text", [WHOLE + "3\t24\n", "3\t24\n" + WHOLE, "3\n" + WHOLE])
+def test_a_short_row_hides_neither_the_tabs_nor_the_missing_header(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text, "acts.TSV")
+    made = draft(path, settings_in(tmp_path))
+    used = load_text(made.toml, "draft")
+    assert (used.format, used.delimiter, used.header) == ("tsv", "\t", False)
+    assert "# the file's name ends in .tsv, and it gives 4 fields in 75% of the first lines" in made.toml
+    assert used.columns == {"event_time": "4", "kind": "3", "account": "1", "item": "2"}
+    assert "of the first 4 rows 1 would be refused" in made.preview
+    assert "row: '" in made.preview
+    assert imported(settings_in(tmp_path), path, used).accepted == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "delimiter", "header"),
+    [
+        ("user;price\nu1;1,5\nu2;2,5\n", "a.csv", ";", True),
+        ("user,cat,n\nu1,a|b,1\nu2,a|b\nu3,a|b,3\n", "a.csv", ",", True),
+        ("user,cat,n\nu1,a,1\n", "a.tsv", ",", True),
+        ("user\ttext\nu1\ta,b,c\nu2\ta,b,c\n", "a.tsv.gz", "\t", True),
+        ("u1,pv,2024-05-01 08:30:00\nu2,pv,2024-05-01 08:31:00\n", "a.csv", ",", False),
+        ("u1,u1,a\nu2,u1,b\n", "a.csv", ",", False), ("user\nu1\nu2\n", "a.csv", ",", True),
+    ],
+)  # fmt: skip
+def test_delimiter_and_header(tmp_path: Path, text: str, name: str, delimiter: str, header: bool) -> None:
+    found = take_sample(written(tmp_path, text, name))
+    assert (found.delimiter, found.header) == (delimiter, header)
+
+
 def test_files_without_rows(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="the data is empty"):
         take_sample(written(tmp_path, " \n"))
