@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -55,12 +56,18 @@ def guess(sample: Sample) -> Guess:
     """Guess what the columns of a sample mean."""
     known = tomllib.loads((files("features.sources") / "synonyms.toml").read_text(encoding="utf-8"))
     kinds = {word: kind for kind, words in known["kinds"].items() for word in (kind, *words)}
+    names = {column: [_plain(word) for word in words] for column, words in known["columns"].items()}
     found = Guess()
-    _time(sample, known["columns"]["event_time"], found)
-    _kind(sample, known["columns"]["kind"], kinds, found)
-    for canonical, words in known["columns"].items():
-        if canonical not in ("event_time", "kind"):
-            _by_name(sample, canonical, words, found)
+    _time(sample, names.pop("event_time"), found)
+    _kind(sample, names.pop("kind"), kinds, found)
+    for canonical, words in names.items():
+        _by_name(sample, canonical, words, found, naming=_called)
+    # What stands inside an account, such as its rank, says nothing about the event.
+    accounts = {word.removesuffix("id") for word in names["account"]}
+    for canonical, words in names.items():
+        outside: set[str] = set() if canonical == "account" else accounts
+        _by_name(sample, canonical, words, found, naming=_ends, outside=outside)
+    _own_id(sample, found)
     if "account" not in found.columns:
         _account(sample, found)
     if not sample.header:
@@ -73,29 +80,64 @@ def guess(sample: Sample) -> Guess:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s（]", "", name.lower()).replace("）", ")").replace("（", "(")
+    return re.sub(r"[\s_-]", "", name.lower().replace("（", "(").replace("）", ")"))
+
+
+def _called(name: str) -> str:
+    """Return what a column is called, together with its parent: ``data.user.id`` is a userid."""
+    return _plain("".join(name.split(".")[-2:]))
+
+
+def _ends(name: str) -> str:
+    """Return what the last part of a column's path is called."""
+    return _plain(name.rsplit(".", maxsplit=1)[-1])
 
 
 def _free(sample: Sample, found: Guess) -> list[str]:
     return [name for name in sample.columns if name not in found.columns.values()]
 
 
-def _by_name(sample: Sample, canonical: str, words: list[str], found: Guess) -> None:
+def _by_name(
+    sample: Sample,
+    canonical: str,
+    words: list[str],
+    found: Guess,
+    *,
+    naming: Callable[[str], str],
+    outside: Collection[str] = (),
+) -> None:
+    """Take the column with the foremost word for its name; none inside the objects to stay `outside` of."""
+    if canonical in found.columns:
+        return
     for word in words:
         for name in _free(sample, found):
-            if _plain(name.split(".")[-1]) == word or _plain(name) == word:
+            if naming(name) == word and not any(_plain(part) in outside for part in name.split(".")[:-1]):
                 found.columns[canonical] = name
                 found.why[canonical] = f"its name means {canonical}"
                 return
 
 
+def _own_id(sample: Sample, found: Guess) -> None:
+    """Take a mere id, where no two rows have the same, for the id of the event, unless it must be the account."""
+    free = _free(sample, found)
+    for name in free:
+        distinct = len(set(sample.columns[name])) == len(sample.columns[name])
+        spare = len(free) > 1 or "account" in found.columns
+        if "event_id" not in found.columns and _plain(name) == "id" and distinct and spare:
+            found.columns["event_id"] = name
+            found.why["event_id"] = "an id of its own for each row"
+
+
 def _time(sample: Sample, words: list[str], found: Guess) -> None:
-    by_name = [n for word in words for n in sample.columns if _plain(n) == word]
-    for name in dict.fromkeys([*by_name, *sample.columns]):
+    called = [name for word in words for name in sample.columns if _called(name) == word]
+    ending = [name for word in words for name in sample.columns if _ends(name) == word]
+    flat = [name for name in sample.columns if "." not in name]
+    for name in dict.fromkeys([*called, *flat, *ending, *sample.columns]):
         unit, reason = time_unit([text for text in sample.columns[name] if text])
-        if unit and (name in by_name or unit != "%Y%m%d"):
+        named = name in called or name in ending
+        if unit and (named or unit != "%Y%m%d"):
             found.columns["event_time"], found.time = name, unit
-            found.why["event_time"] = "its name means a time" if name in by_name else "its values are times"
+            found.why["event_time"] = "its name means a time" if named else "its values are times"
             found.why["time"] = reason
             return
     found.why["time"] = "no column holds times: rows are taken to be in order, one second apart"
@@ -146,13 +188,13 @@ def _kind(sample: Sample, words: list[str], kinds: dict[str, str], found: Guess)
         if not values or len(values) > 60:
             continue
         meant = sum(value.lower() in kinds for value in values) / len(values)
-        named = _plain(name) in words
+        named = _called(name) in words
         if meant + named > score and (meant >= 0.5 or named):
             best, score = name, meant + named
     if not best:
         return
     found.columns["kind"] = best
-    found.why["kind"] = "its name means a kind" if _plain(best) in words else "its values are kinds"
+    found.why["kind"] = "its name means a kind" if _called(best) in words else "its values are kinds"
     for value in sorted({text for text in sample.columns[best] if text}):
         kind = kinds.get(value.lower())
         if kind is None:

@@ -9,10 +9,12 @@ import pytest
 
 from features.errors import SourceError
 from features.sources.draft import draft
-from features.sources.guess import time_unit
-from features.sources.mapping import Mapping, load_text
+from features.sources.guess import guess, time_unit
+from features.sources.mapping import Mapping, load_mapping, load_text
 from features.sources.sample import take_sample
 from tests.features.log_cases import imported, settings_in, written
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "mappings"
 
 
 def _drafted(path: Path, home: Path) -> tuple[Mapping, str]:
@@ -53,6 +55,51 @@ def test_json_lines_and_parquet(tmp_path: Path) -> None:
     assert (mapping.format, mapping.time) == ("parquet", "day")
     assert mapping.model_dump()["columns"]["kind"] == {"constant": "purchase"}
     assert "0 would be refused" in preview
+
+
+def _event(number: int) -> dict[str, object]:
+    return {
+        "id": f"e{number}", "event": {"type": "view"}, "context": {"ts": 1_700_000_000 + number, "channel": "app"},
+        "user": {"created_at": 1_600_000_000, "rank": number, "id": f"u{number % 2}"},
+        "note": {"id": "n1", "author": {"id": "k1"}}, "item": {"price": 9.5, "sku": "s1", "brand": {"name": "b"}},
+    }  # fmt: skip
+
+
+def test_nested_names_are_read_with_their_parents(tmp_path: Path) -> None:
+    text = "".join(json.dumps(_event(number)) + "\n" for number in range(4))
+    mapping, preview = _drafted(written(tmp_path, text, "a.jsonl"), tmp_path)
+    assert mapping.columns == {
+        "event_id": "id", "kind": "event.type", "event_time": "context.ts", "account": "user.id", "note": "note.id",
+        "creator": "note.author.id", "item": "item.sku", "brand": "item.brand.name", "amount": "item.price",
+        "platform": "context.channel",
+    }  # fmt: skip
+    assert mapping.time == "epoch_s"
+    assert "of the first 4 rows 0 would be refused" in preview
+
+
+def test_the_example_of_nested_lines_is_drafted(tmp_path: Path) -> None:
+    found = guess(take_sample(EXAMPLES / "content_platform.jsonl"))
+    used = load_mapping(EXAMPLES / "content_platform.toml").columns
+    assert {
+        name: found.columns[name] for name in ("event_id", "kind", "event_time", "account", "note", "creator")
+    } == {name: used[name] for name in ("event_id", "kind", "event_time", "account", "note", "creator")}
+
+
+@pytest.mark.parametrize(
+    ("text", "account", "event_id"),
+    [
+        ("id,action,ts\n7,buy,1700000000\n8,buy,1700000001\n", "id", None),
+        ("id,action,ts,x\n7,buy,1700000000,a\n8,buy,1700000001,b\n", "x", "id"),
+        ("id,action,ts,x\n7,buy,1700000000,a\n7,buy,1700000001,b\n8,buy,1700000002,b\n", "id", None),
+        ("_id,userId,action,ts\n7,a,buy,1700000000\n8,b,buy,1700000001\n", "userId", "_id"),
+        ("id,event-id,user id,action,ts\n7,1,a,buy,1700000000\n8,2,b,buy,1700000001\n", "user id", "event-id"),
+    ],
+)
+def test_a_mere_id_is_the_event_s_where_it_can_be(
+    tmp_path: Path, text: str, account: str, event_id: str | None
+) -> None:
+    found = guess(take_sample(written(tmp_path, text)))
+    assert (found.columns["account"], found.columns.get("event_id")) == (account, event_id)
 
 
 def test_data_without_times_is_taken_in_order(tmp_path: Path) -> None:
