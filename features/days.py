@@ -89,6 +89,24 @@ def utc_of_local(seconds: npt.ArrayLike, timezone: str) -> Int64:
     return local - offsets[np.searchsorted(changes, local, side="right")]
 
 
+def shift_days(instant: int, days: int, timezone: str) -> int:
+    """Return the instant at the same wall-clock time some days later, or earlier where `days` is negative.
+
+    Wall-clock times that occur twice or never are read as in `utc_of_local`; 0 days give the instant itself.
+
+    Examples
+    --------
+    >>> midnight = instant_of("2024-03-31", "Europe/Berlin")  # the clock is put forward that night
+    >>> (shift_days(midnight, 1, "Europe/Berlin") - midnight) / 3600
+    23.0
+    """
+    if not days:
+        return instant
+    starts, offsets = _offsets(timezone)
+    local = instant + int(offsets[np.searchsorted(starts, instant, side="right")])
+    return int(utc_of_local(local + days * DAY_SECONDS, timezone))
+
+
 def instant_of(text: str, timezone: str = "UTC", now: int | None = None) -> int:
     """Read an instant that a person wrote.
 
