@@ -27,7 +27,7 @@ from training.job import JobSettings, TagJob
 from training.plots import draw_evaluation
 from training.registry import Registered, Registry
 from training.source import present_of
-from training.splits import DAY
+from training.splits import DAY, last_mature
 from training.steps import Steps
 
 
@@ -62,7 +62,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
     present = present_of(log, as_of)
     steps.say(f"everything is as of {_day(present, zone)}")
     horizon = max(tag.horizon_days for tag in taxonomy.tags)
-    trained_at = present - (horizon + choices.delay_days) * DAY
+    trained_at = last_mature(present, horizon, choices.delay_days * DAY, zone)
     busy = TrainingError(
         "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
     )

@@ -94,6 +94,7 @@ class TagJob:
             most=choices.most_instants,
             delay=choices.delay_days * DAY,
             validation=choices.validation,
+            timezone=source.timezone,
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
         self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import count, takewhile
+from zoneinfo import ZoneInfo
 
+from features.days import shift_days
 from features.errors import LogTooShortError
 
 DAY = 86_400
@@ -48,6 +51,30 @@ def mature(instant: int, horizon_days: int, delay: int, as_of: int) -> bool:
     return instant + horizon_days * DAY + delay <= as_of
 
 
+def last_mature(as_of: int, horizon_days: int, delay: int = 0, timezone: str = "UTC") -> int:
+    """Return the latest instant that is mature by `as_of`, at the wall-clock time that `as_of` has in a time zone.
+
+    Parameters
+    ----------
+    as_of
+        Epoch seconds.
+    horizon_days
+        Days of the outcome window, 86,400 seconds each.
+    delay
+        Seconds after the window's end until its events have arrived; what they exceed whole days by moves the
+        wall-clock time.
+    timezone
+        IANA name.
+
+    Examples
+    --------
+    >>> last_mature(40 * DAY, 30, 3 * DAY) // DAY
+    7
+    """
+    whole, rest = divmod(delay, DAY)
+    return _back(as_of - rest, horizon_days + whole, as_of - delay - horizon_days * DAY, timezone)
+
+
 def plan(
     first: int,
     as_of: int,
@@ -57,8 +84,9 @@ def plan(
     most: int = 8,
     delay: int = 0,
     validation: int | None = None,
+    timezone: str = "UTC",
 ) -> Plan:
-    """Lay out the training instants backwards from `as_of`.
+    """Lay out the training instants backwards from `as_of`, all at one wall-clock time.
 
     Parameters
     ----------
@@ -70,13 +98,15 @@ def plan(
         Longest outcome window of the taxonomy.
     step_days
         Days between two instants; half the horizon by default, so that windows overlap and seasons are seen
-        at more than one phase.
+        at more than one phase. An instant that would be mature but for a change of the clock lies a day earlier.
     most
         Each fit sees at most so many instants, the latest ones.
     delay
         Seconds after a window's end until its events have arrived.
     validation
         The latest instant, where it must be another than the last mature one.
+    timezone
+        The log's time zone.
 
     Raises
     ------
@@ -91,17 +121,23 @@ def plan(
     ([30, 60, 90, 120, 150], [30, 60, 90, 120], 150)
     """
     step = step_days or max(1, horizon_days // 2)
-    latest = as_of - delay - horizon_days * DAY
+    latest = last_mature(as_of, horizon_days, delay, timezone)
     latest = latest if validation is None else min(validation, latest)
     earliest = first + horizon_days * DAY
-    instants = range(latest, earliest - 1, -step * DAY)
+    over = latest - delay - horizon_days * DAY
+
+    def stepped(steps: int) -> int:
+        days = steps * step
+        return _back(latest, days, over if latest - days * DAY <= over else latest, timezone)
+
+    instants = list(takewhile(lambda t: t >= earliest, map(stepped, count())))
     train = tuple(instants[:most])[::-1]
     choose = tuple(t for t in instants if mature(t, horizon_days, delay, latest))[:most][::-1]
     if not choose:
         # Instants lie whole steps before the validation: back to the first whose own window is over by then.
-        apart = -(-(horizon_days * DAY + delay) // (step * DAY)) * step * DAY
-        needed = -(-(horizon_days * DAY + apart + as_of - latest) // DAY)
-        day = datetime.fromtimestamp(as_of, UTC).date().isoformat()
+        chosen = stepped(-(-(horizon_days * DAY + delay) // (step * DAY)))
+        needed = -(-(horizon_days * DAY + as_of - chosen) // DAY)
+        day = datetime.fromtimestamp(as_of, ZoneInfo(timezone)).date().isoformat()
         raise LogTooShortError(
             f"the log holds {max(0, as_of - first) // DAY} days before {day}, as of which is trained, and outcome "
             f"windows of {horizon_days} days need {needed}: a history, a window to train on and a later one to "
@@ -109,3 +145,8 @@ def plan(
             next_step="import more history or shorten the taxonomy's horizon_days",
         )
     return Plan(as_of, train, choose, latest)
+
+
+def _back(instant: int, days: int, until: int, timezone: str) -> int:
+    """Go back some wall-clock days, and further ones until the instant is not after `until`."""
+    return next(t for t in (shift_days(instant, -n, timezone) for n in count(days)) if t <= until)
