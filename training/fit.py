@@ -146,6 +146,8 @@ def fit_tags(
 def assignment_thresholds(probabilities: Floats, base_rates: Floats) -> Floats:
     """Return the probability from which people are assigned: as many are as came true on the validation window.
 
+    Of a tag that came true for nobody there the threshold is 1, which no probability reaches.
+
     Parameters
     ----------
     probabilities
@@ -160,5 +162,5 @@ def assignment_thresholds(probabilities: Floats, base_rates: Floats) -> Floats:
     """
     people, tags = probabilities.shape
     ranked = np.sort(probabilities, axis=0)[::-1]
-    places = np.clip(np.rint(base_rates * people).astype(int) - 1, 0, people - 1)
-    return np.asarray(ranked[places, np.arange(tags)])
+    positives = np.rint(base_rates * people).astype(int)
+    return np.where(positives > 0, ranked[positives - 1, np.arange(tags)], 1.0)
