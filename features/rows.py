@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import Progress
 
 from features.batch import aggregate_dense
 from features.definitions import Aggregate
@@ -25,11 +24,7 @@ CELLS: Final = 16_000_000
 
 
 def build_rows(
-    layout: RowLayout,
-    events: Any,
-    spine: Spine,
-    history: npt.NDArray[np.float32] | None = None,
-    bar: Progress | None = None,
+    layout: RowLayout, events: Any, spine: Spine, history: npt.NDArray[np.float32] | None = None
 ) -> Rows:
     """Compute the wide row of every spine row.
 
@@ -48,8 +43,6 @@ def build_rows(
     history
         The tag block, float32 of shape (rows, tags, tag names), from `features.outcomes.label_history`; NaN where
         it is None.
-    bar
-        Shows how many rows are done.
 
     Returns
     -------
@@ -70,13 +63,10 @@ def build_rows(
     of_person, of_scope = layout.aggregates
     cells = max(1, len(of_person) + len(of_scope) * len(layout.scopes.names))
     measured = shape[1] * shape[2]
-    task = None if bar is None else bar.add_task("features", total=len(spine))
     for numbers, part in spine.chunks(max(1, CELLS // cells)):
         done = np.full((len(part), layout.width), np.nan, np.float32)
         _fill_part(layout, events, part, done)
         rows[numbers, : layout.width - measured] = done[:, : layout.width - measured]
-        if bar is not None and task is not None:
-            bar.advance(task, len(part))
     return rows
 
 
