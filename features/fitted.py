@@ -21,7 +21,6 @@ Floats = npt.NDArray[np.float64]
 
 BASIS: Final = "purchase_decayed90_all"
 PRICE: Final = "purchase_sum_amount_all_price"
-QUANTILES: Final = (0.25, 0.5, 0.75)
 DECAY_UNIT: Final = 2**16
 BROAD: Final = 8
 """Factors of the broad affinity: the strongest ones, that is the plainest differences between people."""
@@ -37,16 +36,13 @@ class Affinities:
         V of the truncated singular value decomposition of log(1 + purchases) by person and scope, [S, k].
     cosines
         Cosine between the scopes' columns, 0 on the diagonal, [S, S].
-    buyers
-        People with a purchase in each scope, [S].
-    prices
-        Quartiles of the mean price paid in each scope over its buyers, NaN where nobody bought, [S, 3].
+    median_prices
+        Median of the mean price paid in each scope over its buyers, NaN where nobody bought, [S].
     """
 
     factors: Floats
     cosines: Floats
-    buyers: Floats
-    prices: Floats
+    median_prices: Floats
 
     NAMES: ClassVar[tuple[str, ...]] = (
         "svd_affinity",
@@ -75,14 +71,13 @@ class Affinities:
         result[:, smallest, 2] = (basis @ self.cosines)[:, smallest]
         if PRICE in layout.scope_names:
             paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)].astype(np.float64)
-            median = self.prices[:, 1]
-            known = np.broadcast_to(np.nan_to_num(median) > 0, paid.shape)
-            result[..., 3] = np.divide(paid, median, out=np.full(paid.shape, np.nan), where=known)
+            known = np.broadcast_to(np.nan_to_num(self.median_prices) > 0, paid.shape)
+            result[..., 3] = np.divide(paid, self.median_prices, out=np.full(paid.shape, np.nan), where=known)
         return result
 
     def to_arrays(self) -> dict[str, Floats]:
         """Return the parameters by name."""
-        return {"factors": self.factors, "cosines": self.cosines, "buyers": self.buyers, "prices": self.prices}
+        return {"factors": self.factors, "cosines": self.cosines, "median_prices": self.median_prices}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> Affinities:
@@ -93,7 +88,7 @@ class Affinities:
         FeatureError
             An array is missing.
         """
-        names = ("factors", "cosines", "buyers", "prices")
+        names = ("factors", "cosines", "median_prices")
         missing = [name for name in names if name not in arrays]
         if missing:
             raise FeatureError("the affinities lack an array", value=missing[0], valid=names)
@@ -140,19 +135,19 @@ def fit_affinities(layout: RowLayout, rows: Rows, k: int = 32) -> Affinities:
     product = np.outer(norms, norms)
     cosines = np.divide(gram, product, out=np.zeros_like(gram), where=product > 0)
     np.fill_diagonal(cosines, 0.0)
-    return Affinities(factors, cosines, (basis > 0).sum(axis=0).astype(np.float64), _prices(layout, rows))
+    return Affinities(factors, cosines, _median_prices(layout, rows))
 
 
 def _smallest(layout: RowLayout) -> npt.NDArray[np.bool_]:
     return ~np.isin(np.arange(len(layout.parents)), layout.parents)
 
 
-def _prices(layout: RowLayout, rows: Rows) -> Floats:
-    prices = np.full((len(layout.scopes.names), len(QUANTILES)), np.nan)
+def _median_prices(layout: RowLayout, rows: Rows) -> Floats:
+    medians = np.full(len(layout.scopes.names), np.nan)
     if PRICE in layout.scope_names:
         paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)]
-        for scope in range(len(prices)):
+        for scope in range(len(medians)):
             known = paid[:, scope][np.isfinite(paid[:, scope])].astype(np.float64)
             if len(known):
-                prices[scope] = np.quantile(known, QUANTILES, method="inverted_cdf")
-    return prices
+                medians[scope] = np.quantile(known, 0.5, method="inverted_cdf")
+    return medians
