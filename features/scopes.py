@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 
 @dataclass(frozen=True)
 class Scopes:
@@ -19,8 +17,8 @@ class Scopes:
 
     Examples
     --------
-    >>> Scopes.of({"dairy": ["MILK", "CHEESE"], "milk": ["MILK"]}).table.to_pylist()[-1]
-    {'category': 'MILK', 'scope': 1}
+    >>> Scopes.of({"dairy": ["MILK", "CHEESE"], "milk": ["MILK"]}).names
+    ('dairy', 'milk')
     """
 
     members: tuple[tuple[str, tuple[str, ...]], ...]
@@ -34,14 +32,3 @@ class Scopes:
     def names(self) -> tuple[str, ...]:
         """Scope names in order."""
         return tuple(name for name, _ in self.members)
-
-    @property
-    def table(self) -> pa.Table:
-        """Long table ``category, scope`` (scope is the position in `names`)."""
-        pairs = [(category, number) for number, (_, cs) in enumerate(self.members) for category in cs]
-        return pa.table(
-            {
-                "category": pa.array([category for category, _ in pairs], pa.string()),
-                "scope": pa.array([number for _, number in pairs], pa.int32()),
-            }
-        )
