@@ -196,11 +196,15 @@ def load_taxonomy(path: Path | str) -> Taxonomy:
     Raises
     ------
     TaxonomyError
-        An entry is not valid: names the entry, the field and the valid values.
+        An entry is not valid: names the file, the entry, the field and the valid values.
     RuleError
-        A rule is not valid: names the tag, the position and the valid values.
+        A rule is not valid: names the file, the tag, the position and the valid values.
     """
-    return _from_file(read_taxonomy_file(Path(path)))
+    content = read_taxonomy_file(Path(path))
+    try:
+        return taxonomy_of(content)
+    except TaxonomyError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def taxonomy_of(content: Mapping[str, Any]) -> Taxonomy:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError
 
 from features.errors import TaxonomyError
+from features.named_files import read_named
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=64)]
 TagId = Annotated[str, Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=128)]
@@ -94,20 +95,17 @@ _ENTRIES: dict[str, type[BaseModel]] = {
 }
 
 
-def read_taxonomy_file(path: Path) -> TaxonomyFile:
-    """Read and check the shape of a taxonomy file.
+def read_taxonomy_file(path: Path) -> dict[str, Any]:
+    """Return the content of a taxonomy file, not yet checked.
 
     Raises
     ------
     TaxonomyError
-        There is no such file, it is not TOML, or a field is unknown, missing or out of range.
+        There is no such file, it cannot be read, or it is not TOML.
     """
+    text = read_named(path, "taxonomy", TaxonomyError, "zhongcao taxonomy propose --out FILE drafts one")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaxonomyError("the taxonomy file cannot be read", value=str(path), next_step=str(error)) from error
-    try:
-        return check_taxonomy_file(tomllib.loads(text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TaxonomyError("the taxonomy file is not TOML", value=str(path), next_step=str(error)) from error
 

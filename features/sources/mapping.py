@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from features.days import instant_of
 from features.errors import MappingError
 from features.events import KINDS, TABLES, Table
+from features.named_files import read_named
 
 SKIP: Final = "skip"
 """What `[kinds]` gives to rows that are no events, such as orders that were never paid."""
@@ -196,11 +197,8 @@ def load_mapping(path: Path) -> Mapping:
     MappingError
         The file cannot be read or is not a valid mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"cannot read the mapping file ({error})", value=str(path)) from error
-    return load_text(text, path.name)
+    first = "zhongcao mapping draft DATA --out FILE writes a first one"
+    return load_text(read_named(path, "mapping", MappingError, first), str(path))
 
 
 def load_text(text: str, origin: str) -> Mapping:

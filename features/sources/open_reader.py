@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import SourceError
+from features.named_files import require_file
 from features.sources.delimited import Columns, DelimitedReader, Entry, split_one_by_one, split_record
 from features.sources.json_lines import JsonLinesReader, parsed
 from features.sources.mapping import Mapping
@@ -51,8 +52,7 @@ def open_reader(path: Path, mapping: Mapping) -> Reader:
     SourceError
         The file cannot be read.
     """
-    if not path.is_file():
-        raise SourceError("there is no such file", value=str(path))
+    require_file(path, "data", SourceError, "name a CSV, TSV, JSON lines or Parquet file")
     form = mapping.format or format_of(path)
     if form == "parquet":
         return ParquetReader(path, mapping)

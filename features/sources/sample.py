@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import SourceError
+from features.named_files import require_file
 from features.sources.records import HEAD_RECORDS, usual_width
 from features.sources.text_files import opened
 
@@ -56,8 +57,7 @@ def take_sample(path: Path) -> Sample:
     SourceError
         The file cannot be read, or holds no rows.
     """
-    if not path.is_file():
-        raise SourceError("there is no such file", value=str(path))
+    require_file(path, "data", SourceError, "name a CSV, TSV, JSON lines or Parquet file")
     with opened(path) as (stream, _):
         start = stream.read(_SAMPLE_BYTES)
     if start[:4] == b"PAR1":

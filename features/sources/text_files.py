@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from features.errors import SourceError
+from features.named_files import reason_of
 
 PIECE_BYTES = 16 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -51,7 +52,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             with cast(IO[bytes], gzip.open(raw)) if packed else nullcontext(raw) as stream:
                 yield stream, raw
     except (OSError, EOFError) as error:
-        raise SourceError(f"cannot read the data ({error})", value=str(path)) from error
+        raise SourceError(f"cannot read the data ({reason_of(error)})", value=str(path)) from error
 
 
 def read_lines(path: Path, encoding: str, piece_bytes: int = PIECE_BYTES) -> Iterator[Lines]:

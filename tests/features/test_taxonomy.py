@@ -174,9 +174,31 @@ def test_a_rule_is_checked_when_the_taxonomy_is() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TaxonomyError, match=r"the taxonomy file cannot be read: .*none.toml"):
+    with pytest.raises(
+        TaxonomyError, match=r"^there is no such taxonomy file: '.*none.toml'; zhongcao taxonomy propose"
+    ):
         load_taxonomy(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ", encoding="utf-8")
     with pytest.raises(TaxonomyError, match=r"the taxonomy file is not TOML: .*broken.toml"):
         load_taxonomy(broken)
+    broken.write_text('name = "shop"\nsource = "till"\n', encoding="utf-8")
+    with pytest.raises(TaxonomyError, match=r"broken.toml: unknown field source; valid: name, version"):
+        load_taxonomy(broken)
+    tag = 'name = "a"\nname_zh = "甲"\nmeaning = "A."\nrule = "count(clik) >= 1"'
+    broken.write_text(f'name = "shop"\n[[tag]]\nid = "a"\n{tag}\n', encoding="utf-8")
+    with pytest.raises(RuleError, match=r"broken.toml: tag a, field rule, line 1"):
+        load_taxonomy(broken)
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed.toml"
+    closed.touch()
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", str(closed))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    message = r"the taxonomy file cannot be read \(Permission denied\): '.*closed.toml'; check who may read it"
+    with pytest.raises(TaxonomyError, match=message):
+        load_taxonomy(closed)

@@ -116,6 +116,12 @@ def test_a_draft_is_written_once_and_checked_against_the_log(log: Path) -> None:
         run("taxonomy", "propose", "--name", "My Shop")
 
 
+def test_check_names_the_file_that_is_no_taxonomy(home: Path) -> None:
+    (home / "till.toml").write_text(MAPPING)
+    with pytest.raises(TaxonomyError, match=r"^till.toml: (unknown field|field name is missing)"):
+        run("taxonomy", "check", "till.toml")
+
+
 def test_rare_and_common_tags_are_named(log: Path) -> None:
     run("taxonomy", "propose", "--shape", "categories", "--out", "all.toml")
     table = [line.split("│") for line in run("taxonomy", "check", "all.toml").splitlines() if "│" in line]

@@ -157,7 +157,7 @@ def test_files_without_rows(tmp_path: Path) -> None:
         take_sample(written(tmp_path, " \n"))
     with pytest.raises(SourceError, match="holds no rows below its header"):
         take_sample(written(tmp_path, "a,b\n"))
-    with pytest.raises(SourceError, match="there is no such file"):
+    with pytest.raises(SourceError, match="there is no such data file"):
         take_sample(tmp_path / "no.csv")
 
 

@@ -53,8 +53,16 @@ def test_what_it_reads(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_mapping(tmp_path: Path) -> None:
-    with pytest.raises(MappingError, match=r"cannot read the mapping file .*nothere"):
+    draft = "zhongcao mapping draft DATA --out FILE writes a first one"
+    with pytest.raises(MappingError, match=rf"^there is no such mapping file: '.*nothere.toml'; {draft}$"):
         load_mapping(tmp_path / "nothere.toml")
+    foreign = tmp_path / "gbk.toml"
+    foreign.write_bytes('source = "淘宝"'.encode("gb18030"))
+    with pytest.raises(MappingError, match=r"the mapping file is not text in UTF-8: '.*gbk.toml'; name the"):
+        load_mapping(foreign)
+    foreign.write_text('source = "s"\ntag = 1\n', encoding="utf-8")
+    with pytest.raises(MappingError, match=r"gbk.toml: columns: Field required"):
+        load_mapping(foreign)
     with pytest.raises(MappingError, match="m is not TOML"):
         load_text("source = ", "m")
 

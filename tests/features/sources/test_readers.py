@@ -107,8 +107,10 @@ def test_json_lines_with_nested_fields(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_at_all(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no such file"):
+    with pytest.raises(SourceError, match=r"there is no such data file: '.*no.csv'; name a CSV, TSV"):
         open_reader(tmp_path / "no.csv", mapping())
+    with pytest.raises(SourceError, match=r"the path of the data file is a folder: '.*'; name a file in it"):
+        open_reader(tmp_path, mapping())
     with pytest.raises(SourceError, match=r"cannot tell the format from the file's name: 'data.xls'; valid: .csv"):
         open_reader(written(tmp_path, ROW, "data.xls"), mapping())
     with pytest.raises(SourceError, match="the data is empty"):
