@@ -14,7 +14,7 @@ from rich.progress import (
 
 
 def progress(console: Console | None = None) -> Progress:
-    """Return a progress display to use as a context manager.
+    """Return a progress display to use as a context manager; off where the console is no terminal.
 
     Parameters
     ----------
@@ -27,12 +27,15 @@ def progress(console: Console | None = None) -> Progress:
     ...     task = bar.add_task("counting", total=2)
     ...     bar.advance(task)
     """
+    console = console or Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console or Console(stderr=True),
+        console=console,
         transient=True,
+        # Off, or rich would leave an empty line in logs for each bar.
+        disable=not console.is_terminal,
     )

@@ -14,7 +14,7 @@ Advance = Callable[[], object]
 
 
 class Steps:
-    """Prints one line per finished step and a progress bar while it runs.
+    """Prints one line per finished step and, on a terminal, a progress bar while it runs.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Steps:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def reused(self, name: str) -> None:
         """Say that an earlier run's result serves."""
