@@ -86,11 +86,11 @@ lock: ## resolve requirements.lock anew, keeping what still fits (all anew: make
 	$(PYTHON) -m venv "$$work"; \
 	"$$work/bin/pip" install --quiet 'pip-tools==7.6.2'; \
 	"$$work/bin/pip-compile" --quiet $(UPGRADE) --generate-hashes --strip-extras --all-extras --allow-unsafe \
-	    --build-deps-for=editable --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	    --build-deps-for=editable --no-header \
 	    --output-file=requirements.lock pyproject.toml; \
 	{ echo '# All dependencies with every extra and the build backend, resolved for Python 3.11 on Linux x86_64.'; \
 	  echo '# Made by `make lock` from pyproject.toml; change that file, not this one.'; \
-	  cat requirements.lock; } > "$$work/lock"; \
+	  sed '/^--/d; /^$$/d' requirements.lock; } > "$$work/lock"; \
 	cp "$$work/lock" requirements.lock; \
 	grep -c '^[a-z0-9].*==' requirements.lock | sed 's/$$/ packages locked/'
 
