@@ -53,6 +53,20 @@ def read_named(path: Path, what: str, error: type[ZhongcaoError], next_step: str
         raise error(problem, value=str(path), next_step="check who may read it") from cause
 
 
+def require_new(path: Path, error: type[ZhongcaoError]) -> None:
+    """Refuse a path that cannot be written to as a new file.
+
+    Raises
+    ------
+    ZhongcaoError
+        Of the type `error`: the file exists already, or its folder does not.
+    """
+    if path.exists():
+        raise error("the file exists already", value=str(path), next_step="name another one with --out")
+    if not path.parent.is_dir():
+        raise error("there is no such folder to write to", value=str(path.parent), next_step="make it first")
+
+
 def reason_of(error: BaseException) -> str:
     """Return the reason of a failed read, without the number and the path that Python puts into it.
 

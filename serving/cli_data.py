@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.errors import MappingError, SourceError
+from features.named_files import require_new
 from features.settings import load_settings
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def mapping_draft(
     """Guess a mapping, with the reason for each guess, and preview ten rows and what would be refused."""
     from features.sources.draft import draft
 
-    if out is not None and out.exists():
-        raise MappingError("the file exists already", value=str(out), next_step="name another one with --out")
+    if out is not None:
+        require_new(out, MappingError)
     drafted = draft(file, load_settings())
     if out is None:
         typer.echo(drafted.toml)

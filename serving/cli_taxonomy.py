@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.errors import TaxonomyError
+from features.named_files import require_new
 from features.settings import load_settings
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def propose(
     from features.event_log import EventLog
     from features.propose import propose as draft
 
-    if out is not None and out.exists():
-        raise TaxonomyError("the file exists already", value=str(out), next_step="name another one with --out")
+    if out is not None:
+        require_new(out, TaxonomyError)
     event_log = EventLog.open(load_settings())
     con = event_log.connect()
     last = event_log.span(con)[1]

@@ -71,6 +71,9 @@ def test_mapping_draft_writes_a_mapping_that_imports(folder: Path) -> None:
     again = _run("mapping", "draft", "e.csv", "--out", "e.toml")
     assert isinstance(again.exception, MappingError)
     assert "exists already: 'e.toml'; name another one with --out" in str(again.exception)
+    lost = _run("mapping", "draft", "e.csv", "--out", "maps/e.toml")
+    assert isinstance(lost.exception, MappingError)
+    assert str(lost.exception) == "there is no such folder to write to: 'maps'; make it first"
 
 
 def test_what_cannot_be_done(folder: Path) -> None:
