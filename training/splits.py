@@ -130,7 +130,8 @@ def plan(
         days = steps * step
         return _back(latest, days, over if latest - days * DAY <= over else latest, timezone)
 
-    instants = list(takewhile(lambda t: t >= earliest, map(stepped, count())))
+    # With steps of a day the clock can lead two of them to one instant.
+    instants = list(dict.fromkeys(takewhile(lambda t: t >= earliest, map(stepped, count()))))
     train = tuple(instants[:most])[::-1]
     choose = tuple(t for t in instants if mature(t, horizon_days, delay, latest))[:most][::-1]
     if not choose:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.days import instant_of
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.sources.mapping import load_text
@@ -71,6 +72,18 @@ def test_horizons_may_differ_and_days_be_those_of_shanghai(tmp_path: Path) -> No
     settings = home_of(tmp_path, habits("buy", 16), timezone="Asia/Shanghai")
     tags = taxonomy({"rule": "count(purchase) >= 1"}, {"rule": "count(purchase) >= 2", "horizon_days": 4})
     assert np.isfinite(trained(settings, tags, 12)).all()
+
+
+def test_training_instants_keep_to_midnight_where_the_clock_is_changed(tmp_path: Path) -> None:
+    zone = "Europe/Berlin"
+    settings = home_of(
+        tmp_path, [f"buy,{START + day * DAY},u0,tea,i,100,1" for day in range(70, 100)], timezone=zone
+    )
+    tags = taxonomy({"rule": "count(purchase) >= 1"})
+    plan = TagJob(settings, tags, instant_of("2024-04-04", zone), small_choices(), Steps()).plan
+    # 31 March was an hour short: a window of two days from its start was not over as of 2 April.
+    assert plan.train == tuple(instant_of(f"2024-{day}", zone) for day in ("03-29", "03-30", "04-01", "04-02"))
+    assert plan.choose[-1] == instant_of("2024-03-30", zone)
 
 
 def test_all_tags_too_rare(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.days import instant_of
@@ -101,6 +101,7 @@ def test_a_window_that_a_change_of_the_clock_leaves_unfinished_starts_a_day_earl
     zone=st.sampled_from(["America/New_York", "Europe/Berlin", "Asia/Shanghai", "UTC"]),
 )
 def test_every_instant_is_mature_and_at_the_wall_clock_time_of_the_present(
+@example(day=19_816, hour=12, horizon=2, step=1, delay_days=0, span=30, zone="Europe/Berlin")
     *, day: int, hour: int, horizon: int, step: int | None, delay_days: int, span: int, zone: str
 ) -> None:
     wall = datetime.fromtimestamp(day * DAY + hour * 3600, ZoneInfo("UTC")).replace(tzinfo=ZoneInfo(zone))
