@@ -81,11 +81,9 @@ def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> dict[str, dict[st
     # The protocol scores people with a purchase, and all 200 tags, however rare.
     choices = JobSettings(tags=TagSettings(min_positives=1), validation=validate_at, kinds=("purchase",))
     job = TagJob(settings, taxonomy, test_at, choices, Steps())
-    past = {w.instant: w for w in job.windows(job.plan.instants, job.as_of, "training windows")}
-    train = [past[t] for t in job.plan.train]
-    choose = [past[t] for t in job.plan.choose]
+    train, choose = job.train_windows(), job.choose_windows()
     test = job.windows([test_at], job.builder.source.last + 1, "test window")[0]
-    validation = past[validate_at]
+    validation = train[-1]
     view = PairView(job.builder.layout, taxonomy)
     labels = test.outcomes
     print(f"{len(labels):,} people, {labels.size:,} pairs, {len(train)} training windows")

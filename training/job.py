@@ -132,16 +132,17 @@ class TagJob:
             if intact(bundle):
                 self.steps.reused("tag models")
                 return bundle
-        past = self._past()
+        choose = self.choose_windows()
+        train = self.train_windows()
         present = self.windows([self.as_of], None, "features as of the training date")[0]
         total = 2 * (len(self.taxonomy.tags) + 1)
         with self.steps.step(f"tag models ({len(self.taxonomy.tags)} tags, fitted twice)", total) as advance:
             model, log = fit_tags(
                 layout=self.builder.layout,
                 taxonomy=self.taxonomy,
-                choose=[past[t] for t in self.plan.choose],
-                validation=past[self.plan.validation],
-                train=[past[t] for t in self.plan.train],
+                choose=choose,
+                validation=train[-1],
+                train=train,
                 fitted=present.fitted,
                 settings=self.choices.tags,
                 threads=self.settings.threads,
@@ -182,14 +183,14 @@ class TagJob:
         if done.exists():
             self.steps.reused("evaluation")
             return Evaluation.from_dict(json.loads(done.read_text()))
-        past = self._past()
+        train = self.train_windows()
         test = self.windows([instant], known_at, "features and labels of the later window")[0]
         with self.steps.step("evaluation beside the baselines", 3) as advance:
             result = evaluate_tags(
                 load_bundle(bundle).model,
                 test,
-                past[self.plan.validation],
-                [past[t] for t in self.plan.train],
+                train[-1],
+                train,
                 seed=self.choices.tags.seed,
                 threads=self.settings.threads,
                 advance=lambda _step: advance(),
@@ -212,9 +213,14 @@ class TagJob:
             next_step=f"give --as-of {end} or an earlier day, or import the events that came since",
         )
 
-    def _past(self) -> dict[int, Window]:
-        windows = self.windows(self.plan.instants, self.as_of, "features and labels of the training windows")
-        return {window.instant: window for window in windows}
+    def train_windows(self) -> list[Window]:
+        """Build the windows that the model is fitted on; the last is the validation window."""
+        return self.windows(self.plan.train, self.as_of, "features and labels of the training windows")
+
+    def choose_windows(self) -> list[Window]:
+        """Build the windows that choices are made with, as they were known at the validation instant."""
+        name = "features and labels of the windows before validation"
+        return self.windows(self.plan.choose, self.plan.validation, name)
 
     def _about(self, log: TrainingLog) -> dict[str, Any]:
         return {

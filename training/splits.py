@@ -34,11 +34,6 @@ class Plan:
     choose: tuple[int, ...]
     validation: int
 
-    @property
-    def instants(self) -> tuple[int, ...]:
-        """All of them, oldest first, each once."""
-        return tuple(sorted({*self.train, *self.choose}))
-
 
 def mature(instant: int, horizon_days: int, delay: int, as_of: int) -> bool:
     """Tell whether the outcome window of `instant` is over, and its events in, by `as_of`.

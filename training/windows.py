@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,6 @@ from features.population import population
 from features.rows import build_rows
 from features.spine import Spine
 from features.taxonomy import Taxonomy
-from features.thresholds import Thresholds
 from training.code import code_version
 from training.metrics import Labels
 from training.pairs import Fitted, Window
@@ -74,20 +73,23 @@ class WindowBuilder:
         labels_known_at
             Outcomes use what had arrived by then; None for no labels.
         """
-        folder = self._cache / self._key(instant, labels_known_at)
-        if not folder.exists():
-            with self._alone():
-                if not folder.exists():
-                    self._compute(instant, labels_known_at, folder)
-        rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-        labels = None if labels_known_at is None else np.load(folder / "labels.npy", allow_pickle=False)
+        rows_folder = self._ready(self._rows_key(instant), lambda work: self._compute_rows(instant, work))
+        labels: Labels | None = None
+        if labels_known_at is not None:
+            key = self._labels_key(instant, labels_known_at)
+            folder = self._ready(key, lambda work: self._compute_labels(instant, labels_known_at, work))
+            labels = np.load(folder / "labels.npy", allow_pickle=False)
+        rows = np.load(rows_folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows))
-        persons = pq.read_table(folder / "persons.parquet").column("person").to_pylist()
+        persons = pq.read_table(rows_folder / "persons.parquet").column("person").to_pylist()
         return Window(instant, persons, rows, labels, fitted)
 
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
         """Tell whether the window is in the cache."""
-        return (self._cache / self._key(instant, labels_known_at)).exists()
+        keys = [self._rows_key(instant)]
+        if labels_known_at is not None:
+            keys.append(self._labels_key(instant, labels_known_at))
+        return all((self._cache / key).exists() for key in keys)
 
     def forget_older(self) -> None:
         """Delete the windows of other versions of the data, which no run will ask for again."""
@@ -99,18 +101,31 @@ class WindowBuilder:
                 )
                 shutil.rmtree(gone, ignore_errors=True)
 
-    def _compute(self, instant: int, labels_known_at: int | None, folder: Path) -> None:
+    def _compute_rows(self, instant: int, work: Path) -> None:
         spine = self.spine(instant)
         thresholds = fit_thresholds(self.taxonomy, self.source.events, spine)
         history = label_history(self.taxonomy, self.source.events, spine, thresholds)
-        work = folder.with_suffix(".part")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
         np.save(work / "rows.npy", build_rows(self.layout, self.source.events, spine, history))
-        if labels_known_at is not None:
-            np.save(work / "labels.npy", self._labels(spine, thresholds, labels_known_at))
         pq.write_table(spine.rows.select(["person"]), work / "persons.parquet")
-        publish(work, folder)
+
+    def _compute_labels(self, instant: int, known_at: int, work: Path) -> None:
+        spine = self.spine(instant)
+        thresholds = fit_thresholds(self.taxonomy, self.source.events, spine)
+        labels = outcomes(self.taxonomy, self.source.events, spine.known(known_at), thresholds)
+        np.save(work / "labels.npy", labels)
+
+    def _ready(self, key: str, compute: Callable[[Path], None]) -> Path:
+        """Return the folder of that key, computing its files first where it is not there."""
+        folder = self._cache / key
+        if not folder.exists():
+            with self._alone():
+                if not folder.exists():
+                    work = folder.with_suffix(".part")
+                    shutil.rmtree(work, ignore_errors=True)
+                    work.mkdir()
+                    compute(work)
+                    publish(work, folder)
+        return folder
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -125,12 +140,13 @@ class WindowBuilder:
         source = self.source
         return population(source.events, source.identities, [instant], source.timezone, kinds=self.kinds)
 
-    def _labels(self, spine: Spine, thresholds: Thresholds, known_at: int) -> Labels:
-        return outcomes(self.taxonomy, self.source.events, spine.known(known_at), thresholds)
+    def _rows_key(self, instant: int) -> str:
+        return self._key("rows", self.layout.schema_hash, instant)
 
-    def _key(self, instant: int, labels_known_at: int | None) -> str:
-        parts = [
-            self.source.data_version, self.source.timezone, code_version(), self.taxonomy.hash,
-            self.layout.schema_hash, self.kinds, instant, labels_known_at,
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    def _labels_key(self, instant: int, known_at: int) -> str:
+        return self._key("labels", instant, known_at)
+
+    def _key(self, *parts: object) -> str:
+        source = self.source
+        all_parts = [source.data_version, source.timezone, code_version(), self.taxonomy.hash, self.kinds, *parts]
+        return hashlib.sha256(json.dumps(all_parts).encode()).hexdigest()[:24]

@@ -114,6 +114,10 @@ def test_a_window_is_built_once_and_leftovers_of_a_crash_do_not_count(tmp_path: 
     written = (folder / "rows.npy").stat().st_mtime_ns
     builder.build(INSTANT)
     assert (folder / "rows.npy").stat().st_mtime_ns == written
+    assert not builder.is_built(INSTANT, KNOWN_AT)
+    assert builder.build(INSTANT, KNOWN_AT).outcomes.shape == (1, len(TAXONOMY.tags))
+    assert builder.is_built(INSTANT, KNOWN_AT)
+    assert (folder / "rows.npy").stat().st_mtime_ns == written, "labels do not compute the rows again"
 
 
 def test_windows_of_older_data_are_forgotten(tmp_path: Path) -> None:
