@@ -18,21 +18,14 @@ from features.event_log import EventLog
 from features.identity import Pseudonyms, load_key
 from features.locks import exclusive
 from features.log_dedupe import CONTRADICTION, Settlement, settle
+from features.log_input import Input
 from features.log_parts import PartWriter, Stamp
 from features.quarantine import Quarantine
 from features.settings import Settings
 from features.sources.canonical import Canonicaliser, Catalogue
 from features.sources.mapping import Mapping
-from features.sources.reader import Piece, Reader, Reason, Refused
+from features.sources.reader import Piece, Reason, Refused
 from features.spool import Spool
-
-
-@dataclass(frozen=True)
-class Input:
-    """One file and how to read it."""
-
-    reader: Reader
-    mapping: Mapping
 
 
 @dataclass

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
 from features.errors import EventLogError
+from features.log_input import Input
 from features.settings import Settings
 from features.sources.reader import Reason, Refused
-
-if TYPE_CHECKING:
-    from features.log_import import Input
 
 
 class Quarantine:

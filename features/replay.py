@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.progress import Progress
 
 from features.event_log import EventLog
-from features.log_import import Input, Summary, import_lock, import_rows
+from features.log_import import Summary, import_lock, import_rows
+from features.log_input import Input
 from features.quarantine import load, path_of
 from features.sources.mapping import Mapping, mapping_of
 from features.sources.open_reader import RefusedReader

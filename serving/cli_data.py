@@ -49,7 +49,8 @@ def import_(
     Rows that cannot be imported are kept in quarantine with the reason.
     """
     from features.event_log import EventLog
-    from features.log_import import Input, import_lock, import_rows
+    from features.log_import import import_lock, import_rows
+    from features.log_input import Input
     from features.progress import progress
     from features.sources.complete_journey import import_complete_journey
     from features.sources.mapping import load_mapping

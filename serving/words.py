@@ -15,6 +15,7 @@ from features.events import EVENTS
 from features.rule_parser import EVERYWHERE
 from features.taxonomy import Taxonomy
 from serving import words_en, words_zh
+from serving.measured import Measured
 
 Language = Literal["en", "zh"]
 _SPEECH: Final[dict[Language, ModuleType]] = {"en": words_en, "zh": words_zh}
@@ -30,27 +31,6 @@ _DERIVED: Final = re.compile(rf"(?P<first>.+)_(?P<function>{'|'.join(FUNCTIONS)}
 _OUTCOME: Final = re.compile(r"outcome_(?:lag(?P<lag>\d+)|(?P<mean>mean))")
 _DAY_SECONDS: Final = 86_400
 _DECAY_UNIT: Final = 65_536
-
-
-@dataclass(frozen=True)
-class Measured:
-    """An aggregate's name, taken apart.
-
-    Parameters
-    ----------
-    kinds
-        Event kinds, or the names of groups of them.
-    measure, of, condition
-        As in `features.definitions.Aggregate`.
-    days
-        Length of the window; None for all of the past.
-    """
-
-    kinds: tuple[str, ...]
-    measure: str
-    of: str | None
-    condition: str | None
-    days: int | None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from features.events import COMMERCE_KINDS
-
-if TYPE_CHECKING:
-    from serving.words import Measured
+from serving.measured import Measured
 
 _ACTS: Final = {
     "impression": ("saw notes about {}", "see notes about {}"),

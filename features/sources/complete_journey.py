@@ -19,7 +19,8 @@ from rich.progress import Progress
 
 from features.errors import SourceError
 from features.event_log import EventLog, connect
-from features.log_import import Input, Summary, import_lock, import_rows
+from features.log_import import Summary, import_lock, import_rows
+from features.log_input import Input
 from features.settings import Settings
 from features.sources.mapping import mapping_of
 from features.sources.parquet import chunk_of

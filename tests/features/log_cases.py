@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from features.event_log import EventLog
-from features.log_import import Input, Summary, import_lock, import_rows
+from features.log_import import Summary, import_lock, import_rows
+from features.log_input import Input
 from features.settings import Settings, load_settings
 from features.sources.mapping import Mapping, mapping_of
 from features.sources.open_reader import open_reader
