@@ -47,6 +47,7 @@ class TrainingLog:
 
 
 Advance = Callable[[str], object]
+Heads = dict[int, lgb.Booster]
 
 
 def fit_tags(
@@ -104,8 +105,10 @@ def fit_tags(
             next_step="train as of another date, or use a longer log or broader rules",
         )
 
-    def fit(windows: Sequence[Window], headed: NDArray[np.bool_]) -> tuple[lgb.Booster, dict[int, lgb.Booster]]:
-        booster = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
+    def fit(
+        windows: Sequence[Window], headed: NDArray[np.bool_]
+    ) -> tuple[lgb.Booster, float, dict[int, lgb.Booster]]:
+        booster, share = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
         advance("pooled model")
         matrix = np.concatenate([window.rows[:, layout.head_columns] for window in windows])
         labels = np.concatenate([window.outcomes for window in windows])
@@ -113,10 +116,9 @@ def fit_tags(
             matrix, labels, headed, settings.heads, seed=settings.seed, threads=threads,
             advance=lambda: advance("head"),
         )  # fmt: skip
-        return booster, heads
+        return booster, share, heads
 
-    booster, heads = fit(choose, active)
-    share = settings.pooled.negative_share
+    booster, share, heads = fit(choose, active)
     z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
     z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
     shares = np.zeros(len(active))
@@ -127,7 +129,7 @@ def fit_tags(
     assign_at = np.ones(len(active))
     assign_at[active] = assignment_thresholds(probabilities, known.mean(axis=0))
 
-    booster, heads = fit(train, shares > 0)
+    booster, share, heads = fit(train, shares > 0)
     model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, active, assign_at, fitted)
     log = TrainingLog(
         instants=tuple(window.instant for window in train),

@@ -13,6 +13,9 @@ from training.calibration import LOGIT_BOUNDS
 from training.metrics import Floats, Labels
 from training.pairs import Fitted, Matrix, PairView, Window
 
+GATHER_PAIRS = 1_000_000
+"""Pairs whose wide rows are read at once while the training matrix is filled."""
+
 PREDICT_PEOPLE = 512
 """People per block when all pairs are scored: bounds memory at a few hundred MB for 200 tags."""
 
@@ -28,6 +31,8 @@ class PooledSettings:
     feature_fraction: float = 0.5
     lambda_l2: float = 5.0
     negative_share: float = 0.35
+    most_pairs: int = 12_000_000
+    """Where that share would keep more pairs than this, fewer negatives are kept, so that memory is bounded."""
     max_bin: int = 127
 
     def params(self, seed: int, threads: int) -> dict[str, object]:
@@ -46,6 +51,17 @@ class PooledSettings:
             "num_threads": threads,
             "verbosity": -1,
         }
+
+
+def negative_share(windows: Sequence[Window], active: NDArray[np.bool_], settings: PooledSettings) -> float:
+    """Return the share of negative pairs to keep: the settings' one, or less where that would be too many pairs.
+
+    Never less than one in a hundred, so that many positives alone may exceed the bound.
+    """
+    positives = sum(int(window.outcomes[:, active].sum(dtype=np.int64)) for window in windows)
+    negatives = sum(len(window.outcomes) for window in windows) * int(active.sum()) - positives
+    fitting = (settings.most_pairs - positives) / max(negatives, 1)
+    return float(min(settings.negative_share, max(fitting, 0.01)))
 
 
 def sample_pairs(
@@ -71,8 +87,11 @@ def fit_pooled(
     *,
     seed: int,
     threads: int,
-) -> lgb.Booster:
+) -> tuple[lgb.Booster, float]:
     """Train on the pairs of all windows.
+
+    The pairs take 4 bytes × pairs × features, for `PooledSettings.most_pairs` and 60 features about 3 GB; LightGBM
+    bins them to a quarter of that.
 
     Parameters
     ----------
@@ -85,26 +104,37 @@ def fit_pooled(
     settings, seed, threads
         Together with the data they fix the model, byte for byte.
 
+    Returns
+    -------
+    tuple
+        The booster, and the share of negatives that it saw, which its logits are to be corrected for.
+
     Notes
     -----
     Sampled negatives raise the odds by 1 / share; `pooled_logits` takes that back (King and Zeng, Logistic
     Regression in Rare Events Data, 2001, prior correction).
     """
+    share = negative_share(windows, active, settings)
     rng = np.random.default_rng(seed)
-    blocks, answers = [], []
-    for window in windows:
-        people, tags = sample_pairs(window.outcomes, active, settings.negative_share, rng)
-        blocks.append(view.gather(window.rows, window.fitted, people, tags))
-        answers.append(window.outcomes[people, tags])
+    sampled = [sample_pairs(window.outcomes, active, share, rng) for window in windows]
+    matrix = np.empty((sum(len(people) for people, _ in sampled), len(view.names)), np.float32)
+    filled = 0
+    for window, (people, tags) in zip(windows, sampled, strict=True):
+        for start in range(0, len(people), GATHER_PAIRS):
+            block = slice(start, start + GATHER_PAIRS)
+            part = view.gather(window.rows, window.fitted, people[block], tags[block])
+            matrix[filled : filled + len(part)] = part
+            filled += len(part)
+    answers = [window.outcomes[pairs] for window, pairs in zip(windows, sampled, strict=True)]
     data = lgb.Dataset(
-        np.concatenate(blocks),
+        matrix,
         np.concatenate(answers),
         feature_name=[f"f{i}" for i in range(len(view.names))],
         params={"max_bin": settings.max_bin, "feature_pre_filter": False, "verbosity": -1},
         free_raw_data=True,
     )
-    blocks.clear()
-    return lgb.train(settings.params(seed, threads), data, num_boost_round=settings.trees)
+    del matrix
+    return lgb.train(settings.params(seed, threads), data, num_boost_round=settings.trees), share
 
 
 def pooled_logits(
