@@ -6,6 +6,7 @@ text, JSON and plain arrays, never through a flavour that pickles.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -132,11 +133,17 @@ class Registry:
         return dict(self._client.get_run(run_id).data.metrics)
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        location = self._folder / "artifacts"
-        return str(self._client.create_experiment(EXPERIMENT, artifact_location=str(location)))
+        # MLflow keeps an experiment's artifact folder as an absolute path for ever. After the checkout was moved,
+        # the old experiment stays readable and new runs go to one of their own, with its artifacts here.
+        location = str(self._folder / "artifacts")
+        here = hashlib.sha256(location.encode()).hexdigest()[:8]
+        for name in (EXPERIMENT, f"{EXPERIMENT}-{here}"):
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return str(self._client.create_experiment(name, artifact_location=location))
+            if str(found.artifact_location).removeprefix("file://") == location:
+                return str(found.experiment_id)
+        raise RegistryError("the registry has no experiment for this folder", value=location)
 
     def _ensure_model(self) -> None:
         if not self._client.search_registered_models(filter_string=f"name='{MODEL}'"):

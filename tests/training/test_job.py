@@ -185,6 +185,20 @@ def test_registry_keeps_run_metrics_bundle_and_alias(home: Settings, bundle: Pat
     assert not list(home.mlruns.rglob("*.pkl"))
 
 
+def test_after_the_folder_was_moved_runs_are_logged_at_the_new_place(bundle: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / "mlruns", tmp_path / "new"
+    facts = {"name": "run", "params": {}, "metrics": {"auc": 0.5}, "tags": {}, "bundle": bundle}
+    first = Registry(old).log_run(**facts)
+    new.mkdir()
+    moved = old.rename(new / "mlruns")
+    registry = Registry(moved)
+    assert registry.has(first)
+    runs = [registry.log_run(**facts) for _ in range(2)]
+    assert not old.exists()
+    for run in runs:
+        assert (moved / "artifacts" / run.run_id / "artifacts" / "bundle" / "pooled.txt").exists()
+
+
 def test_no_person_goes_to_the_registry_or_the_bundle(home: Settings, bundle: Path) -> None:
     job = TagJob(home, TAXONOMY, AS_OF, small_choices(), Steps())
     people = list(job.builder.build(AS_OF, None).persons)
