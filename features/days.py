@@ -89,6 +89,17 @@ def utc_of_local(seconds: npt.ArrayLike, timezone: str) -> Int64:
     return local - offsets[np.searchsorted(changes, local, side="right")]
 
 
+def day_text(instant: int, timezone: str) -> str:
+    """Write the day that an instant falls on in a time zone.
+
+    Examples
+    --------
+    >>> day_text(57_600, "Asia/Shanghai")
+    '1970-01-02'
+    """
+    return datetime.fromtimestamp(instant, ZoneInfo(timezone)).date().isoformat()
+
+
 def shift_days(instant: int, days: int, timezone: str) -> int:
     """Return the instant at the same wall-clock time some days later, or earlier where `days` is negative.
 

@@ -125,6 +125,17 @@ class Taxonomy:
         return (*above, *(number[EVERYWHERE] for _ in self.groups), -1)
 
     @cached_property
+    def horizon_days(self) -> int:
+        """The longest outcome window of its tags."""
+        return max(tag.horizon_days for tag in self.tags)
+
+    @cached_property
+    def scope_of_tag(self) -> tuple[int, ...]:
+        """For each tag the number of the scope that it is measured in."""
+        number = {name: n for n, name in enumerate(self.scopes.names)}
+        return tuple(number[tag.scope] for tag in self.tags)
+
+    @cached_property
     def _by_id(self) -> dict[str, Tag]:
         return {tag.id: tag for tag in self.tags}
 

@@ -64,14 +64,15 @@ def evaluate_tags(
 
     A model that was not trained yet with these choices is trained first.
     """
+    from features.days import DAY_SECONDS
     from features.errors import LogTooShortError
     from serving.tables import quality_table
-    from training.splits import DAY, mature
+    from training.splits import mature
 
     choices = _choices(most_instants, step_days, delay_days, seed)
     job = _job(taxonomy, as_of, choices)
     known_at = job.builder.source.last + 1
-    if not mature(job.as_of, job.horizon, delay_days * DAY, known_at):
+    if not mature(job.as_of, job.horizon, delay_days * DAY_SECONDS, known_at):
         raise LogTooShortError(
             f"the outcome window of {job.horizon} days from the as-of date is not over in this log",
             value=as_of,

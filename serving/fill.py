@@ -15,7 +15,7 @@ from training.pairs import Window
 _ROWS_AT_ONCE: Final = 4096
 
 
-def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: str) -> int:
+def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: str) -> None:
     """Replace the store's content with the rows of a window; readers see the old rows until all are there.
 
     Parameters
@@ -28,11 +28,6 @@ def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: st
         The spine of the window: says which accounts lead to whom.
     schema_hash
         Of the rows' layout.
-
-    Returns
-    -------
-    int
-        People in the store.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(settings.store_file)
@@ -45,4 +40,3 @@ def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: st
         linked = owners.filter(pc.not_equal(owners["account"], owners["person"]))
         fill.link(linked["account"].to_pylist(), linked["person"].to_pylist())
     store.close()
-    return len(persons)

@@ -47,9 +47,8 @@ def some_people(settings: Settings, bundle: Bundle, persons: list[str], evaluati
     rates = {tag: metrics.positives / metrics.people for tag, metrics in evaluation.per_tag.items()}
     cards = []
     for person, answer in zip(asked, answers, strict=True):
-        lines = [_line(tag, rates.get(tag.id, 0.0)) for tag in answer.tags if tag.assigned] or [
-            _line(tag, rates.get(tag.id, 0.0)) for tag in answer.tags
-        ]
+        shown = [tag for tag in answer.tags if tag.assigned] or answer.tags
+        lines = [_line(tag, rates.get(tag.id, 0.0)) for tag in shown]
         strongest = sorted(lines, key=lambda line: -(line.times or 0.0))[:_TAGS]
         cards.append(PersonCard(f"{person.person[:8]}…", strongest))
     return cards

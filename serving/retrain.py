@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
+from features.days import DAY_SECONDS, day_text
+from features.durable import write_durably
 from features.errors import TrainingError
 from features.event_log import EventLog
 from features.locks import exclusive
@@ -27,7 +27,7 @@ from training.job import JobSettings, TagJob
 from training.plots import draw_evaluation
 from training.registry import Registered, Registry
 from training.source import present_of
-from training.splits import DAY, last_mature
+from training.splits import last_mature
 from training.steps import Steps
 
 
@@ -60,21 +60,23 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
     log = EventLog.open(settings)
     zone = log.timezone
     present = present_of(log, as_of)
-    steps.say(f"everything is as of {_day(present, zone)}")
-    horizon = max(tag.horizon_days for tag in taxonomy.tags)
-    trained_at = last_mature(present, horizon, choices.delay_days * DAY, zone)
+    steps.say(f"everything is as of {day_text(present, zone)}")
+    horizon = taxonomy.horizon_days
+    trained_at = last_mature(present, horizon, choices.delay_days * DAY_SECONDS, zone)
     busy = TrainingError(
         "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
     )
     with exclusive(settings.work_dir / "retrain.lock", busy):
         job = TagJob(settings, taxonomy, trained_at, choices, steps)
+        job.require_outcomes(trained_at, present)
         folder = job.train()
         evaluation = job.evaluate(folder, trained_at, present)
         bundle = load_bundle(folder)
         plots = draw_evaluation(evaluation, taxonomy, job.folder / "plots")
-        registered = _register(settings, job, folder, bundle, evaluation)
+        registry = Registry(settings.mlruns)
+        registered = _register(registry, job, folder, bundle, evaluation)
         promote(settings, folder)
-        Registry(settings.mlruns).set_alias("champion", registered.model_version)
+        registry.set_alias("champion", registered.model_version)
         window = job.windows([present], None, "features as of now")[0]
         with steps.step("online store", 1) as advance:
             fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash)
@@ -85,7 +87,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         write_report(
             settings.report_file,
             facts=_facts(bundle, registered, evaluation, zone, present),
-            window=f"{_day(trained_at, zone)} to {_day(trained_at + horizon * DAY, zone)}",
+            window=f"{day_text(trained_at, zone)} to {day_text(trained_at + horizon * DAY_SECONDS, zone)}",
             evaluation=evaluation,
             taxonomy=taxonomy,
             too_rare=bundle.about["training"]["too_rare"],
@@ -116,9 +118,8 @@ def next_commands(settings: Settings, bundle: Bundle) -> list[str]:
     ]
 
 
-def _register(settings: Settings, job: TagJob, folder: Path, bundle: Bundle, evaluation: Evaluation) -> Registered:
+def _register(registry: Registry, job: TagJob, folder: Path, bundle: Bundle, evaluation: Evaluation) -> Registered:
     done = job.folder / "registered.json"
-    registry = Registry(settings.mlruns)
     if done.exists():
         known = Registered(**json.loads(done.read_text()))
         if registry.has(known):
@@ -139,7 +140,7 @@ def _register(settings: Settings, job: TagJob, folder: Path, bundle: Bundle, eva
             pictures=job.folder / "plots",
         )
         advance()
-    done.write_text(json.dumps(asdict(registered)))
+    write_durably(done, json.dumps(asdict(registered)))
     return registered
 
 
@@ -170,13 +171,9 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
 def _facts(bundle: Bundle, registered: Registered, evaluation: Evaluation, zone: str, present: int) -> list[str]:
     return [
         f"model {bundle.version}, version {registered.model_version} in MLflow, alias champion",
-        f"trained as of {_day(bundle.as_of, zone)}",
-        f"people scored as of {_day(present, zone)}",
+        f"trained as of {day_text(bundle.as_of, zone)}",
+        f"people scored as of {day_text(present, zone)}",
         f"{int(bundle.model.active.sum())} tags",
         f"{evaluation.people:,} people in the evaluation",
         f"data {bundle.about['data_version']}",
     ]
-
-
-def _day(instant: int, zone: str) -> str:
-    return datetime.fromtimestamp(instant, ZoneInfo(zone)).date().isoformat()

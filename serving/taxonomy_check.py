@@ -42,7 +42,7 @@ def print_base_rates(settings: Settings, taxonomy: Taxonomy, as_of: str | None, 
     con = log.connect()
     last = log.span(con)[1] + 1
     end = last if as_of is None else min(instant_of(as_of, log.timezone), last)
-    instant = end - max(tag.horizon_days for tag in taxonomy.tags) * DAY_SECONDS
+    instant = end - taxonomy.horizon_days * DAY_SECONDS
     events = log.events(con)
     spine = population(events, log.table(con, "identities"), [instant], log.timezone, known_at=end)
     if not len(spine):

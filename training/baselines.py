@@ -11,13 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from training.calibration import fit_platt, sigmoid
 from training.metrics import Floats
 from training.pairs import Matrix, PairView, Window
-from training.pooled import PREDICT_PEOPLE
 
 LOGISTIC_PAIRS = 400_000
 """Pairs that the logistic regression is fitted on; more changed its log loss by less than 0.0002."""
 
 
-def history_count(view: PairView, rows: Matrix, feature: str = "purchase_count_all") -> Floats:
+def history_count(view: PairView, rows: Matrix) -> Floats:
     """Score each tag by how often the person bought inside its scope, over all history.
 
     Returns
@@ -25,7 +24,7 @@ def history_count(view: PairView, rows: Matrix, feature: str = "purchase_count_a
     Floats
         log(1 + count), float64 [n, T].
     """
-    column = view.layout.scope_names.index(feature)
+    column = view.layout.scope_names.index("purchase_count_all")
     counts = view.layout.scope(np.asarray(rows))[:, view.scope_of_tag, column]
     return np.log1p(np.nan_to_num(counts.astype(np.float64)))
 
@@ -68,13 +67,11 @@ class PooledLogisticRegression:
 
     def predict(self, window: Window) -> Floats:
         """Return probabilities, float64 [n, T]."""
-        n, t = len(window.rows), len(self._view.taxonomy.tags)
-        out = np.empty((n, t))
-        for start in range(0, n, PREDICT_PEOPLE):
-            block = np.asarray(window.rows[start : start + PREDICT_PEOPLE])
-            x = self._scaler.transform(_signed_log(self._view.gather_all(block, window.fitted)))
-            out[start : start + len(block)] = sigmoid(self._model.decision_function(x)).reshape(-1, t)
-        return out
+
+        def probabilities(pairs: Matrix) -> Floats:
+            return sigmoid(self._model.decision_function(self._scaler.transform(_signed_log(pairs))))
+
+        return self._view.score_all(window.rows, window.fitted, probabilities)
 
 
 def _signed_log(matrix: Matrix) -> Floats:

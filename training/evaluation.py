@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from training.baselines import PooledLogisticRegression, history_count_probabilities
-from training.metrics import Floats, MacroMetrics, TagMetrics, macro_metrics, tag_metrics
-from training.pairs import PairView, Window
+from training.metrics import Floats, MacroMetrics, TagMetrics, equal_count_bins, macro_metrics, tag_metrics
+from training.pairs import Window
 from training.tags import TagModel
 
 
@@ -70,7 +70,7 @@ def evaluate_tags(
     *,
     seed: int,
     threads: int,
-    advance: Callable[[str], object] = lambda _step: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Evaluation:
     """Score the test window with the model and with the baselines.
 
@@ -85,18 +85,18 @@ def evaluate_tags(
     seed, threads
         Of the logistic regression's sample, and of scoring.
     advance
-        Called with the name of each finished step.
+        Called after each of the three models.
     """
-    view = PairView(model.layout, model.taxonomy)
+    view = model.view
     active = model.active
     labels = test.outcomes[:, active]
     ids = [tag.id for tag, ok in zip(model.taxonomy.tags, active, strict=True) if ok]
     ours = model.predict(np.asarray(test.rows), threads=threads)[:, active]
-    advance("scored the test window")
+    advance()
     count = history_count_probabilities(view, validation, test.rows)[:, active]
-    advance("history count")
+    advance()
     logistic = PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active]
-    advance("logistic regression")
+    advance()
     per_tag = {tag: tag_metrics(labels[:, i], ours[:, i]) for i, tag in enumerate(ids)}
     per_tag_count = [tag_metrics(labels[:, i], count[:, i]) for i in range(len(ids))]
     return Evaluation(
@@ -126,9 +126,7 @@ def reliability(labels: np.ndarray[Any, Any], probabilities: Floats, bins: int =
     [(0.2, 0.0), (0.9, 1.0)]
     """
     flat, truth = probabilities.ravel(), labels.ravel()
-    order = np.argsort(flat, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return [(float(flat[part].mean()), float(truth[part].mean())) for part in parts]
+    return [(float(flat[part].mean()), float(truth[part].mean())) for part in equal_count_bins(flat, bins)]
 
 
 def _finite(value: Any) -> Any:

@@ -46,7 +46,6 @@ class TrainingLog:
     validation_metrics: MacroMetrics
 
 
-Advance = Callable[[str], object]
 Heads = dict[int, lgb.Booster]
 
 
@@ -60,7 +59,7 @@ def fit_tags(
     fitted: Fitted,
     settings: TagSettings,
     threads: int,
-    advance: Advance = lambda _step: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> tuple[TagModel, TrainingLog]:
     """Choose blend, calibration and thresholds on the validation window, then fit on all mature windows.
 
@@ -81,7 +80,7 @@ def fit_tags(
     threads
         Threads of the pooled model, and heads trained at once.
     advance
-        Called with the name of each finished step.
+        Called after each model that is fitted.
 
     Raises
     ------
@@ -109,12 +108,12 @@ def fit_tags(
         windows: Sequence[Window], headed: NDArray[np.bool_]
     ) -> tuple[lgb.Booster, float, dict[int, lgb.Booster]]:
         booster, share = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
-        advance("pooled model")
+        advance()
         matrix = np.concatenate([window.rows[:, layout.head_columns] for window in windows])
         labels = np.concatenate([window.outcomes for window in windows])
         heads = fit_heads(
             matrix, labels, headed, settings.heads, seed=settings.seed, threads=threads,
-            advance=lambda: advance("head"),
+            advance=advance,
         )  # fmt: skip
         return booster, share, heads
 

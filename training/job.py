@@ -6,12 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from features.catalog import layout_for
+from features.days import DAY_SECONDS, day_text
 from features.durable import write_durably
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
@@ -23,7 +22,7 @@ from training.fit import TagSettings, TrainingLog, fit_tags
 from training.manifest import canonical_json, intact
 from training.pairs import Window
 from training.source import open_source
-from training.splits import DAY, Plan, mature, plan
+from training.splits import Plan, mature, plan
 from training.steps import Steps
 from training.windows import WindowBuilder
 
@@ -85,20 +84,20 @@ class TagJob:
         self.choices = choices
         self.steps = steps
         source = open_source(settings)
-        self.horizon = max(tag.horizon_days for tag in taxonomy.tags)
+        self.horizon = taxonomy.horizon_days
         self.plan: Plan = plan(
             source.first(as_of),
             as_of,
             horizon_days=self.horizon,
             step_days=choices.step_days,
             most=choices.most_instants,
-            delay=choices.delay_days * DAY,
+            delay=choices.delay_days * DAY_SECONDS,
             validation=choices.validation,
             timezone=source.timezone,
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
         self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)
-        self._require_outcomes(self.plan.validation, as_of)
+        self.require_outcomes(self.plan.validation, as_of)
 
     @property
     def folder(self) -> Path:
@@ -146,7 +145,7 @@ class TagJob:
                 fitted=present.fitted,
                 settings=self.choices.tags,
                 threads=self.settings.threads,
-                advance=lambda _step: advance(),
+                advance=advance,
             )
         bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +177,7 @@ class TagJob:
                 value=instant,
                 valid=[f"{self.as_of} or later"],
             )
-        self._require_outcomes(instant, known_at)
+        self.require_outcomes(instant, known_at)
         done = self.folder / f"evaluation-{instant}-{known_at}.json"
         if done.exists():
             self.steps.reused("evaluation")
@@ -193,21 +192,28 @@ class TagJob:
                 train,
                 seed=self.choices.tags.seed,
                 threads=self.settings.threads,
-                advance=lambda _step: advance(),
+                advance=advance,
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         write_durably(done, canonical_json(result.as_dict()))
         return result
 
-    def _require_outcomes(self, instant: int, known_at: int) -> None:
+    def require_outcomes(self, instant: int, known_at: int) -> None:
+        """Refuse an instant whose outcomes the log does not hold yet.
+
+        Raises
+        ------
+        LogTooShortError
+            The outcome window is not over by `known_at`, or the log ends before it does.
+        """
         # Days that the log does not reach look like days on which nobody did anything: labels would be wrong, not
         # missing. A quiet day, or a tenth of the window, is let pass.
-        length, last = self.horizon * DAY, self.builder.source.last
-        if mature(instant, self.horizon, self.choices.delay_days * DAY, known_at) and (
-            last + max(DAY, length // 10) >= instant + length
+        length, last = self.horizon * DAY_SECONDS, self.builder.source.last
+        if mature(instant, self.horizon, self.choices.delay_days * DAY_SECONDS, known_at) and (
+            last + max(DAY_SECONDS, length // 10) >= instant + length
         ):
             return
-        end = datetime.fromtimestamp(last, ZoneInfo(self.builder.source.timezone)).date().isoformat()
+        end = day_text(last, self.builder.source.timezone)
         raise LogTooShortError(
             f"an outcome window of {self.horizon} days is not over: the log ends on {end}",
             next_step=f"give --as-of {end} or an earlier day, or import the events that came since",

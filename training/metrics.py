@@ -71,10 +71,15 @@ def expected_calibration_error(labels: Labels, probabilities: Floats, bins: int 
     >>> expected_calibration_error(np.array([0, 1], np.uint8), np.array([0.25, 0.75]), bins=1)
     0.0
     """
-    order = np.argsort(probabilities, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
+    parts = equal_count_bins(probabilities, bins)
     gaps = [abs(probabilities[part].mean() - labels[part].mean()) * len(part) for part in parts]
-    return float(np.sum(gaps) / len(order))
+    return float(np.sum(gaps) / len(probabilities))
+
+
+def equal_count_bins(probabilities: Floats, bins: int) -> list[NDArray[np.int64]]:
+    """Return the places of the members of each bin, lowest probabilities first; bins that got none are left out."""
+    order = np.argsort(probabilities, kind="stable")
+    return [part for part in np.array_split(order, bins) if len(part)]
 
 
 def normalised_entropy(labels: Labels, probabilities: Floats) -> float:

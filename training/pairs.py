@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +14,13 @@ from features.errors import TrainingError
 from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
-from training.metrics import Labels
+from training.metrics import Floats, Labels
 from training.statics import STATIC_NAMES
 
 Matrix = NDArray[np.float32]
+
+SCORED_PEOPLE: Final = 512
+"""People per block when all pairs are scored: bounds memory at a few hundred MB for 200 tags."""
 
 PERSON_NAMES: Final = (
     "purchase_days_7d",
@@ -141,10 +144,9 @@ class PairView:
     """
 
     def __init__(self, layout: RowLayout, taxonomy: Taxonomy) -> None:
-        number = {name: i for i, name in enumerate(taxonomy.scopes.names)}
         self.layout = layout
         self.taxonomy = taxonomy
-        self.scope_of_tag = np.array([number[tag.scope] for tag in taxonomy.tags])
+        self.scope_of_tag = np.array(taxonomy.scope_of_tag)
         parents = np.array(taxonomy.parents)[self.scope_of_tag]
         self.parent_of_tag = np.where(parents >= 0, parents, self.scope_of_tag)
         self._person = _places(layout.person_names, PERSON_NAMES)
@@ -223,10 +225,29 @@ class PairView:
             ]
         return np.where(np.isfinite(crosses), crosses, np.nan).T.astype(np.float32)
 
-    def gather_all(self, rows: Matrix, fitted: Fitted) -> Matrix:
-        """Return every tag's features of every given person, float32 [n × T, len(names)], person by person."""
-        n, t = len(rows), len(self.taxonomy.tags)
-        return self.gather(rows, fitted, np.repeat(np.arange(n), t), np.tile(np.arange(t), n))
+    def score_all(self, rows: Matrix, fitted: Fitted, score: Callable[[Matrix], Floats]) -> Floats:
+        """Score every tag of every person, some people at a time.
+
+        Parameters
+        ----------
+        rows, fitted
+            As for `gather`.
+        score
+            Takes pairs, float32 [m, len(names)], and returns one number for each.
+
+        Returns
+        -------
+        Floats
+            float64 [n, T].
+        """
+        tags = len(self.taxonomy.tags)
+        out = np.empty((len(rows), tags))
+        for start in range(0, len(rows), SCORED_PEOPLE):
+            block = np.asarray(rows[start : start + SCORED_PEOPLE])
+            n = len(block)
+            pairs = self.gather(block, fitted, np.repeat(np.arange(n), tags), np.tile(np.arange(tags), n))
+            out[start : start + n] = np.asarray(score(pairs)).reshape(n, tags)
+        return out
 
 
 def _places(names: Sequence[str], chosen: Sequence[str]) -> list[int]:

@@ -16,9 +16,6 @@ from training.pairs import Fitted, Matrix, PairView, Window
 GATHER_PAIRS = 1_000_000
 """Pairs whose wide rows are read at once while the training matrix is filled."""
 
-PREDICT_PEOPLE = 512
-"""People per block when all pairs are scored: bounds memory at a few hundred MB for 200 tags."""
-
 
 @dataclass(frozen=True)
 class PooledSettings:
@@ -153,11 +150,9 @@ def pooled_logits(
     Floats
         Logits, float64 [n, T], corrected for the sampling of negatives.
     """
-    tags = len(view.taxonomy.tags)
-    out = np.empty((len(rows), tags))
-    for start in range(0, len(rows), PREDICT_PEOPLE):
-        block = rows[start : start + PREDICT_PEOPLE]
-        raw = booster.predict(view.gather_all(block, fitted), raw_score=True, num_threads=threads)
-        out[start : start + len(block)] = np.asarray(raw).reshape(len(block), tags)
+
+    def raw(pairs: Matrix) -> Floats:
+        return np.asarray(booster.predict(pairs, raw_score=True, num_threads=threads))
+
     correction = float(np.log(negative_share))
-    return np.asarray(np.clip(out + correction, *LOGIT_BOUNDS))
+    return np.asarray(np.clip(view.score_all(rows, fitted, raw) + correction, *LOGIT_BOUNDS))

@@ -46,8 +46,7 @@ class LogSource:
         LogTooShortError
             None had.
         """
-        known = self.events.filter(f"event_time < {known_at} and arrived_at <= {known_at}")
-        (first,) = known.aggregate("min(event_time)").fetchall()[0]
+        (first,) = self._known(known_at).aggregate("min(event_time)").fetchall()[0]
         if first is None:
             raise LogTooShortError(
                 "no event had happened and arrived by the as-of date",
@@ -58,8 +57,10 @@ class LogSource:
 
     def kinds(self, before: int) -> tuple[str, ...]:
         """Return the event kinds that were known before an instant, sorted."""
-        known = self.events.filter(f"event_time < {before} and arrived_at <= {before}")
-        return tuple(sorted(kind for (kind,) in known.project("kind").distinct().fetchall()))
+        return tuple(sorted(kind for (kind,) in self._known(before).project("kind").distinct().fetchall()))
+
+    def _known(self, at: int) -> duckdb.DuckDBPyRelation:
+        return self.events.filter(f"event_time < {at} and arrived_at <= {at}")
 
 
 def present_of(log: EventLog, text: str) -> int:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import count, takewhile
-from zoneinfo import ZoneInfo
 
-from features.days import shift_days
+from features.days import DAY_SECONDS, day_text, shift_days
 from features.errors import LogTooShortError
-
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,10 @@ def mature(instant: int, horizon_days: int, delay: int, as_of: int) -> bool:
 
     Examples
     --------
-    >>> mature(0, 30, 0, 30 * DAY), mature(0, 30, 1, 30 * DAY)
+    >>> mature(0, 30, 0, 30 * DAY_SECONDS), mature(0, 30, 1, 30 * DAY_SECONDS)
     (True, False)
     """
-    return instant + horizon_days * DAY + delay <= as_of
+    return instant + horizon_days * DAY_SECONDS + delay <= as_of
 
 
 def last_mature(as_of: int, horizon_days: int, delay: int = 0, timezone: str = "UTC") -> int:
@@ -63,11 +59,11 @@ def last_mature(as_of: int, horizon_days: int, delay: int = 0, timezone: str = "
 
     Examples
     --------
-    >>> last_mature(40 * DAY, 30, 3 * DAY) // DAY
+    >>> last_mature(40 * DAY_SECONDS, 30, 3 * DAY_SECONDS) // DAY_SECONDS
     7
     """
-    whole, rest = divmod(delay, DAY)
-    return _back(as_of - rest, horizon_days + whole, as_of - delay - horizon_days * DAY, timezone)
+    whole, rest = divmod(delay, DAY_SECONDS)
+    return _back(as_of - rest, horizon_days + whole, as_of - delay - horizon_days * DAY_SECONDS, timezone)
 
 
 def plan(
@@ -111,19 +107,19 @@ def plan(
 
     Examples
     --------
-    >>> p = plan(0, 180 * DAY, horizon_days=30, step_days=30)
-    >>> [t // DAY for t in p.train], [t // DAY for t in p.choose], p.validation // DAY
+    >>> p = plan(0, 180 * DAY_SECONDS, horizon_days=30, step_days=30)
+    >>> [t // DAY_SECONDS for t in p.train], [t // DAY_SECONDS for t in p.choose], p.validation // DAY_SECONDS
     ([30, 60, 90, 120, 150], [30, 60, 90, 120], 150)
     """
     step = step_days or max(1, horizon_days // 2)
     latest = last_mature(as_of, horizon_days, delay, timezone)
     latest = latest if validation is None else min(validation, latest)
-    earliest = first + horizon_days * DAY
-    over = latest - delay - horizon_days * DAY
+    earliest = first + horizon_days * DAY_SECONDS
+    over = latest - delay - horizon_days * DAY_SECONDS
 
     def stepped(steps: int) -> int:
         days = steps * step
-        return _back(latest, days, over if latest - days * DAY <= over else latest, timezone)
+        return _back(latest, days, over if latest - days * DAY_SECONDS <= over else latest, timezone)
 
     # With steps of a day the clock can lead two of them to one instant.
     instants = list(dict.fromkeys(takewhile(lambda t: t >= earliest, map(stepped, count()))))
@@ -131,11 +127,12 @@ def plan(
     choose = tuple(t for t in instants if mature(t, horizon_days, delay, latest))[:most][::-1]
     if not choose:
         # Instants lie whole steps before the validation: back to the first whose own window is over by then.
-        chosen = stepped(-(-(horizon_days * DAY + delay) // (step * DAY)))
-        needed = -(-(horizon_days * DAY + as_of - chosen) // DAY)
-        day = datetime.fromtimestamp(as_of, ZoneInfo(timezone)).date().isoformat()
+        chosen = stepped(-(-(horizon_days * DAY_SECONDS + delay) // (step * DAY_SECONDS)))
+        needed = -(-(horizon_days * DAY_SECONDS + as_of - chosen) // DAY_SECONDS)
+        day = day_text(as_of, timezone)
+        held = max(0, as_of - first) // DAY_SECONDS
         raise LogTooShortError(
-            f"the log holds {max(0, as_of - first) // DAY} days before {day}, as of which is trained, and outcome "
+            f"the log holds {held} days before {day}, as of which is trained, and outcome "
             f"windows of {horizon_days} days need {needed}: a history, a window to train on and a later one to "
             "validate on",
             next_step="import more history or shorten the taxonomy's horizon_days",

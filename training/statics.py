@@ -54,8 +54,6 @@ def tag_statics(layout: RowLayout, taxonomy: Taxonomy, rows: Static) -> Static:
     last, before, mean = (_rate(history[:, :, lag]) for lag in (0, 1, layout.tag_names.index("outcome_mean")))
     again = history[:, :, 1] == 1
     not_before = history[:, :, 1] == 0
-    number = {name: i for i, name in enumerate(taxonomy.scopes.names)}
-    scope_of_tag = [number[tag.scope] for tag in taxonomy.tags]
     return np.column_stack(
         [
             last,
@@ -64,7 +62,7 @@ def tag_statics(layout: RowLayout, taxonomy: Taxonomy, rows: Static) -> Static:
             np.log((last + _FLOOR) / (before + _FLOOR)),
             _rate(np.where(again, history[:, :, 0], np.nan)),
             _rate(np.where(not_before, history[:, :, 0], np.nan)),
-            _scope_statics(layout, rows)[scope_of_tag],
+            _scope_statics(layout, rows)[list(taxonomy.scope_of_tag)],
         ]
     ).astype(np.float32)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ import pyarrow.parquet as pq
 from features.durable import publish
 from features.fitted import fit_affinities
 from features.layout import RowLayout
+from features.locks import exclusive
 from features.outcomes import fit_thresholds, label_history, outcomes
 from features.population import population
 from features.rows import build_rows
@@ -118,7 +117,8 @@ class WindowBuilder:
         """Return the folder of that key, computing its files first where it is not there."""
         folder = self._cache / key
         if not folder.exists():
-            with self._alone():
+            # A second run that wants the same window waits for it instead of building into the same folder.
+            with exclusive(self._cache / "lock"):
                 if not folder.exists():
                     work = folder.with_suffix(".part")
                     shutil.rmtree(work, ignore_errors=True)
@@ -126,14 +126,6 @@ class WindowBuilder:
                     compute(work)
                     publish(work, folder)
         return folder
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        # A second run that wants the same window waits for it instead of building into the same folder.
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with (self._cache / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def spine(self, instant: int) -> Spine:
         """Return everybody who counts before `instant`, knowing what had arrived by then."""

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from features.days import DAY_SECONDS as DAY
 from features.days import instant_of
 from features.errors import LogTooShortError
-from training.splits import DAY, last_mature, mature, plan
+from training.splits import last_mature, mature, plan
 
 
 def test_windows_of_the_complete_journey_protocol() -> None:
