@@ -20,6 +20,9 @@ StepOption = Annotated[
     int | None, typer.Option(min=1, help="Days between training instants; half the horizon by default.")
 ]
 DelayOption = Annotated[int, typer.Option(min=0, help="Days after a window until its events have arrived.")]
+AssignOption = Annotated[
+    str, typer.Option(help="Who is assigned a tag: share, precision=0.5 or value=GAIN:COST.", metavar="RULE")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed; with data and code it fixes the model byte for byte.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
@@ -41,10 +44,11 @@ def train_tags(
     most_instants: InstantsOption = 8,
     step_days: StepOption = None,
     delay_days: DelayOption = 0,
+    assign: AssignOption = "share",
     seed: SeedOption = 7,
 ) -> None:
     """Train the tag models on all windows that are mature as of a date, and write a bundle."""
-    choices = _choices(most_instants, step_days, delay_days, seed)
+    choices = _choices(most_instants, step_days, delay_days, assign, seed)
     job = _job(taxonomy, as_of, choices)
     bundle = job.train()
     typer.echo(f"bundle {bundle}")
@@ -57,6 +61,7 @@ def evaluate_tags(
     most_instants: InstantsOption = 8,
     step_days: StepOption = None,
     delay_days: DelayOption = 0,
+    assign: AssignOption = "share",
     seed: SeedOption = 7,
     json_path: JsonOption = None,
 ) -> None:
@@ -69,7 +74,7 @@ def evaluate_tags(
     from serving.tables import quality_table
     from training.splits import mature
 
-    choices = _choices(most_instants, step_days, delay_days, seed)
+    choices = _choices(most_instants, step_days, delay_days, assign, seed)
     job = _job(taxonomy, as_of, choices)
     known_at = job.builder.source.last + 1
     if not mature(job.as_of, job.horizon, delay_days * DAY_SECONDS, known_at):
@@ -94,6 +99,7 @@ def retrain(
     most_instants: InstantsOption = 8,
     step_days: StepOption = None,
     delay_days: DelayOption = 0,
+    assign: AssignOption = "share",
     seed: SeedOption = 7,
 ) -> None:
     """Run the whole chain: train, evaluate on the last mature window, register, promote, fill the store, report."""
@@ -105,16 +111,20 @@ def retrain(
         settings,
         load_taxonomy(taxonomy),
         as_of,
-        _choices(most_instants, step_days, delay_days, seed),
+        _choices(most_instants, step_days, delay_days, assign, seed),
     )
 
 
-def _choices(most_instants: int, step_days: int | None, delay_days: int, seed: int) -> JobSettings:
+def _choices(most_instants: int, step_days: int | None, delay_days: int, assign: str, seed: int) -> JobSettings:
+    from training.assignment import AssignmentRule
     from training.fit import TagSettings
     from training.job import JobSettings
 
     return JobSettings(
-        tags=TagSettings(seed=seed), step_days=step_days, most_instants=most_instants, delay_days=delay_days
+        tags=TagSettings(assign=AssignmentRule.parse(assign), seed=seed),
+        step_days=step_days,
+        most_instants=most_instants,
+        delay_days=delay_days,
     )
 
 

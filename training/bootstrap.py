@@ -147,11 +147,12 @@ def _differences(
     return {
         "macro_auc": _mean_of_known(auc),
         "macro_ap": _mean_of_known(ap),
-        "log_loss": losses @ weights / len(labels),
+        "log_loss": np.asarray(losses @ weights / len(labels)),
     }
 
 
 def _mean_of_known(figures: Floats) -> Floats:
     known = np.isfinite(figures)
     total = np.where(known, figures, 0.0).sum(axis=0)
-    return np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
+    unknown = np.full(len(total), np.nan)
+    return np.asarray(np.divide(total, known.sum(axis=0), out=unknown, where=known.any(axis=0)))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from features.errors import TrainingError
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
+from training.assignment import AssignmentRule, assignment_thresholds
 from training.calibration import Platt, choose_blend, fit_slope
 from training.heads import HeadSettings, fit_heads, head_logits
-from training.metrics import Floats, MacroMetrics, macro_metrics
+from training.metrics import MacroMetrics, macro_metrics
 from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings, fit_pooled, pooled_logits
 from training.tags import TagModel, blend
@@ -28,6 +29,8 @@ class TagSettings:
     heads: HeadSettings = field(default_factory=HeadSettings)
     min_positives: int = 20
     """A tag with fewer positives in the training windows is reported and left out."""
+    assign: AssignmentRule = field(default_factory=AssignmentRule)
+    """Who is assigned a tag."""
     seed: int = 7
 
 
@@ -126,7 +129,7 @@ def fit_tags(
     platt = fit_slope(z, known)
     probabilities = platt.apply(z)
     assign_at = np.ones(len(active))
-    assign_at[active] = assignment_thresholds(probabilities, known.mean(axis=0))
+    assign_at[active] = assignment_thresholds(probabilities, known, settings.assign)
 
     booster, share, heads = fit(train, shares > 0)
     model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, active, assign_at, fitted)
@@ -142,26 +145,3 @@ def fit_tags(
         validation_metrics=macro_metrics(known, probabilities),
     )
     return model, log
-
-
-def assignment_thresholds(probabilities: Floats, base_rates: Floats) -> Floats:
-    """Return the probability from which people are assigned: as many are as came true on the validation window.
-
-    Of a tag that came true for nobody there the threshold is 1, which no probability reaches.
-
-    Parameters
-    ----------
-    probabilities
-        Validation probabilities, people × tags.
-    base_rates
-        Share of people for whom each tag came true there.
-
-    Examples
-    --------
-    >>> assignment_thresholds(np.array([[0.1], [0.2], [0.3], [0.4]]), np.array([0.25])).tolist()
-    [0.4]
-    """
-    people, tags = probabilities.shape
-    ranked = np.sort(probabilities, axis=0)[::-1]
-    positives = np.rint(base_rates * people).astype(int)
-    return np.where(positives > 0, ranked[positives - 1, np.arange(tags)], 1.0)
