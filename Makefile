@@ -9,7 +9,7 @@ BENCH       ?= $(BENCHES)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint bench lock clean clean-data .venv
+.PHONY: help demo test scale lint bench lock clean clean-data .venv
 .DEFAULT_GOAL := help
 
 help: ## list these chores
@@ -80,19 +80,35 @@ export COUNT
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Kept in a throw-away environment: the resolver is no dependency of the product.
-lock: ## resolve requirements.lock anew, keeping what still fits (all anew: make lock UPGRADE=--upgrade)
+scale: .venv/.scale ## add Dask and PySpark from requirements-scale.lock, for more than one machine
+
+# PySpark comes as source without a build of its own; the setuptools of the first lock packs it.
+.venv/.scale: requirements-scale.lock .venv/.installed
+	@echo "adding Dask and PySpark to .venv from requirements-scale.lock (once; about 0.5 GB)"
+	@$(BIN)/python -m pip install --quiet --only-binary :all: --no-binary pyspark --no-build-isolation \
+	    --require-hashes -r requirements-scale.lock
+	@touch $@
+
+# Kept in a throw-away environment: the resolver is no dependency of the product. The second lock has only what the
+# first has not, at versions that fit it; only the first is installed where one machine is enough.
+lock: ## resolve both locks anew, keeping what still fits (all anew: make lock UPGRADE=--upgrade)
 	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	$(PYTHON) -m venv "$$work"; \
 	"$$work/bin/pip" install --quiet 'pip-tools==7.6.2'; \
-	"$$work/bin/pip-compile" --quiet $(UPGRADE) --generate-hashes --strip-extras --all-extras --allow-unsafe \
-	    --build-deps-for=editable --no-header \
-	    --output-file=requirements.lock pyproject.toml; \
-	{ echo '# All dependencies with every extra and the build backend, resolved for Python 3.11 on Linux x86_64.'; \
+	resolve() { "$$work/bin/pip-compile" --quiet $(UPGRADE) --generate-hashes --strip-extras --allow-unsafe \
+	    --no-header pyproject.toml "$$@"; }; \
+	resolve --extra=demo --extra=test --build-deps-for=editable --output-file=requirements.lock; \
+	{ echo '# All dependencies with the extras demo and test and the build backend, for Python 3.11 on Linux x86_64.'; \
 	  echo '# Made by `make lock` from pyproject.toml; change that file, not this one.'; \
 	  sed '/^--/d; /^$$/d' requirements.lock; } > "$$work/lock"; \
 	cp "$$work/lock" requirements.lock; \
-	grep -c '^[a-z0-9].*==' requirements.lock | sed 's/$$/ packages locked/'
+	resolve --extra=dask --extra=spark --constraint=requirements.lock --output-file=requirements-scale.lock; \
+	{ echo '# What the extras dask and spark need beside requirements.lock, for Python 3.11 on Linux x86_64.'; \
+	  echo '# Made by `make lock` from pyproject.toml; change that file, not this one.'; \
+	  awk '/^--|^$$/ { next } /^[a-z0-9]/ { kept = !($$1 in locked) } NR == FNR { locked[$$1]; next } kept' \
+	    requirements.lock requirements-scale.lock; } > "$$work/lock"; \
+	cp "$$work/lock" requirements-scale.lock; \
+	grep -c '^[a-z0-9].*==' requirements.lock requirements-scale.lock
 
 clean: ## remove .venv, caches and build folders; var/ and mlruns/ stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -38,13 +38,17 @@ TOP_LEVEL = {
     "features",
     "mlruns",
     "pyproject.toml",
+    "requirements-scale.lock",
     "requirements.lock",
     "serving",
     "tests",
     "training",
 }
 OWN_SETTINGS = {"zhongcao.toml"}  # where a user's settings may lie
-HEAVY = {"bentoml", "duckdb", "lightgbm", "matplotlib", "mlflow", "numba", "pandas", "scipy", "sklearn"}
+HEAVY = {
+    "bentoml", "dask", "distributed", "duckdb", "lightgbm", "matplotlib", "mlflow", "numba", "pandas", "pyspark",
+    "scipy", "sklearn",
+}  # fmt: skip
 UNSAFE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
 
