@@ -14,7 +14,7 @@ from features.taxonomy import Taxonomy
 from serving.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
 from serving.store import OnlineStore, StoredRow, StoreInfo
 from serving.words import Vocabulary, in_words
-from training.tags import Factor
+from training.explain import Factor
 
 _PEOPLE_PER_BLOCK: Final = 128
 _DIGITS: Final = 6

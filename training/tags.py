@@ -10,24 +10,14 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
+from training.explain import Factor, explain
 from training.heads import head_logits
 from training.metrics import Floats
 from training.pairs import Fitted, Matrix, PairView
 from training.pooled import pooled_logits
-from training.statics import STATIC_NAMES
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One reason for a score: a feature, its value, and its effect on the log odds."""
-
-    feature: str
-    value: float
-    effect: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ class TagModel:
         return np.where(self.active[None, :], probabilities, np.nan)
 
     def explain(self, row: Matrix, tags: Sequence[int], most: int = 5) -> list[list[Factor]]:
-        """Return the pooled model's strongest reasons for each of the tags, strongest first.
+        """Return the strongest reasons for each of the tags, of pooled model and head together, strongest first.
 
         Parameters
         ----------
@@ -100,30 +90,11 @@ class TagModel:
         most
             Factors per tag.
 
-        Notes
-        -----
-        Contributions are exact TreeSHAP values (Lundberg et al. 2020) as LightGBM computes them. Heads are not
-        part of them, and what is the same for everybody, such as a tag's base rate or an affinity that its scope
-        does not have, is no reason for one person.
+        See Also
+        --------
+        training.explain.explain : all contributions; with the bias they add up to the calibrated log odds.
         """
-        numbers = np.asarray(tags, dtype=np.int64)
-        if not len(numbers):
-            return []
-        view = self.view
-        pairs = view.gather(row[None, :], self.fitted, np.zeros(len(numbers), np.int64), numbers)
-        effects = np.asarray(self.pooled.predict(pairs, pred_contrib=True, num_threads=1))[:, :-1]
-        effects[:, [name in STATIC_NAMES for name in view.names]] = 0.0
-        fitted = np.array([name.removesuffix("@tag") in Affinities.NAMES for name in view.names])
-        effects[np.isnan(pairs) & fitted] = 0.0
-        strongest = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :most]
-        return [
-            [
-                Factor(view.concrete_name(int(f), int(tag)), float(pairs[i, f]), float(effects[i, f]))
-                for f in strongest[i]
-                if effects[i, f] != 0
-            ]
-            for i, tag in enumerate(numbers)
-        ]
+        return [explanation.strongest(most) for explanation in explain(self, row, tags)]
 
 
 def blend(pooled: Floats, heads: Floats, head_share: Floats) -> Floats:

@@ -12,7 +12,7 @@ from features.identity import account_key
 from features.taxonomy import Taxonomy, taxonomy_of
 from serving.scorer import Scorer
 from serving.sqlite_store import SqliteStore
-from training.tags import Factor
+from training.explain import Factor
 
 KEY = b"k" * 32
 AS_OF = 1_509_494_400
