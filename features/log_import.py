@@ -22,6 +22,7 @@ from features.log_input import Input
 from features.log_parts import PartWriter, Stamp
 from features.quarantine import Quarantine
 from features.settings import Settings
+from features.sources.baskets import place_baskets, require_placeable
 from features.sources.canonical import Canonicaliser, Catalogue
 from features.sources.mapping import Mapping
 from features.sources.reader import Piece, Reason, Refused
@@ -124,6 +125,7 @@ def import_rows(
     target.recover()
     import_id = f"{accepted_at}-{uuid.uuid4().hex[:12]}"
     seen_before = any(entry.get("source") == first.source for entry in target.history())
+    require_placeable(first, again=seen_before)
     summary = Summary(canonical.name, first.source)
     spool = Spool(log.settings.work_dir / f"import-{import_id}")
     try:
@@ -182,10 +184,11 @@ def _spool_all(
     pseudonyms = Pseudonyms(load_key(log.settings))
     task = bar.add_task(f"import {summary.table}", total=sum(i.reader.size for i in inputs)) if bar else None
     waiting: list[Future[None]] = []
+    baskets = place_baskets(log, inputs)
 
     with ThreadPoolExecutor(threads) as pool:
         for file, given in enumerate(inputs):
-            make = Canonicaliser(given.mapping, log, pseudonyms, catalogue, now)
+            make = Canonicaliser(given.mapping, log, pseudonyms, catalogue, now, baskets=baskets)
 
             def work(number: int, piece: Piece, file: int = file, make: Canonicaliser = make) -> None:
                 chunk = piece()

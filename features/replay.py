@@ -8,6 +8,7 @@ from features.event_log import EventLog
 from features.log_import import Summary, import_lock, import_rows
 from features.log_input import Input
 from features.quarantine import load, path_of
+from features.sources.baskets import require_placeable
 from features.sources.mapping import Mapping, mapping_of
 from features.sources.open_reader import RefusedReader
 
@@ -37,6 +38,7 @@ def replay(log: EventLog, name: str, *, mapping: Mapping | None = None, bar: Pro
     inputs = []
     for file in load(log.settings, name):
         used = mapping or mapping_of(file.mapping, file.name)
+        require_placeable(used, part=True)
         inputs.append(Input(RefusedReader(file.name, file.form, file.header, file.rows, used), used))
     path = path_of(log.settings, name)
     if not inputs:

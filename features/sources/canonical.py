@@ -16,6 +16,7 @@ from features.days import utc_of_local
 from features.errors import MappingError
 from features.event_log import EventLog, connect
 from features.identity import Pseudonyms
+from features.sources.baskets import BASKETS, local_seconds
 from features.sources.canonical_sql import KEYED, LOCAL_TIME, ColumnPlan, literal, plan, quoted, text_of
 from features.sources.mapping import SKIP, Constant, Mapping, Reference
 from features.sources.reader import Chunk, Reason, Refused
@@ -81,6 +82,8 @@ class Canonicaliser:
         Items and notes that fill empty columns of events; None for other tables.
     now
         Time of acceptance, epoch seconds.
+    baskets
+        Where baskets lie in time, of `features.sources.baskets.place_baskets`, where the mapping numbers them.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class Canonicaliser:
         pseudonyms: Pseudonyms,
         catalogue: Catalogue | None,
         now: int,
+        *,
+        baskets: pa.Table | None = None,
     ) -> None:
         self.mapping = mapping
         self._log = log
@@ -101,6 +106,7 @@ class Canonicaliser:
         self._used = mapping.source_columns
         self._places = {name: f"c{number}" for number, name in enumerate(self._used)}
         self._local = threading.local()
+        self._baskets = baskets
         self._items, self._notes = None, None
         if catalogue is not None and mapping.table == "events":
             self._items = catalogue.items if "item" in self._given and catalogue.items.num_rows else None
@@ -156,8 +162,13 @@ class Canonicaliser:
             for name, reference in self._given.items()
         }
         types = {c.name: c.type for c in self.mapping.canonical.columns}
-        times = [] if self.mapping.time.startswith(("epoch", "order")) else [n for n in texts if types[n] == "time"]
+        counted = self.mapping.time.startswith(("epoch", "order", "basket"))
+        times = [] if counted else [n for n in texts if types[n] == "time"]
         keyed = [name for name in texts if types[name] in ("account", "person")]
+        if self._baskets is not None:
+            local = self._run(local_seconds(self.mapping, self._places, trim=trim), source)["local"]
+            value = _in_utc(local, pa.chunked_array([pa.repeat(False, len(local))]), self._zone)
+            source = source.append_column(f"{LOCAL_TIME}event_time", value)
         for name in times:
             seconds, offset = _local_seconds(self.mapping.time, texts[name])
             selected += [f"{seconds} AS {quoted(LOCAL_TIME + name)}", f"{offset} AS {quoted('offset ' + name)}"]
@@ -283,7 +294,8 @@ class Canonicaliser:
         con: duckdb.DuckDBPyConnection | None = getattr(self._local, "con", None)
         if con is None:
             con = self._local.con = connect(self._log.settings, threads=1)
-            for name, known in (("known_items", self._items), ("known_notes", self._notes)):
+            tables = (("known_items", self._items), ("known_notes", self._notes), (BASKETS, self._baskets))
+            for name, known in tables:
                 if known is not None:
                     con.register("known", known)
                     con.execute(f"CREATE TABLE {name} AS SELECT * FROM known")  # noqa: S608

@@ -145,7 +145,7 @@ def _typed(mapping: Mapping, column: Column, currency: str) -> tuple[str, str]:
         case "account" | "person":
             return quoted(KEYED + column.name), "not an id"
         case "time":
-            return _time(mapping, column, number), f"no time from 1990 until now; valid: {_time_words(mapping)}"
+            return _time(mapping, column, number), _time_problem(mapping)
         case "money":
             return _money(mapping, column, raw, mapping.currency or currency)
         case "integer" if column.name == "dwell_ms" and mapping.dwell == "s":
@@ -197,6 +197,13 @@ def _bounds(column: Column) -> str:
     if column.low is None:
         return "any"
     return f"{column.low:g} or more" if column.high is None else f"{column.low:g} to {column.high:g}"
+
+
+def _time_problem(mapping: Mapping) -> str:
+    if mapping.basket is None:
+        return f"no time from 1990 until now; valid: {_time_words(mapping)}"
+    chained = ", each with one number of days since the one before" if mapping.basket.days_since else ""
+    return f"no basket with a place in time from 1990 until now; valid: 1, 2, 3{chained}"
 
 
 def _time_words(mapping: Mapping) -> str:

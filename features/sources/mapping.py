@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,7 +19,7 @@ from features.named_files import read_named
 SKIP: Final = "skip"
 """What `[kinds]` gives to rows that are no events, such as orders that were never paid."""
 
-TIME_UNITS: Final = ("epoch_s", "epoch_ms", "epoch_us", "iso", "day", "order")
+TIME_UNITS: Final = ("epoch_s", "epoch_ms", "epoch_us", "iso", "day", "order", "basket")
 
 # When a row of each table became true; its arrival is counted from there.
 TRUE_FROM: Final = {
@@ -51,6 +52,37 @@ class Order(_Strict):
     step_seconds: int = Field(1, ge=1, description="Seconds from one row to the next.")
 
 
+class Basket(_Strict):
+    """Times for data that numbers the baskets of each person, and knows no dates."""
+
+    starts: str | None = Field(None, description="Day of everybody's basket 1, e.g. 2024-01-01.")
+    ends: str | None = Field(None, description="Day of everybody's last basket.")
+    step_days: int | None = Field(None, ge=1, description="Days from one basket to the next, where no column says.")
+    days_since: str | int | None = Field(None, description="Source column: days since the person's basket before.")
+
+    @field_validator("starts", "ends")
+    @classmethod
+    def _day(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else date.fromisoformat(value).isoformat()
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no day such as 2024-01-01") from error
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for one, other in (("starts", "ends"), ("step_days", "days_since")):
+            if (getattr(self, one) is None) == (getattr(self, other) is None):
+                raise MappingError(
+                    f"[basket] takes either {one} or {other}", next_step="give one of the two, not both"
+                )
+        return self
+
+    @property
+    def alone(self) -> bool:
+        """Whether a basket's number alone places it in time, whatever other baskets the person has."""
+        return self.starts is not None and self.step_days is not None
+
+
 Reference = str | int | list[str | int] | Constant
 """A source column by name or number, several to join with a colon, or a constant."""
 
@@ -65,8 +97,11 @@ class Mapping(_Strict):
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="Comma, or tab for tsv.")
     header: bool = Field(True, description="False: columns are referred to by number, the first is 1.")
     timezone: str | None = Field(None, description="Zone of times without offset; the log's by default.")
-    time: str = Field("iso", description="epoch_s, epoch_ms, epoch_us, iso, day, order, or a strptime format.")
+    time: str = Field(
+        "iso", description="epoch_s, epoch_ms, epoch_us, iso, day, order, basket, or a strptime format."
+    )
     order: Order | None = Field(None, description="Start and step where time is order.")
+    basket: Basket | None = Field(None, description="How numbered baskets lie in time, where time is basket.")
     money: Literal["minor", "major"] = Field("major", description="Unit of amounts: 1299 or 12.99.")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="ISO 4217 code of the amounts.")
     dwell: Literal["ms", "s"] = Field("ms", description="Unit of the reading time.")
@@ -117,6 +152,17 @@ class Mapping(_Strict):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _places_its_baskets(self) -> Self:
+        if (self.time == "basket") != (self.basket is not None):
+            raise MappingError("time = 'basket' and [basket] go together", next_step="give both or neither")
+        if self.basket is not None and (self.table != "events" or "arrived_at" in self.columns):
+            raise MappingError(
+                "only events are placed by baskets, and nobody knows when those arrived",
+                next_step="give another time, or no arrived_at",
+            )
+        return self
+
     @property
     def canonical(self) -> Table:
         """The canonical table that the rows go to."""
@@ -139,6 +185,8 @@ class Mapping(_Strict):
             if not isinstance(reference, Constant):
                 listed = reference if isinstance(reference, list) else [reference]
                 found |= dict.fromkeys(str(column) for column in listed)
+        if self.basket is not None and self.basket.days_since is not None:
+            found[str(self.basket.days_since)] = None
         return list(found)
 
     @property
