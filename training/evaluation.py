@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.baselines import PooledLogisticRegression, history_count_probabilities
 from training.metrics import Floats, MacroMetrics, TagMetrics, equal_count_bins, macro_metrics, tag_metrics
 from training.pairs import Window
+from training.slices import Slice, measure_slices, tag_groups
+from training.stability import Stability, compare_assignments
 from training.tags import TagModel
+
+Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ class Evaluation:
         Pairs of mean predicted and observed share in 20 equal-count bins of the model's probabilities.
     assigned
         Tag id → share of people assigned.
+    reliability_by_rarity
+        Group of tags, by how often they came true → the same pairs for its tags alone.
+    slices
+        The model's quality by slice.
+    stability
+        How assignments move within a week; None where the log ends before it is over.
     """
 
     instant: int
@@ -41,8 +52,20 @@ class Evaluation:
     macro: dict[str, MacroMetrics]
     per_tag: dict[str, TagMetrics]
     count_per_tag: dict[str, float]
-    reliability: list[tuple[float, float]]
+    reliability: Points
     assigned: dict[str, float]
+    reliability_by_rarity: dict[str, Points] = field(default_factory=dict)
+    slices: list[Slice] = field(default_factory=list)
+    stability: Stability | None = None
+
+    @property
+    def worse_than_base_rate(self) -> list[str]:
+        """Ids of the tags that people are assigned though normalised entropy is not below 1."""
+        return [
+            tag
+            for tag, metrics in self.per_tag.items()
+            if self.assigned[tag] > 0 and metrics.normalised_entropy >= 1
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able form; figures that are not defined become null."""
@@ -57,8 +80,13 @@ class Evaluation:
             macro={name: MacroMetrics(**_numbers(values)) for name, values in document["macro"].items()},
             per_tag={tag: TagMetrics(**_numbers(values)) for tag, values in document["per_tag"].items()},
             count_per_tag=_numbers(document["count_per_tag"]),
-            reliability=[(predicted, observed) for predicted, observed in document["reliability"]],
+            reliability=_points(document["reliability"]),
             assigned=_numbers(document["assigned"]),
+            reliability_by_rarity={
+                name: _points(points) for name, points in document["reliability_by_rarity"].items()
+            },
+            slices=[Slice.from_dict(one) for one in document["slices"]],
+            stability=Stability.from_dict(document["stability"]) if document["stability"] else None,
         )
 
 
@@ -68,6 +96,8 @@ def evaluate_tags(
     validation: Window,
     train: Sequence[Window],
     *,
+    platforms: Mapping[str, NDArray[np.bool_]],
+    later: Window | None,
     seed: int,
     threads: int,
     advance: Callable[[], object] = lambda: None,
@@ -82,10 +112,14 @@ def evaluate_tags(
         The later window, with outcomes.
     validation, train
         Windows that the baselines are fitted on, the same that the model had.
+    platforms
+        Platform → who was there, bool [n].
+    later
+        The window a week after `test`, for which outcomes are not needed; None where the log does not reach it.
     seed, threads
         Of the logistic regression's sample, and of scoring.
     advance
-        Called after each of the three models.
+        Called after each of the three models, and after slices and stability.
     """
     view = model.view
     active = model.active
@@ -96,6 +130,12 @@ def evaluate_tags(
     count = history_count_probabilities(view, validation, test.rows)[:, active]
     advance()
     logistic = PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active]
+    advance()
+    slices = measure_slices(view, np.asarray(test.rows), labels, ours, active=active, platforms=platforms)
+    stability = None
+    if later is not None:
+        then = model.predict(np.asarray(later.rows), threads=threads)[:, active]
+        stability = compare_assignments((test.persons, ours), (later.persons, then), model.assign_at[active], ids)
     advance()
     per_tag = {tag: tag_metrics(labels[:, i], ours[:, i]) for i, tag in enumerate(ids)}
     per_tag_count = [tag_metrics(labels[:, i], count[:, i]) for i in range(len(ids))]
@@ -114,10 +154,16 @@ def evaluate_tags(
             tag: float(share)
             for tag, share in zip(ids, (ours >= model.assign_at[active]).mean(axis=0), strict=True)
         },
+        reliability_by_rarity={
+            name: reliability(labels[:, group], ours[:, group], bins=10)
+            for name, group in tag_groups(labels).items()
+        },
+        slices=slices,
+        stability=stability,
     )
 
 
-def reliability(labels: np.ndarray[Any, Any], probabilities: Floats, bins: int = 20) -> list[tuple[float, float]]:
+def reliability(labels: np.ndarray[Any, Any], probabilities: Floats, bins: int = 20) -> Points:
     """Return mean predicted and observed share in equal-count bins of the probabilities.
 
     Examples
@@ -141,3 +187,7 @@ def _finite(value: Any) -> Any:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: float("nan") if value is None else value for key, value in values.items()}
+
+
+def _points(pairs: Sequence[Sequence[float]]) -> Points:
+    return [(predicted, observed) for predicted, observed in pairs]

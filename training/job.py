@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from features.catalog import layout_for
-from features.days import DAY_SECONDS, day_text
+from features.days import DAY_SECONDS, day_text, shift_days
 from features.durable import write_durably
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.taxonomy import Taxonomy
+from training import stability
 from training.bundle import load_bundle, write_bundle
 from training.code import code_version
 from training.evaluation import Evaluation, evaluate_tags
 from training.fit import TagSettings, TrainingLog, fit_tags
 from training.manifest import canonical_json, intact
 from training.pairs import Window
+from training.slices import platforms_of
 from training.source import open_source
 from training.splits import Plan, mature, plan
 from training.steps import Steps
@@ -184,12 +186,16 @@ class TagJob:
             return Evaluation.from_dict(json.loads(done.read_text()))
         train = self.train_windows()
         test = self.windows([instant], known_at, "features and labels of the later window")[0]
-        with self.steps.step("evaluation beside the baselines", 3) as advance:
+        later = self._week_after(instant)
+        spine = self.builder.spine(instant)
+        with self.steps.step("evaluation beside the baselines", 4) as advance:
             result = evaluate_tags(
                 load_bundle(bundle).model,
                 test,
                 train[-1],
                 train,
+                platforms=platforms_of(self.builder.source.events, spine),
+                later=later,
                 seed=self.choices.tags.seed,
                 threads=self.settings.threads,
                 advance=advance,
@@ -197,6 +203,13 @@ class TagJob:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_durably(done, canonical_json(result.as_dict()))
         return result
+
+    def _week_after(self, instant: int) -> Window | None:
+        """Build the window by which the steadiness of assignments is judged, where the log reaches it."""
+        later = shift_days(instant, stability.DAYS, self.builder.source.timezone)
+        if later > self.builder.source.last + 1:
+            return None
+        return self.windows([later], None, "features a week later")[0]
 
     def require_outcomes(self, instant: int, known_at: int) -> None:
         """Refuse an instant whose outcomes the log does not hold yet.
