@@ -71,6 +71,7 @@ def evaluate_tags(
     """
     from features.days import DAY_SECONDS
     from features.errors import LogTooShortError
+    from serving.evaluate import write_evaluation_page
     from serving.tables import quality_table
     from training.splits import mature
 
@@ -86,11 +87,14 @@ def evaluate_tags(
     bundle = job.train()
     evaluation = job.evaluate(bundle, job.as_of, known_at)
     job.steps.console.print(quality_table(evaluation))
+    then = f"zhongcao retrain --taxonomy {taxonomy}"
+    page = write_evaluation_page(job, bundle, evaluation, [then])
+    typer.echo(f"wrote {page}")
     if json_path is not None:
         document = {"bundle": bundle.name, **evaluation.as_dict()}
         json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         typer.echo(f"wrote {json_path}")
-    typer.echo(f"next: zhongcao retrain --taxonomy {taxonomy}, which also registers, promotes and fills the store")
+    typer.echo(f"next: {then}, which also registers, promotes and fills the store")
 
 
 def retrain(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from serving.report import PersonCard, quality_rows
+from serving.evaluation_page import quality_rows
+from serving.report import PersonCard
 from training.evaluation import Evaluation
 
 

@@ -15,10 +15,11 @@ from training.evaluation import Evaluation
 _INK: Final = "#1f2a37"
 _OURS: Final = "#e0364c"
 _PEER: Final = "#8a94a3"
+_SHADES: Final = ("#f2a65a", "#e0364c", "#5b2a86")
 
 
 def draw_evaluation(evaluation: Evaluation, taxonomy: Taxonomy, folder: Path) -> list[Path]:
-    """Draw reliability, AUC per tag beside the history count, and lift by vertical.
+    """Draw reliability over all and by rarity of tags, AUC per tag beside the history count, and lift by vertical.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ def draw_evaluation(evaluation: Evaluation, taxonomy: Taxonomy, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     drawings = {
         "reliability": _reliability,
+        "reliability_by_rarity": _reliability_by_rarity,
         "auc_per_tag": _auc_per_tag,
         "lift_by_vertical": _lift_by_vertical,
     }
@@ -62,6 +64,21 @@ def _reliability(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None
         xlabel="predicted probability", ylabel="share that came true", title="Reliability, all person-tag pairs"
     )
     axes.legend(frameon=False)
+
+
+def _reliability_by_rarity(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001
+    # Half an outcome stands for none, which a logarithmic axis has no place for.
+    floor = 0.5 / max(evaluation.people, 1)
+    axes.plot([floor, 1], [floor, 1], color=_PEER, linewidth=1, linestyle="--")
+    for (name, points), shade in zip(evaluation.reliability_by_rarity.items(), _SHADES, strict=False):
+        places = np.maximum(np.array(points), floor)
+        axes.plot(places[:, 0], places[:, 1], color=shade, marker="o", markersize=4, label=name)
+    axes.set(
+        xscale="log", yscale="log", xlabel="predicted probability", ylabel="share that came true",
+        title="Reliability of rare and of common tags",
+    )  # fmt: skip
+    if evaluation.reliability_by_rarity:
+        axes.legend(frameon=False, title="came true for", alignment="left")
 
 
 def _auc_per_tag(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001

@@ -22,6 +22,7 @@ def evaluation(labels: np.ndarray) -> Evaluation:
         count_per_tag={tag: metrics.auc for tag, metrics in per_tag.items()},
         reliability=reliability(labels, probabilities),
         assigned=dict.fromkeys(ids, 0.1),
+        reliability_by_rarity={"all": reliability(labels, probabilities, bins=5)},
     )
 
 
@@ -38,4 +39,4 @@ def test_plots_are_drawn_and_the_same_every_time(tmp_path: Path) -> None:
 def test_tags_with_one_class_have_no_place_in_a_plot(tmp_path: Path) -> None:
     nobody = evaluation(np.zeros((40, 2), np.uint8))
     assert Evaluation.from_dict(nobody.as_dict()).per_tag.keys() == nobody.per_tag.keys()
-    assert len(draw_evaluation(nobody, small_taxonomy(), tmp_path)) == 3
+    assert len(draw_evaluation(nobody, small_taxonomy(), tmp_path)) == 4
