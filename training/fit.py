@@ -14,7 +14,8 @@ from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.assignment import AssignmentRule, assignment_thresholds
 from training.calibration import Platt, choose_blend, fit_slope
-from training.heads import HeadSettings, fit_heads, head_logits
+from training.head_fit import HeadSettings
+from training.heads import fit_heads, head_logits
 from training.metrics import MacroMetrics, macro_metrics
 from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings, fit_pooled, pooled_logits

@@ -1,53 +1,131 @@
-"""Per-tag heads: a small LightGBM for each tag over wide rows, all on the same binned matrix."""
+"""Per-tag heads: many small models over wide rows, all on the same binned matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import local
+from pathlib import Path
+from typing import Protocol
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from features.durable import write_durably
+from training.binned import Bins, bin_matrix
 from training.calibration import LOGIT_BOUNDS
+from training.head_fit import HeadSettings, fingerprint, fit_head
 from training.metrics import Floats, Labels
 from training.pairs import Matrix
 
+Heads = dict[int, lgb.Booster]
+
+
+class HeadTrainer(Protocol):
+    """What trains many heads: one contract, whatever the work is spread over.
+
+    The same bins, labels, settings and seed give the same boosters, byte for byte, from every trainer with any
+    number of workers, also where a run was cut off and started again.
+    """
+
+    def fit(
+        self,
+        bins: Bins,
+        labels: Labels,
+        active: NDArray[np.bool_],
+        settings: HeadSettings,
+        *,
+        seed: int,
+        kept: Path | None = None,
+        advance: Callable[[], object] = lambda: None,
+    ) -> Heads:
+        """Train one head for each active tag with enough positives.
+
+        Parameters
+        ----------
+        bins
+            The heads' columns of all training windows' rows.
+        labels
+            Outcomes, uint8 [n, T].
+        active
+            Which tags get a head, bool [T].
+        settings, seed
+            As for `training.head_fit.fit_head`, which says what a head is.
+        kept
+            Folder where finished heads are left and, by a rerun, found; named by the caller after everything that
+            the bins depend on. The caller deletes it when the whole run is done.
+        advance
+            Called after each head.
+
+        Returns
+        -------
+        dict
+            Tag number → booster, ascending.
+        """
+
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """Parameters of the heads: small regularised trees, no early stopping, which hurts rare tags."""
+class ThreadedHeads:
+    """Trains heads in threads of this process, one tag on each, which LightGBM lets run side by side.
 
-    min_positives: int = 100
-    """A tag with fewer positives has no head: the pooled model scores it alone."""
-    trees: int = 60
-    leaves: int = 7
-    learning_rate: float = 0.1
-    min_data_in_leaf: int = 30
-    feature_fraction: float = 0.2
-    lambda_l2: float = 5.0
-    max_bin: int = 63
+    Memory: the bins once and, for each thread, a copy of the rows that its head is trained on; the boosters are
+    some ten kilobytes each.
 
-    def params(self, seed: int) -> dict[str, object]:
-        """LightGBM's parameters for one head on one thread; threads are spent on tags instead."""
-        return {
-            "objective": "binary",
-            "num_leaves": self.leaves,
-            "learning_rate": self.learning_rate,
-            "min_data_in_leaf": self.min_data_in_leaf,
-            "feature_fraction": self.feature_fraction,
-            "lambda_l2": self.lambda_l2,
-            "max_bin": self.max_bin,
-            "feature_pre_filter": False,
-            "deterministic": True,
-            # Column-wise histograms skip the columns that a tree does not read: 3 to 5 times cheaper on wide rows.
-            "force_col_wise": True,
-            "seed": seed,
-            "num_threads": 1,
-            "verbosity": -1,
-        }
+    Parameters
+    ----------
+    threads
+        Tags trained at once.
+    """
+
+    threads: int
+
+    def fit(
+        self,
+        bins: Bins,
+        labels: Labels,
+        active: NDArray[np.bool_],
+        settings: HeadSettings,
+        *,
+        seed: int,
+        kept: Path | None = None,
+        advance: Callable[[], object] = lambda: None,
+    ) -> Heads:
+        """Train the heads, see `HeadTrainer.fit`."""
+
+        def fit(tag: int) -> tuple[int, lgb.Booster]:
+            own = np.ascontiguousarray(labels[:, tag])
+            booster = kept_head(kept, own, settings, seed, lambda: fit_head(bins, own, settings, seed=seed))
+            advance()
+            return tag, booster
+
+        tags = np.flatnonzero(active & settings.learnable(labels)).tolist()
+        with ThreadPoolExecutor(self.threads) as pool:
+            waiting = [pool.submit(fit, tag) for tag in tags]
+            try:
+                return dict(job.result() for job in waiting)
+            except BaseException:
+                # A run that is stopped must not train the heads that wait before it ends.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def kept_head(
+    kept: Path | None, labels: Labels, settings: HeadSettings, seed: int, fit: Callable[[], lgb.Booster]
+) -> lgb.Booster:
+    """Return the head that an earlier run left in a folder, or train it and leave it there.
+
+    A head is found by its labels, settings and seed, not by the number of its tag: a changed rule trains anew.
+    """
+    if kept is None:
+        return fit()
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = kept / f"{fingerprint(labels, settings, seed)}.txt"
+    if file.exists():
+        return lgb.Booster(model_str=file.read_text(encoding="utf-8"))
+    booster = fit()
+    write_durably(file, str(booster.model_to_string()))
+    return booster
 
 
 def fit_heads(
@@ -59,45 +137,10 @@ def fit_heads(
     seed: int,
     threads: int,
     advance: Callable[[], object] = lambda: None,
-) -> dict[int, lgb.Booster]:
-    """Train one head per active tag with enough positives.
-
-    Parameters
-    ----------
-    matrix
-        The heads' columns of all training windows' rows, float32 [n, columns].
-    labels
-        Outcomes, uint8 [n, T].
-    active
-        Which tags get a head, bool [T].
-    settings, seed
-        Together with the data they fix the models, byte for byte, whatever the number of threads.
-    threads
-        Tags trained at once.
-    advance
-        Called after each head.
-
-    Returns
-    -------
-    dict
-        Tag number → booster.
-    """
-    params = settings.params(seed)
-    shared = lgb.Dataset(matrix, np.zeros(len(matrix)), params=params, free_raw_data=False).construct()
-    own = local()
-
-    def fit(tag: int) -> tuple[int, lgb.Booster]:
-        # Labels are part of a Dataset, so every thread needs its own; the bin edges come from the shared one.
-        if not hasattr(own, "data"):
-            own.data = lgb.Dataset(matrix, np.zeros(len(matrix)), reference=shared, params=params).construct()
-        own.data.set_label(labels[:, tag].astype(np.float32))
-        booster = lgb.train(params, own.data, num_boost_round=settings.trees)
-        advance()
-        return tag, booster
-
-    enough = active & (labels.sum(axis=0) >= settings.min_positives) & (labels.min(axis=0) == 0)
-    with ThreadPoolExecutor(threads) as pool:
-        return dict(pool.map(fit, np.nonzero(enough)[0].tolist()))
+) -> Heads:
+    """Bin a matrix in memory and train heads on it, see `HeadTrainer.fit`."""
+    bins = bin_matrix([matrix], max_bin=settings.max_bin)
+    return ThreadedHeads(threads).fit(bins, labels, active, settings, seed=seed, advance=advance)
 
 
 def head_logits(heads: Mapping[int, lgb.Booster], matrix: Matrix, tags: int, *, threads: int = 1) -> Floats:

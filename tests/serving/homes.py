@@ -15,7 +15,7 @@ from tests.serving.fakes import AS_OF, TAXONOMY
 from training.bundle import write_bundle
 from training.champion import promote
 from training.fit import TagSettings, fit_tags
-from training.heads import HeadSettings
+from training.head_fit import HeadSettings
 from training.pairs import Fitted, Window
 from training.pooled import PooledSettings
 from training.statics import STATIC_NAMES

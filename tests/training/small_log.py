@@ -12,7 +12,7 @@ from features.sources.mapping import load_text
 from features.taxonomy import Taxonomy, taxonomy_of
 from tests.features.log_cases import imported
 from training.fit import TagSettings
-from training.heads import HeadSettings
+from training.head_fit import HeadSettings
 from training.job import JobSettings
 from training.pooled import PooledSettings
 
