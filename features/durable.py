@@ -22,12 +22,24 @@ def write_durably(path: Path, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
+        publish_file(Path(draft), path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def publish_file(draft: Path, path: Path) -> None:
+    """Give a finished file its name, after its content has reached the disk.
+
+    Parameters
+    ----------
+    draft
+        The file.
+    path
+        Its name from now on, in the same folder; a file that has it is replaced.
+    """
+    _flush(draft)
+    draft.replace(path)
     _flush(path.parent)
 
 

@@ -94,5 +94,9 @@ class StoreError(ZhongcaoError):
     """The online store is missing or holds rows of another schema."""
 
 
+class ScoresError(ZhongcaoError):
+    """Scores cannot be written to a folder, or a list of people cannot be read."""
+
+
 class AccessError(ZhongcaoError):
     """A caller has no right to what it asks for, or a bind is not safe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import StoreError
-from serving.store import Fill, OnlineStore, StoredRow, StoreInfo, check_block
+from serving.store import Fill, OnlineStore, RowBlock, StoredRow, StoreInfo, check_block, filled_anew
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (only INTEGER PRIMARY KEY CHECK (only = 1), schema_hash TEXT NOT NULL,
-    width INTEGER NOT NULL, as_of INTEGER NOT NULL, people INTEGER NOT NULL, accounts INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS rows (person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, vector BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID;
-"""
+_TABLES: Final = {
+    "meta": "(only INTEGER PRIMARY KEY CHECK (only = 1), schema_hash TEXT NOT NULL, width INTEGER NOT NULL,"
+    " as_of INTEGER NOT NULL, people INTEGER NOT NULL, accounts INTEGER NOT NULL, fill TEXT NOT NULL)",
+    "rows": "(person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, vector BLOB NOT NULL)",
+    "accounts": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
+}
+_DESCRIBE: Final = "SELECT schema_hash, width, as_of, people, accounts, fill FROM meta"
 _KEYS_PER_QUERY: Final = 1000
 _WRITER_WAITS_SECONDS: Final = 5.0
 
@@ -55,23 +57,25 @@ class SqliteStore(OnlineStore):
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(_SCHEMA)
                 connection.execute("BEGIN IMMEDIATE")
-                held = connection.execute("SELECT schema_hash FROM meta").fetchone()
-                if held and not replace and held[0] != schema_hash:
+                for table, columns in _TABLES.items():
+                    if replace:
+                        # Dropped, not emptied: an older version of zhongcao may have given it other columns.
+                        connection.execute(f"DROP TABLE IF EXISTS {table}")
+                    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} {columns}")
+                held = connection.execute("SELECT schema_hash, fill FROM meta").fetchone()
+                if held and held[0] != schema_hash:
                     raise StoreError(
                         "the online store holds rows of another layout",
                         value=schema_hash,
                         valid=[held[0]],
                         next_step="fill it anew instead of adding to it",
                     )
-                if replace:
-                    connection.execute("DELETE FROM rows")
-                    connection.execute("DELETE FROM accounts")
             except BaseException:
                 connection.close()
                 raise
-        return SqliteFill(connection, schema_hash, width, as_of, self._path)
+        before = held[1] if held else ""
+        return SqliteFill(connection, self._path, before, schema_hash=schema_hash, width=width, as_of=as_of)
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
@@ -82,6 +86,21 @@ class SqliteStore(OnlineStore):
         }
         return [found.get(person) for person in persons]
 
+    def scan(self, fill: str, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
+        """Yield the rows of everybody whose key lies in a range, see `OnlineStore.scan`."""
+        until, keys = ("", [first]) if end is None else ("AND person < ?", [first, end])
+        query = f"SELECT person, as_of, vector FROM rows WHERE person >= ? {until} ORDER BY person"  # noqa: S608
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            if (found := connection.execute("SELECT fill FROM meta").fetchone()[0]) != fill:
+                raise filled_anew(fill, found)
+            cursor = connection.execute(query, keys)
+            while rows := cursor.fetchmany(size):
+                persons, instants, packed = zip(*rows, strict=True)
+                matrix = np.frombuffer(b"".join(packed), np.float32).reshape(len(rows), -1)
+                yield RowBlock(list(persons), np.array(instants, np.int64), matrix)
+            connection.execute("COMMIT")
+
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `OnlineStore.resolve`."""
         query = "SELECT account, person FROM accounts WHERE account IN"
@@ -91,7 +110,7 @@ class SqliteStore(OnlineStore):
     def describe(self) -> StoreInfo:
         """Return what the store holds, see `OnlineStore.describe`."""
         with self._reading() as connection:
-            row = connection.execute("SELECT schema_hash, width, as_of, people, accounts FROM meta").fetchone()
+            row = connection.execute(_DESCRIBE).fetchone()
         if row is None:
             raise StoreError("the online store is empty", next_step="run `zhongcao retrain` to fill it")
         return StoreInfo(*row)
@@ -139,18 +158,21 @@ class SqliteFill(Fill):
     """One write transaction on a `SqliteStore`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, schema_hash: str, width: int, as_of: int, path: Path
+        self, connection: sqlite3.Connection, path: Path, before: str, *, schema_hash: str, width: int, as_of: int
     ) -> None:
         self._connection = connection
         self._schema_hash = schema_hash
         self._width = width
         self._as_of = as_of
         self._path = path
+        self._digest = hashlib.sha256(f"{before}\x1f{schema_hash}\x1f{as_of}".encode())
 
     def add(self, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
         """Add rows, see `Fill.add`."""
         check_block(persons, matrix, self._width)
         packed = np.ascontiguousarray(matrix)
+        self._digest.update("\x1f".join(persons).encode())
+        self._digest.update(packed.data)
         with _named_errors(self._path):
             self._connection.executemany(
                 "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (person)"
@@ -160,6 +182,7 @@ class SqliteFill(Fill):
 
     def link(self, accounts: Sequence[str], persons: Sequence[str]) -> None:
         """Say which person each account belongs to, see `Fill.link`."""
+        self._digest.update("\x1f".join([*accounts, *persons]).encode())
         with _named_errors(self._path):
             self._connection.executemany(
                 "INSERT OR REPLACE INTO accounts VALUES (?, ?)", zip(accounts, persons, strict=True)
@@ -171,8 +194,8 @@ class SqliteFill(Fill):
             with _named_errors(self._path):
                 self._connection.execute(
                     "INSERT OR REPLACE INTO meta SELECT 1, ?, ?, ?,"
-                    " (SELECT COUNT(*) FROM rows), (SELECT COUNT(*) FROM accounts)",
-                    (self._schema_hash, self._width, self._as_of),
+                    " (SELECT COUNT(*) FROM rows), (SELECT COUNT(*) FROM accounts), ?",
+                    (self._schema_hash, self._width, self._as_of, self._digest.hexdigest()[:16]),
                 )
                 self._connection.execute("COMMIT")
         finally:
@@ -191,6 +214,12 @@ def _named_errors(path: Path) -> Iterator[None]:
         if "locked" in str(error):
             raise StoreError(
                 "another fill of the online store is under way", next_step="wait until it has ended"
+            ) from error
+        if "no such" in str(error):
+            raise StoreError(
+                "the online store is empty, or was written by another version of zhongcao",
+                value=str(path),
+                next_step="run `zhongcao retrain` to fill it anew",
             ) from error
         raise StoreError(f"the online store cannot be used: {error}", value=str(path)) from error
     except sqlite3.DatabaseError as error:

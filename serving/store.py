@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -47,6 +47,8 @@ class StoreInfo:
         Instant of the latest fill, epoch seconds.
     people, accounts
         How many rows, and how many accounts lead to a person under another key.
+    fill
+        Names what the store holds: equal fills in equal order have equal names, every other one another.
     """
 
     schema_hash: str
@@ -54,6 +56,26 @@ class StoreInfo:
     as_of: int
     people: int
     accounts: int
+    fill: str
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Rows of some people.
+
+    Parameters
+    ----------
+    persons
+        Person keys.
+    as_of
+        Instant of each row, epoch seconds, int64 [n].
+    matrix
+        Wide feature rows, float32 [n, width].
+    """
+
+    persons: list[str]
+    as_of: NDArray[np.int64]
+    matrix: NDArray[np.float32]
 
 
 class Fill(ABC):
@@ -132,6 +154,25 @@ class OnlineStore(ABC):
         """
 
     @abstractmethod
+    def scan(self, fill: str, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
+        """Yield the rows of everybody whose key lies in a range, in the order of keys.
+
+        Parameters
+        ----------
+        fill
+            What the store must hold, as `describe` said.
+        first, end
+            Keys from `first` on and before `end`; None for no end.
+        size
+            Most rows of a block.
+
+        Raises
+        ------
+        StoreError
+            The store was filled anew since, or cannot be read.
+        """
+
+    @abstractmethod
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key; an account without a link is its own person."""
 
@@ -169,3 +210,10 @@ def check_block(persons: Sequence[str], matrix: NDArray[np.float32], width: int)
             value=f"{matrix.dtype} {list(matrix.shape)}",
             valid=[f"float32 [{len(persons)}, {width}]"],
         )
+
+
+def filled_anew(wanted: str, found: str) -> StoreError:
+    """Return the error for a store that was filled while its rows were read block by block."""
+    return StoreError(
+        "the online store was filled anew while it was read", value=found, valid=[wanted], next_step="begin again"
+    )

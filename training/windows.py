@@ -23,7 +23,7 @@ from features.spine import Spine
 from features.taxonomy import Taxonomy
 from training.code import code_version
 from training.metrics import Labels
-from training.pairs import Fitted, Window
+from training.pairs import Fitted, Matrix, Window
 from training.source import LogSource
 from training.statics import tag_statics
 
@@ -72,20 +72,24 @@ class WindowBuilder:
         labels_known_at
             Outcomes use what had arrived by then; None for no labels.
         """
-        rows_folder = self._ready(self._rows_key(instant), lambda work: self._compute_rows(instant, work))
+        persons, rows = self.rows(instant)
         labels: Labels | None = None
         if labels_known_at is not None:
             key = self._labels_key(instant, labels_known_at)
             folder = self._ready(key, lambda work: self._compute_labels(instant, labels_known_at, work))
             labels = np.load(folder / "labels.npy", allow_pickle=False)
-        rows = np.load(rows_folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows))
-        persons = pq.read_table(rows_folder / "persons.parquet").column("person").to_pylist()
         return Window(instant, persons, rows, labels, fitted)
+
+    def rows(self, instant: int) -> tuple[list[str], Matrix]:
+        """Return people's keys, sorted, and their wide rows, memory-mapped, from the cache where they are there."""
+        folder = self._ready(self.rows_key(instant), lambda work: self._compute_rows(instant, work))
+        rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
+        return pq.read_table(folder / "persons.parquet").column("person").to_pylist(), rows
 
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
         """Tell whether the window is in the cache."""
-        keys = [self._rows_key(instant)]
+        keys = [self.rows_key(instant)]
         if labels_known_at is not None:
             keys.append(self._labels_key(instant, labels_known_at))
         return all((self._cache / key).exists() for key in keys)
@@ -132,7 +136,8 @@ class WindowBuilder:
         source = self.source
         return population(source.events, source.identities, [instant], source.timezone, kinds=self.kinds)
 
-    def _rows_key(self, instant: int) -> str:
+    def rows_key(self, instant: int) -> str:
+        """Return the key of the rows of `instant`: a hash of everything that they depend on."""
         return self._key("rows", self.layout.schema_hash, instant)
 
     def _labels_key(self, instant: int, known_at: int) -> str:

@@ -38,6 +38,7 @@ def test_help_names_every_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         "train",
         "evaluate",
         "retrain",
+        "score",
         "serve",
         "keys",
     ):

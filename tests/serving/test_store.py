@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -154,6 +155,47 @@ class StoreContract(ABC):
         with pytest.raises(StoreError, match="retrain"):
             store.describe()
 
+    def test_a_scan_goes_through_a_range_of_keys_in_order(self, store: OnlineStore) -> None:
+        store.replace("h", AS_OF, ["c", "a", "b"], matrix((3,), (1,), (2,)))
+        with store.fill("h", 1, AS_OF + 5, replace=False) as fill:
+            fill.add(["d"], matrix((4,)))
+        name = store.describe().fill
+        blocks = list(store.scan(name, "", None, 3))
+        assert [block.persons for block in blocks] == [["a", "b", "c"], ["d"]]
+        assert [block.matrix.tolist() for block in blocks] == [[[1.0], [2.0], [3.0]], [[4.0]]]
+        assert [block.as_of.tolist() for block in blocks] == [[AS_OF] * 3, [AS_OF + 5]]
+        assert blocks[0].matrix.dtype == np.float32
+        assert [block.persons for block in store.scan(name, "b", "d", 9)] == [["b", "c"]]
+        assert list(store.scan(name, "x", None, 9)) == []
+
+    def test_a_scan_of_rows_that_were_replaced_is_refused(self, store: OnlineStore) -> None:
+        store.replace("h", AS_OF, ["a"], matrix((1,)))
+        before = store.describe().fill
+        store.replace("h", AS_OF, ["a"], matrix((2,)))
+        with pytest.raises(StoreError, match=f"filled anew .* valid: {before}"):
+            list(store.scan(before, "", None, 1))
+
+    def test_a_scan_under_way_keeps_to_its_fill(self, store: OnlineStore) -> None:
+        store.replace("h", AS_OF, ["a", "b"], matrix((1,), (1,)))
+        scan = store.scan(store.describe().fill, "", None, 1)
+        first = next(scan)
+        store.replace("h", AS_OF, ["a", "b"], matrix((2,), (2,)))
+        assert [first.matrix.item(), *(block.matrix.item() for block in scan)] == [1.0, 1.0]
+
+    def test_equal_fills_have_equal_names_and_others_others(self, store: OnlineStore) -> None:
+        def name(instant: int, value: float, link: str) -> str:
+            with store.fill("h", 1, instant) as fill:
+                fill.add(["a"], matrix((value,)))
+                fill.link([link], ["a"])
+            return store.describe().fill
+
+        first = name(AS_OF, 1, "x")
+        others = {name(AS_OF + 1, 1, "x"), name(AS_OF, 2, "x"), name(AS_OF, 1, "y")}
+        assert name(AS_OF, 1, "x") == first
+        with store.fill("h", 1, AS_OF, replace=False) as fill:
+            fill.add(["a"], matrix((1,)))
+        assert len({first, store.describe().fill, *others}) == 5
+
     @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(
         rows=arrays(
@@ -195,6 +237,15 @@ class TestSqliteStore(StoreContract):
             thread.start()
             thread.join()
         assert open_files() == before
+
+    def test_a_store_of_an_older_version_is_named_and_filled_anew(self, store: OnlineStore, tmp_path: Path) -> None:
+        with sqlite3.connect(tmp_path / "online.sqlite") as older:
+            older.execute("CREATE TABLE meta (schema_hash TEXT)")
+        older.close()
+        with pytest.raises(StoreError, match=r"another version of zhongcao.*zhongcao retrain"):
+            store.describe()
+        store.replace("h", AS_OF, ["a"], matrix((1,)))
+        assert store.describe().people == 1
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "online.sqlite"
