@@ -9,6 +9,7 @@ import typer
 
 from features.errors import ZhongcaoError
 from serving.cli_data import register as register_data
+from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_taxonomy import register as register_taxonomy
 from serving.cli_train import register as register_train
@@ -23,7 +24,7 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for register in (register_data, register_taxonomy, register_train, register_serve):
+    for register in (register_data, register_taxonomy, register_train, register_score, register_serve):
         register(app)
     return app
 
