@@ -1,0 +1,189 @@
+"""The compact scorer against LightGBM: the same bits, whatever the trees and the rows."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from features.errors import BundleError
+from training.compact.forest import FEW_ROWS, CompactForest
+from training.compact.lanes import LANES
+
+ODD = np.array(
+    [np.nan, 0.0, -0.0, 1e-35, -1e-35, 1.1e-35, -1.1e-35, 1e-40, -1e-45, np.inf, -np.inf, 3.4e38, -3.4e38,
+     -0.5, -1.0, 2.7, 1e9, 3e9, 2.0**31, -3e9, 2.0**24 + 2],
+    np.float32,
+)  # fmt: skip
+"""Values at which scorers differ if at all."""
+
+
+def columns(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+    """Six columns: dense, small integers with ties, mostly zero, heavy-tailed, and two of categories."""
+    x = np.stack(
+        [
+            rng.normal(size=n),
+            rng.integers(-3, 4, n),
+            np.where(rng.random(n) < 0.7, 0, rng.exponential(size=n)),
+            rng.standard_cauchy(n) * 1e20,
+            rng.integers(0, 12, n),
+            rng.integers(0, 90, n) * 1000 % 97,
+        ],
+        axis=1,
+    ).astype(np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    return x
+
+
+def train(seed: int, params: dict[str, object], *, rounds: int, rows: int, categories: bool) -> lgb.Booster:
+    rng = np.random.default_rng(seed)
+    x = columns(rng, rows)
+    y = (np.nan_to_num(x[:, 0]) + np.sin(np.nan_to_num(x[:, 4])) + rng.normal(size=rows) > 0.3).astype(float)
+    every = {
+        "objective": "binary", "verbosity": -1, "num_threads": 1, "seed": seed, "min_data_in_leaf": 2,
+        "min_data_per_group": 2, "cat_smooth": 1, "min_sum_hessian_in_leaf": 1e-6, **params,
+    }  # fmt: skip
+    return lgb.train(every, lgb.Dataset(x, y, categorical_feature=[4, 5] if categories else []), rounds)
+
+
+def _splits(booster: lgb.Booster) -> list[tuple[int, float]]:
+    """Numeric splits of a booster: feature and threshold."""
+    found = []
+    for tree in booster.dump_model()["tree_info"]:
+        left = [tree["tree_structure"]]
+        while left:
+            node = left.pop()
+            if "split_feature" in node:
+                left += [node["left_child"], node["right_child"]]
+                if node["decision_type"] == "<=":
+                    found.append((node["split_feature"], node["threshold"]))
+    return found
+
+
+def asked(seed: int, boosters: list[lgb.Booster], n: int) -> NDArray[np.float32]:
+    """Rows with odd values, unseen categories, and values on, just below and just above thresholds."""
+    rng = np.random.default_rng(seed + 1)
+    x = columns(rng, n)
+    x[:, 5] = np.where(rng.random(n) < 0.3, rng.integers(-5, 200, n), x[:, 5])
+    splits = [node for booster in boosters for node in _splits(booster)]
+    for number in rng.permutation(len(splits))[: x.size // 3]:
+        feature, threshold = splits[number]
+        with np.errstate(over="ignore"):
+            near = np.float32(threshold)
+        step = np.float32(rng.choice([-np.inf, np.inf]))
+        x[rng.integers(n), feature] = near if rng.random() < 0.4 else np.nextafter(near, step)
+    odd = rng.random(x.shape) < 0.15
+    x[odd] = rng.choice(ODD, odd.sum())
+    return x
+
+
+def expected(boosters: list[lgb.Booster], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.stack([b.predict(rows, raw_score=True, num_threads=1) for b in boosters], axis=1)
+
+
+PARAMS = st.fixed_dictionaries(
+    {
+        "num_leaves": st.sampled_from([2, 5, 31, 32, 33, 64, 65, 150]),
+        "max_bin": st.sampled_from([3, 63, 255, 2000]),
+        "use_missing": st.booleans(),
+        "zero_as_missing": st.booleans(),
+        "min_gain_to_split": st.sampled_from([0.0, 0.0, 3.0, 1e9]),
+        "max_cat_to_onehot": st.sampled_from([1, 4, 100]),
+    }
+)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.lists(PARAMS, min_size=1, max_size=3), st.booleans(), st.integers(60, 900))
+def test_every_bit_is_lightgbms(seed: int, kinds: list[dict[str, object]], categories: bool, rows: int) -> None:
+    boosters = [train(seed + n, p, rounds=4, rows=rows, categories=categories) for n, p in enumerate(kinds)]
+    forest = CompactForest.from_boosters(boosters, 6)
+    x = asked(seed, boosters, LANES + FEW_ROWS + 20)
+    want = expected(boosters, x)
+    np.testing.assert_array_equal(forest.raw(x), want)
+    np.testing.assert_array_equal(np.concatenate([forest.raw(row[None]) for row in x]), want)
+
+
+def test_trees_of_one_leaf_and_boosters_of_no_tree_are_constants() -> None:
+    x = columns(np.random.default_rng(0), 200)
+    y = (np.arange(200) % 3 == 0).astype(float)
+    params = {"objective": "binary", "verbosity": -1, "min_data_in_leaf": 500}
+    boosters = [lgb.train(params, lgb.Dataset(x, y), 2), lgb.train(params, lgb.Dataset(x, 1 - y), 1)]
+    empty = lgb.Booster(model_str=boosters[0].model_to_string(num_iteration=1, start_iteration=1))
+    assert [b.num_trees() for b in boosters] == [1, 1]
+    forest = CompactForest.from_boosters([*boosters, empty], 6)
+    np.testing.assert_array_equal(forest.raw(x), expected([*boosters, empty], x))
+
+
+def test_trees_end_at_the_best_iteration() -> None:
+    booster = train(3, {"num_leaves": 7}, rounds=9, rows=300, categories=False)
+    booster.best_iteration = 4
+    x = asked(3, [booster], 30)
+    got = CompactForest.from_boosters([booster], 6).raw(x)
+    np.testing.assert_array_equal(got, expected([booster], x))
+    assert not np.array_equal(got[:, 0], booster.predict(x, raw_score=True, num_iteration=9))
+
+
+def test_trees_too_large_for_blocks_are_scored_row_by_row() -> None:
+    booster = train(5, {"num_leaves": 400, "max_bin": 1000}, rounds=2, rows=3000, categories=True)
+    forest = CompactForest.from_boosters([booster], 6)
+    x = asked(5, [booster], 150)
+    assert not forest.blocks
+    assert forest.columns.first.max() > 254
+    np.testing.assert_array_equal(forest.raw(x), expected([booster], x))
+
+
+def test_threads_share_a_forest() -> None:
+    boosters = [train(n, {"num_leaves": 31}, rounds=10, rows=500, categories=True) for n in range(3)]
+    forest = CompactForest.from_boosters(boosters, 6)
+    parts = [asked(n, boosters, 1 + 37 * n) for n in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for part, got in zip(parts * 10, pool.map(forest.raw, parts * 10), strict=True):
+            np.testing.assert_array_equal(got, expected(boosters, part))
+
+
+def test_rows_may_lie_anyhow() -> None:
+    booster = train(1, {"num_leaves": 9}, rounds=3, rows=300, categories=False)
+    forest = CompactForest.from_boosters([booster], 6)
+    x = asked(1, [booster], 100)
+    want = expected([booster], x)
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    for rows in (np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], read_only):
+        np.testing.assert_array_equal(forest.raw(rows), want)
+    assert forest.raw(x[:0]).shape == (0, 1)
+
+
+def test_rows_of_another_kind_are_refused() -> None:
+    forest = CompactForest.from_boosters([], 6)
+    assert forest.raw(np.zeros((3, 6), np.float32)).shape == (3, 0)
+    for rows in (np.zeros((3, 6)), np.zeros((3, 5), np.float32), np.zeros(6, np.float32)):
+        with pytest.raises(BundleError, match=r"another kind .* valid: float32 \[n, 6\]"):
+            forest.raw(rows)
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"objective": "regression", "linear_tree": True}, "linear leaves"),
+        ({"objective": "multiclass", "num_class": 3}, "several outputs"),
+        ({"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, "averaged trees"),
+    ],
+)
+def test_boosters_of_other_kinds_are_refused(params: dict[str, object], problem: str) -> None:
+    x = np.nan_to_num(columns(np.random.default_rng(0), 300)).astype(np.float64)
+    y = (np.arange(300) % 2).astype(float)
+    booster = lgb.train({"verbosity": -1, **params}, lgb.Dataset(x[:, :3], y + (x[:, 0] > 0) * (y == 0)), 3)
+    with pytest.raises(BundleError, match=f"cannot read a booster of this kind: '{problem}'"):
+        CompactForest.from_boosters([booster], 3)
+
+
+def test_a_booster_of_other_columns_is_refused() -> None:
+    booster = train(1, {"num_leaves": 4}, rounds=1, rows=100, categories=False)
+    with pytest.raises(BundleError, match="another number of columns: 6; valid: 7"):
+        CompactForest.from_boosters([booster], 7)
