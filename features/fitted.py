@@ -2,12 +2,13 @@
 
 They are fitted once on everybody's rows of an instant, travel in the bundle as plain arrays, and are applied to the
 rows of one person or of millions alike. Only the smallest scopes teach and get affinities: one that is the parent
-of others would count their purchases twice.
+of others would count their purchases twice. A scope that is added later is folded in: it gets affinities of its own
+and leaves the others as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -35,7 +36,8 @@ class Affinities:
     factors
         V of the truncated singular value decomposition of log(1 + purchases) by person and scope, [S, k].
     cosines
-        Cosine between the scopes' columns, 0 on the diagonal, [S, S].
+        Cosine between the scopes' columns, 0 on the diagonal, [F, S]: the first F scopes, all but the added ones,
+        say something of all.
     median_prices
         Median of the mean price paid in each scope over its buyers, NaN where nobody bought, [S].
     """
@@ -62,18 +64,60 @@ class Affinities:
             are parents), then the person's mean price over the median of the scope's buyers (NaN without a
             purchase).
         """
-        basis = purchases(layout, rows)
-        result = np.full((*basis.shape, len(self.NAMES)), np.nan, np.float32)
+        first = len(self.cosines)
+        basis = np.ascontiguousarray(purchases(layout, rows)[:, :first])
+        result = np.full((len(rows), len(self.factors), len(self.NAMES)), np.nan, np.float32)
         smallest = _smallest(layout)
-        broad = self.factors[:, :BROAD]
-        result[:, smallest, 0] = (basis @ self.factors @ self.factors.T)[:, smallest]
-        result[:, smallest, 1] = (basis @ broad @ broad.T)[:, smallest]
-        result[:, smallest, 2] = (basis @ self.cosines)[:, smallest]
+        own = np.ascontiguousarray(self.factors[:first])
+        taste, broad = basis @ own, basis @ np.ascontiguousarray(own[:, :BROAD])
+        # Apart from the first scopes, so that the added ones do not change a bit of theirs.
+        for part in (slice(first), slice(first, None)):
+            out, cosines = (np.ascontiguousarray(a) for a in (self.factors[part], self.cosines[:, part]))
+            leanings = (taste @ out.T, broad @ out[:, :BROAD].T, basis @ cosines)
+            for column, leaning in enumerate(leanings):
+                result[:, part, column] = np.where(smallest[part], leaning, np.nan)
         if PRICE in layout.scope_names:
             paid = layout.scope(rows)[..., layout.scope_names.index(PRICE)].astype(np.float64)
             known = np.broadcast_to(np.nan_to_num(self.median_prices) > 0, paid.shape)
             result[..., 3] = np.divide(paid, self.median_prices, out=np.full(paid.shape, np.nan), where=known)
         return result
+
+    def fold_in(self, layout: RowLayout, rows: Rows) -> Affinities:
+        """Return the transforms for more scopes, as people's rows of their instant tell.
+
+        A scope's factors are the least-squares fit of its purchases by people's tastes, which for the scopes that
+        the factors were fitted on gives those very factors. Scopes that share a category tell nothing of each
+        other.
+
+        Parameters
+        ----------
+        layout
+            Has the scopes of these transforms first and the new ones after them.
+        rows
+            Wide rows of that layout, float32 [n, width].
+        """
+        known, first = len(self.factors), len(self.cosines)
+        basis = purchases(layout, rows)
+        own, new = basis[:, :first], basis[:, known:]
+        taste = own @ self.factors[:first]
+        power = (taste**2).sum(axis=0)
+        loadings = np.divide(new.T @ taste, power, out=np.zeros((new.shape[1], len(power))), where=power > 0)
+        product = np.outer(np.linalg.norm(own, axis=0), np.linalg.norm(new, axis=0))
+        members = [set(categories) for _, categories in layout.scopes.members]
+        apart = np.array([[not members[s] & members[n] for n in range(known, len(members))] for s in range(first)])
+        told = (product > 0) & _smallest(layout)[:first, None] & apart.reshape(product.shape)
+        cosines = np.divide(own.T @ new, product, out=np.zeros_like(product), where=told)
+        prices = _median_prices(layout, rows)[known:]
+        return Affinities(
+            np.concatenate([self.factors, loadings]),
+            np.concatenate([self.cosines, cosines], axis=1),
+            np.concatenate([self.median_prices, prices]),
+        )
+
+    def without(self, scopes: Sequence[int]) -> Affinities:
+        """Return the transforms without some of the scopes that were folded in."""
+        kept = [scope for scope in range(len(self.factors)) if scope not in scopes]
+        return Affinities(self.factors[kept], self.cosines[:, kept], self.median_prices[kept])
 
     def to_arrays(self) -> dict[str, Floats]:
         """Return the parameters by name."""

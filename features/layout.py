@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +18,16 @@ from features.errors import FeatureError
 from features.scopes import Scopes
 
 Rows = npt.NDArray[np.float32]
+Columns = npt.NDArray[np.int64]
 HISTORY: tuple[str, ...] = ("outcome_lag1", "outcome_lag2", "outcome_lag3", "outcome_mean")
 
 
 @dataclass(frozen=True)
 class RowLayout:
     """Order of the columns: the person block, then every scope's block, then every tag's block.
+
+    Scopes and tags that were added to a trained model have their blocks after all others, in the same order, so
+    that a row of the layout without them is the beginning of a row with them.
 
     Parameters
     ----------
@@ -41,12 +45,17 @@ class RowLayout:
         Features per tag that are not measured here but handed in: what its label was before.
     wide
         Names of the scope and tag features that a model of one tag reads for *every* scope and tag.
+    added_scopes, added_tags
+        How many of the last scopes and of the last tags were added.
 
     Examples
     --------
     >>> layout = RowLayout((Aggregate(("purchase",)),), (), Scopes.of({"milk": ["MILK"]}), (-1,), ("buys",))
     >>> layout.width, layout.columns[:2]
     (5, ('purchase_count_all', 'outcome_lag1#buys'))
+    >>> more = layout.extended(Scopes.of({}), (), ("sells",))
+    >>> more.columns[:5] == layout.columns, more.columns[5], more.base == layout
+    (True, 'outcome_lag1#sells', True)
     """
 
     person_features: tuple[Feature, ...]
@@ -56,6 +65,8 @@ class RowLayout:
     tags: tuple[str, ...]
     tag_names: tuple[str, ...] = HISTORY
     wide: tuple[str, ...] = ()
+    added_scopes: int = 0
+    added_tags: int = 0
 
     def __post_init__(self) -> None:
         for block in (self.person_names, self.scope_names, self.tag_names, self.scopes.names, self.tags):
@@ -69,6 +80,8 @@ class RowLayout:
             )
         if len(self.parents) != len(self.scopes.names):
             raise FeatureError("every scope needs a parent or -1", value=len(self.parents))
+        if not (0 <= self.added_scopes <= len(self.parents) and 0 <= self.added_tags <= len(self.tags)):
+            raise FeatureError("a layout has not so many added blocks", value=[self.added_scopes, self.added_tags])
 
     @cached_property
     def person_names(self) -> tuple[str, ...]:
@@ -83,49 +96,113 @@ class RowLayout:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns: ``name``, ``name@scope``, ``name#tag``."""
-        return (
-            *self.person_names,
-            *(f"{name}@{scope}" for scope in self.scopes.names for name in self.scope_names),
-            *(f"{name}#{tag}" for tag in self.tags for name in self.tag_names),
-        )
+        names = [""] * self.width
+        names[: len(self.person_names)] = self.person_names
+        for scope, places in zip(self.scopes.names, self.scope_columns.tolist(), strict=True):
+            for name, place in zip(self.scope_names, places, strict=True):
+                names[place] = f"{name}@{scope}"
+        for tag, places in zip(self.tags, self.tag_columns.tolist(), strict=True):
+            for name, place in zip(self.tag_names, places, strict=True):
+                names[place] = f"{name}#{tag}"
+        return tuple(names)
 
     @property
     def width(self) -> int:
         """Number of columns."""
-        return len(self.columns)
-
-    @property
-    def _starts(self) -> tuple[int, int]:
-        scopes = len(self.person_features)
-        return scopes, scopes + len(self.scopes.names) * len(self.scope_features)
+        scopes, tags = len(self.scopes.names) * len(self.scope_features), len(self.tags) * len(self.tag_names)
+        return len(self.person_features) + scopes + tags
 
     @cached_property
-    def head_columns(self) -> npt.NDArray[np.int64]:
-        """Numbers of the columns that a model of one tag reads: the person block and everything wide."""
-        scopes, tags = self._starts
+    def scope_columns(self) -> Columns:
+        """Numbers of the columns of each scope, int64 [S, Fs]."""
+        first, end, more, last = self._starts
+        return _places(first, end, more, last, (len(self.parents), len(self.scope_features)))
+
+    @cached_property
+    def tag_columns(self) -> Columns:
+        """Numbers of the columns of each tag, int64 [T, Ft]."""
+        _, first, end, more = self._starts
+        return _places(first, end, more, self.width, (len(self.tags), len(self.tag_names)))
+
+    @cached_property
+    def _starts(self) -> tuple[int, int, int, int]:
+        """Where the blocks of scopes, of tags, of added scopes and of added tags start."""
+        fs, ft = len(self.scope_features), len(self.tag_names)
+        scopes = len(self.person_features)
+        tags = scopes + (len(self.scopes.names) - self.added_scopes) * fs
+        more = tags + (len(self.tags) - self.added_tags) * ft
+        return scopes, tags, more, more + self.added_scopes * fs
+
+    @cached_property
+    def head_columns(self) -> Columns:
+        """Numbers of the columns that a head reads: the person block and all that is wide, nothing added."""
         within = [n for n, name in enumerate(self.scope_names) if name in self.wide]
         of_tag = [n for n, name in enumerate(self.tag_names) if name in self.wide]
-        return np.array(
-            [
-                *range(len(self.person_features)),
-                *(scopes + s * len(self.scope_features) + n for s in range(len(self.scopes.names)) for n in within),
-                *(tags + t * len(self.tag_names) + n for t in range(len(self.tags)) for n in of_tag),
-            ],
-            np.int64,
-        )
+        scopes = self.scope_columns[: len(self.scopes.names) - self.added_scopes, within]
+        tags = self.tag_columns[: len(self.tags) - self.added_tags, of_tag]
+        return np.concatenate([np.arange(len(self.person_features)), scopes.ravel(), tags.ravel()])
 
     def person(self, rows: Rows) -> Rows:
         """View of the person block, [n, Fp]."""
         return rows[:, : self._starts[0]]
 
     def scope(self, rows: Rows) -> Rows:
-        """View of the scope blocks, [n, S, Fs]."""
-        start, end = self._starts
-        return rows[:, start:end].reshape(len(rows), len(self.scopes.names), len(self.scope_features))
+        """Return the scope blocks, [n, S, Fs], for reading: a view, or a copy where scopes were added."""
+        first, end, more, last = self._starts
+        return _blocks(rows, (first, end), (more, last), len(self.scope_features))
 
     def tag(self, rows: Rows) -> Rows:
-        """View of the tag blocks, [n, T, Ft]."""
-        return rows[:, self._starts[1] :].reshape(len(rows), len(self.tags), len(self.tag_names))
+        """Return the tag blocks, [n, T, Ft], for reading: a view, or a copy where tags were added."""
+        _, first, end, more = self._starts
+        return _blocks(rows, (first, end), (more, self.width), len(self.tag_names))
+
+    def extended(self, scopes: Scopes, parents: tuple[int, ...], tags: tuple[str, ...]) -> RowLayout:
+        """Return the layout with more scopes and tags, whose columns stand after all others.
+
+        Parameters
+        ----------
+        scopes
+            The added category sets.
+        parents
+            For each of them the number of the scope above it, -1 where there is none.
+        tags
+            Ids of the added tags.
+        """
+        return replace(
+            self,
+            scopes=Scopes(self.scopes.members + scopes.members),
+            parents=self.parents + parents,
+            tags=self.tags + tags,
+            added_scopes=self.added_scopes + len(parents),
+            added_tags=self.added_tags + len(tags),
+        )
+
+    @cached_property
+    def base(self) -> RowLayout:
+        """The layout without what was added; its rows are the beginnings of this one's."""
+        scopes = len(self.parents) - self.added_scopes
+        return replace(
+            self,
+            scopes=Scopes(self.scopes.members[:scopes]),
+            parents=self.parents[:scopes],
+            tags=self.tags[: len(self.tags) - self.added_tags],
+            added_scopes=0,
+            added_tags=0,
+        )
+
+    @cached_property
+    def added(self) -> RowLayout:
+        """The layout of the added columns alone, which are the rest of a row."""
+        scopes = len(self.parents) - self.added_scopes
+        return replace(
+            self,
+            person_features=(),
+            scopes=Scopes(self.scopes.members[scopes:]),
+            parents=(-1,) * self.added_scopes,
+            tags=self.tags[len(self.tags) - self.added_tags :],
+            added_scopes=0,
+            added_tags=0,
+        )
 
     @cached_property
     def aggregates(self) -> tuple[tuple[Aggregate, ...], tuple[Aggregate, ...]]:
@@ -149,6 +226,8 @@ class RowLayout:
             "tags": list(self.tags),
             "tag_names": list(self.tag_names),
             "wide": list(self.wide),
+            # Left out where nothing was added, so that such a layout keeps its hash.
+            **({"added": [self.added_scopes, self.added_tags]} if self.added_scopes or self.added_tags else {}),
         }
 
     @classmethod
@@ -162,4 +241,16 @@ class RowLayout:
             tags=tuple(content["tags"]),
             tag_names=tuple(content["tag_names"]),
             wide=tuple(content["wide"]),
+            added_scopes=int(content.get("added", (0, 0))[0]),
+            added_tags=int(content.get("added", (0, 0))[1]),
         )
+
+
+def _places(first: int, end: int, more: int, last: int, shape: tuple[int, int]) -> Columns:
+    return np.concatenate([np.arange(first, end), np.arange(more, last)]).reshape(shape)
+
+
+def _blocks(rows: Rows, own: tuple[int, int], later: tuple[int, int], features: int) -> Rows:
+    each = max(features, 1)
+    blocks = [rows[:, start:end].reshape(len(rows), (end - start) // each, features) for start, end in (own, later)]
+    return np.concatenate(blocks, axis=1) if blocks[1].shape[1] else blocks[0]

@@ -109,7 +109,7 @@ def fit_thresholds(taxonomy: Taxonomy, events: Events, spine: Spine) -> Threshol
     spine
         The whole population at each instant, not a sample of it.
     """
-    wanted = {threshold_key(t.scope, q): (t.scope, q) for t in taxonomy.tags for q in t.rule.quantiles}
+    wanted = {threshold_key(t.scope, q): (t.scope, q) for t in taxonomy.tags if t.rule for q in t.rule.quantiles}
     of_row = spine.instants
     instants = np.unique(of_row)
     values = np.full((len(instants), len(wanted)), np.nan)
@@ -213,10 +213,12 @@ def base_rates(taxonomy: Taxonomy, events: Events, spine: Spine) -> dict[str, fl
 
 
 def _by_horizon(taxonomy: Taxonomy) -> list[tuple[int, list[int]]]:
+    """Group the numbers of the tags that have a rule."""
+
     def horizon(number: int) -> int:
         return taxonomy.tags[number].horizon_days
 
-    numbers = sorted(range(len(taxonomy.tags)), key=horizon)
+    numbers = sorted((n for n, tag in enumerate(taxonomy.tags) if tag.rule), key=horizon)
     return [(days, list(group)) for days, group in groupby(numbers, key=horizon)]
 
 
@@ -225,11 +227,12 @@ def _truths(
 ) -> NDArray[np.uint8]:
     """Evaluate rules of one horizon; `levels` holds the threshold of each row by key."""
     horizon = tags[0].horizon_days
-    demand = _Demand.of(taxonomy, horizon, [(tag.scope, leaf) for tag in tags for leaf in tag.rule.measurements])
+    ruled = [(tag.scope, tag.rule) for tag in tags if tag.rule]
+    demand = _Demand.of(taxonomy, horizon, [(scope, leaf) for scope, rule in ruled for leaf in rule.measurements])
     result = np.empty((len(spine), len(tags)), dtype=np.uint8)
     for rows, part in demand.parts(spine):
         here = {key: level[rows] for key, level in levels.items()}
         measured = replace(demand.measure(events, part), levels=here)
-        for number, tag in enumerate(tags):
-            result[rows, number] = tag.rule.truths(replace(measured, own=tag.scope))
+        for number, (scope, rule) in enumerate(ruled):
+            result[rows, number] = rule.truths(replace(measured, own=scope))
     return result

@@ -56,17 +56,16 @@ def build_rows(
     """
     rows = np.full((len(spine), layout.width), np.nan, np.float32)
     shape = (len(spine), len(layout.tags), len(layout.tag_names))
-    if history is not None:
-        if history.shape != shape:
-            raise FeatureError("the history has another shape", value=history.shape, valid=[shape])
-        layout.tag(rows)[:] = history
+    if history is not None and history.shape != shape:
+        raise FeatureError("the history has another shape", value=history.shape, valid=[shape])
     of_person, of_scope = layout.aggregates
     cells = max(1, len(of_person) + len(of_scope) * len(layout.scopes.names))
-    measured = shape[1] * shape[2]
     for numbers, part in spine.chunks(max(1, CELLS // cells)):
         done = np.full((len(part), layout.width), np.nan, np.float32)
         _fill_part(layout, events, part, done)
-        rows[numbers, : layout.width - measured] = done[:, : layout.width - measured]
+        rows[numbers] = done
+    if history is not None:
+        rows[:, layout.tag_columns] = history
     return rows
 
 
@@ -81,12 +80,14 @@ def _fill_part(layout: RowLayout, events: Any, part: Spine, done: Rows) -> None:
         dense = aggregate_dense(events, part, everything)
         _fill(layout.person(done), layout.person_features, everything, dense)
         for number in open_scopes:
-            _fill(layout.scope(done)[:, number], layout.scope_features, everything, dense)
+            alone = np.empty((len(part), len(layout.scope_features)), np.float32)
+            _fill(alone, layout.scope_features, everything, dense)
+            done[:, layout.scope_columns[number]] = alone
     if of_scope and closed:
         dense = aggregate_dense(events, part, of_scope, Scopes(tuple(members[n] for n in closed)))
         block = np.empty((len(part), len(closed), len(layout.scope_features)), np.float32)
         _fill(block, layout.scope_features, of_scope, dense)
-        layout.scope(done)[:, closed] = block
+        done[:, layout.scope_columns[closed]] = block
 
 
 def _fill(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from features.errors import TaxonomyError
 from features.rule_parser import EVERYWHERE
@@ -62,8 +62,24 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """A list of people whose likes a tag finds; who they are stays in the home.
+
+    Parameters
+    ----------
+    people
+        How many of them the model knew.
+    as_of
+        Instant of the features that it was learned from, epoch seconds.
+    """
+
+    people: int
+    as_of: int
+
+
+@dataclass(frozen=True)
 class Tag:
-    """One audience tag: what a person will do in the outcome window.
+    """One audience tag: what a person will do in the outcome window, or whom a person is like.
 
     Parameters
     ----------
@@ -76,13 +92,15 @@ class Tag:
     pattern
         Id of the pattern that made it; empty for a free tag.
     rule
-        What must come true.
+        What must come true; None for a tag that was learned from a list.
     horizon_days
-        Length of the outcome window.
+        Length of the outcome window; 0 without a rule: such a tag says what people are like now.
     version
         Raised when the rule changes its meaning.
     iab
         IAB Audience Taxonomy 1.1 id, where one fits.
+    seeds
+        The list that it was learned from; None where it has a rule.
     """
 
     id: str
@@ -91,25 +109,61 @@ class Tag:
     meaning: str
     scope: str
     pattern: str
-    rule: Rule
+    rule: Rule | None
     horizon_days: int
     version: int = 1
     iab: str | None = None
+    seeds: Seeds | None = None
+
+    @property
+    def criterion(self) -> str:
+        """What makes it true, as text: the rule, or the list."""
+        return f"like a list of {self.seeds.people:,} people" if self.seeds else str(self.rule)
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """All tags, the verticals they are made of, and the scopes they are measured in."""
+    """All tags, the verticals they are made of, and the scopes they are measured in.
+
+    Parameters
+    ----------
+    name, version
+        As in its file.
+    groups, verticals, tags
+        In the order of the file.
+    added_verticals, added_tags
+        How many of the last verticals and of the last tags were added after the models of all others were trained.
+    """
 
     name: str
     version: int
     groups: tuple[Group, ...]
     verticals: tuple[Vertical, ...]
     tags: tuple[Tag, ...]
+    added_verticals: int = 0
+    added_tags: int = 0
+
+    @cached_property
+    def base(self) -> Taxonomy:
+        """The taxonomy without what was added."""
+        verticals = self.verticals[: len(self.verticals) - self.added_verticals]
+        tags = self.tags[: len(self.tags) - self.added_tags]
+        return replace(self, verticals=verticals, tags=tags, added_verticals=0, added_tags=0)
+
+    @cached_property
+    def added(self) -> Taxonomy:
+        """The taxonomy with no other tags than the added ones; its scopes are the same."""
+        return replace(self, tags=self.tags[len(self.tags) - self.added_tags :])
 
     @cached_property
     def scopes(self) -> Scopes:
-        """Every vertical, every group, and last the scope ``all``."""
+        """Every vertical, every group, the scope ``all``, and last the added verticals.
+
+        Groups are as they were trained, without the added verticals.
+        """
+        if self.added_verticals:
+            later = {v.id: v.categories for v in self.verticals[-self.added_verticals :]}
+            return Scopes.of({**dict(self.base.scopes.members), **later})
         members = {v.id: v.categories for v in self.verticals}
         for group in self.groups:
             of_group = [c for v in self.verticals if v.parent == group.id for c in v.categories]
@@ -122,7 +176,8 @@ class Taxonomy:
         """For each scope the number of the scope above it; -1 for ``all``."""
         number = {name: n for n, name in enumerate(self.scopes.names)}
         above = [number[v.parent or EVERYWHERE] for v in self.verticals]
-        return (*above, *(number[EVERYWHERE] for _ in self.groups), -1)
+        first = len(above) - self.added_verticals
+        return (*above[:first], *(number[EVERYWHERE] for _ in self.groups), -1, *above[first:])
 
     @cached_property
     def horizon_days(self) -> int:
@@ -154,8 +209,9 @@ class Taxonomy:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the taxonomy as JSON values; `from_dict` reads it back."""
-        tags = [{**asdict(t), "rule": t.rule.text} for t in self.tags]
+        tags = [_tag_document(tag) for tag in self.tags]
         groups = [asdict(g) for g in self.groups]
+        added = [self.added_verticals, self.added_tags]
         verticals = [{**asdict(v), "categories": list(v.categories)} for v in self.verticals]
         return {
             "name": self.name,
@@ -163,6 +219,8 @@ class Taxonomy:
             "groups": groups,
             "verticals": verticals,
             "tags": tags,
+            # Left out where nothing was added, so that such a taxonomy keeps its hash.
+            **({"added": added} if any(added) else {}),
         }
 
     @classmethod
@@ -175,7 +233,8 @@ class Taxonomy:
             It is not a taxonomy.
         """
         try:
-            parts = {name: TypeAdapter(kind).validate_python(document[name]) for name, kind in _PARTS.items()}
+            content = {"added": (0, 0), **document}
+            parts = {name: TypeAdapter(kind).validate_python(content[name]) for name, kind in _PARTS.items()}
         except (KeyError, TypeError, ValidationError) as error:
             raise TaxonomyError(f"not a taxonomy document: {error}") from error
         return _build(**parts)
@@ -193,6 +252,7 @@ _PARTS: dict[str, Any] = {
     "groups": list[Group],
     "verticals": list[Vertical],
     "tags": list[StoredTag],
+    "added": tuple[NonNegativeInt, NonNegativeInt],
 }
 
 
@@ -251,10 +311,29 @@ def _vertical(entry: VerticalEntry) -> Vertical:
     return Vertical(**{**entry.model_dump(exclude={"numbers", "patterns"}), "categories": tuple(entry.categories)})
 
 
+def _tag_document(tag: Tag) -> dict[str, Any]:
+    document = {**asdict(tag), "rule": tag.rule.text if tag.rule else None}
+    return {name: value for name, value in document.items() if name != "seeds" or value is not None}
+
+
 def _build(
-    name: str, version: int, groups: list[Group], verticals: list[Vertical], tags: list[StoredTag]
+    *,
+    name: str,
+    version: int,
+    groups: list[Group],
+    verticals: list[Vertical],
+    tags: list[StoredTag],
+    added: tuple[int, int] = (0, 0),
 ) -> Taxonomy:
     scopes = [*(v.id for v in verticals), *(g.id for g in groups)]
     check_ids(scopes, {v.id: (v.parent, v.categories) for v in verticals}, {g.id for g in groups}, tags)
-    checked = [Tag(**{**asdict(tag), "rule": parse_rule(tag.rule, tag=tag.id, scopes=scopes)}) for tag in tags]
-    return Taxonomy(name, version, tuple(groups), tuple(verticals), tuple(checked))
+    checked = [_checked(tag, scopes) for tag in tags]
+    return Taxonomy(name, version, tuple(groups), tuple(verticals), tuple(checked), *added)
+
+
+def _checked(tag: StoredTag, scopes: list[str]) -> Tag:
+    if (tag.rule is None) == (tag.seeds is None):
+        raise TaxonomyError("a tag has either a rule or a list of seeds", value=tag.id)
+    rule = None if tag.rule is None else parse_rule(tag.rule, tag=tag.id, scopes=scopes)
+    seeds = None if tag.seeds is None else Seeds(**tag.seeds)
+    return Tag(**{**asdict(tag), "rule": rule, "seeds": seeds})

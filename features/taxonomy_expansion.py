@@ -18,7 +18,7 @@ _TAG_ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class StoredTag:
-    """A tag whose rule is still text."""
+    """A tag whose rule is still text; instead of a rule it may have facts of the list that it was learned from."""
 
     id: str
     name: str
@@ -26,10 +26,11 @@ class StoredTag:
     meaning: str
     scope: str
     pattern: str
-    rule: str
+    rule: str | None
     horizon_days: int
     version: int = 1
     iab: str | None = None
+    seeds: dict[str, int] | None = None
 
 
 def expand(file: TaxonomyFile) -> list[StoredTag]:

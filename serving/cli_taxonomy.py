@@ -52,7 +52,7 @@ def list_tags(
     for tag in found.tags:
         text = f"{tag.id} {tag.name} {tag.name_zh} {tag.meaning}".lower()
         if all(word in text for word in wanted):
-            table.add_row(tag.id, tag.name, tag.name_zh, str(tag.horizon_days), str(tag.rule))
+            table.add_row(tag.id, tag.name, tag.name_zh, str(tag.horizon_days), tag.criterion)
     Console(width=None if Console().is_terminal else 200, markup=False).print(table)
     typer.echo(f"{table.row_count} of {len(found.tags)} tags; next: zhongcao taxonomy show TAG")
 
@@ -134,6 +134,7 @@ def propose(
         typer.echo("next: write it to a file with --out FILE, then zhongcao taxonomy check FILE", err=True)
         return
     out.write_text(text, encoding="utf-8")
+    typer.echo(text.splitlines()[1].removeprefix("# "))
     typer.echo(f"wrote {out}; next: edit it, then zhongcao taxonomy check {out}")
 
 

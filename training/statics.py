@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -50,7 +51,14 @@ def tag_statics(layout: RowLayout, taxonomy: Taxonomy, rows: Static) -> Static:
     NDArray
         float32 [T, len(STATIC_NAMES)]; rates are shrunk towards 0 by 20 people.
     """
-    history = layout.tag(rows)
+    of_scope = scope_statics(layout.scope_names, layout.scope(rows))
+    return np.column_stack([label_statics(layout, layout.tag(rows)), of_scope[list(taxonomy.scope_of_tag)]]).astype(
+        np.float32
+    )
+
+
+def label_statics(layout: RowLayout, history: Static) -> NDArray[np.float64]:
+    """Return what the label history, float32 [n, T, Ft], says of each tag: the first six statics, [T, 6]."""
     last, before, mean = (_rate(history[:, :, lag]) for lag in (0, 1, layout.tag_names.index("outcome_mean")))
     again = history[:, :, 1] == 1
     not_before = history[:, :, 1] == 0
@@ -62,9 +70,8 @@ def tag_statics(layout: RowLayout, taxonomy: Taxonomy, rows: Static) -> Static:
             np.log((last + _FLOOR) / (before + _FLOOR)),
             _rate(np.where(again, history[:, :, 0], np.nan)),
             _rate(np.where(not_before, history[:, :, 0], np.nan)),
-            _scope_statics(layout, rows)[list(taxonomy.scope_of_tag)],
         ]
-    ).astype(np.float32)
+    )
 
 
 def _rate(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -74,10 +81,9 @@ def _rate(values: NDArray[np.floating]) -> NDArray[np.float64]:
     )
 
 
-def _scope_statics(layout: RowLayout, rows: Static) -> NDArray[np.float64]:
-    """Return buyer share, buyer trend, buyer days and median gap, [S, 4]."""
-    block = layout.scope(rows)
-    column = {name: block[:, :, n] for n, name in enumerate(layout.scope_names)}
+def scope_statics(names: Sequence[str], block: Static) -> NDArray[np.float64]:
+    """Return what the scopes' features, float32 [n, S, len(names)], say of each scope: the last statics, [S, 4]."""
+    column = {name: block[:, :, n] for n, name in enumerate(names)}
     days, gaps = column["purchase_days_all"], column["purchase_days_all_gap"]
     buyers = (days > 0).sum(axis=0)
     week, month = ((column[f"purchase_count_{w}d"] > 0).sum(axis=0) for w in (7, 30))
@@ -86,7 +92,7 @@ def _scope_statics(layout: RowLayout, rows: Static) -> NDArray[np.float64]:
         median[scope] = np.nanmedian(gaps[:, scope])
     return np.column_stack(
         [
-            buyers / (len(rows) + _PRIOR_PEOPLE),
+            buyers / (len(block) + _PRIOR_PEOPLE),
             (week + 2.0) / (month + 8.0),
             days.sum(axis=0, dtype=np.float64) / np.maximum(buyers, 1),
             median,
