@@ -9,6 +9,7 @@ import typer
 
 from features.errors import ZhongcaoError
 from serving.cli_data import register as register_data
+from serving.cli_evaluate import register as register_evaluate
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_taxonomy import register as register_taxonomy
@@ -24,7 +25,14 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for register in (register_data, register_taxonomy, register_train, register_score, register_serve):
+    for register in (
+        register_data,
+        register_taxonomy,
+        register_train,
+        register_evaluate,
+        register_score,
+        register_serve,
+    ):
         register(app)
     return app
 

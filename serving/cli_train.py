@@ -1,8 +1,7 @@
-"""Verbs of the ML engineer: train, evaluate, retrain."""
+"""Verbs of the ML engineer: train and retrain, and what they share with evaluation."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +23,6 @@ AssignOption = Annotated[
     str, typer.Option(help="Who is assigned a tag: share, precision=0.5 or value=GAIN:COST.", metavar="RULE")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed; with data and code it fixes the model byte for byte.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +30,6 @@ def register(app: typer.Typer) -> None:
     train = typer.Typer(no_args_is_help=True, help="Train models.")
     train.command("tags")(train_tags)
     app.add_typer(train, name="train")
-    evaluate = typer.Typer(no_args_is_help=True, help="Evaluate models on a later window.")
-    evaluate.command("tags")(evaluate_tags)
-    app.add_typer(evaluate, name="evaluate")
     app.command("retrain")(retrain)
 
 
@@ -48,53 +43,11 @@ def train_tags(
     seed: SeedOption = 7,
 ) -> None:
     """Train the tag models on all windows that are mature as of a date, and write a bundle."""
-    choices = _choices(most_instants, step_days, delay_days, assign, seed)
-    job = _job(taxonomy, as_of, choices)
+    choices = choices_of(most_instants, step_days, delay_days, assign, seed)
+    job = job_of(taxonomy, as_of, choices)
     bundle = job.train()
     typer.echo(f"bundle {bundle}")
     typer.echo(f"next: zhongcao evaluate tags --taxonomy {taxonomy} --as-of {as_of}")
-
-
-def evaluate_tags(
-    taxonomy: TaxonomyOption,
-    as_of: AsOfOption,
-    most_instants: InstantsOption = 8,
-    step_days: StepOption = None,
-    delay_days: DelayOption = 0,
-    assign: AssignOption = "share",
-    seed: SeedOption = 7,
-    json_path: JsonOption = None,
-) -> None:
-    """Evaluate the model trained as of a date on the window from that date on, beside its baselines.
-
-    A model that was not trained yet with these choices is trained first.
-    """
-    from features.days import DAY_SECONDS
-    from features.errors import LogTooShortError
-    from serving.evaluate import write_evaluation_page
-    from serving.tables import quality_table
-    from training.splits import mature
-
-    choices = _choices(most_instants, step_days, delay_days, assign, seed)
-    job = _job(taxonomy, as_of, choices)
-    known_at = job.builder.source.last + 1
-    if not mature(job.as_of, job.horizon, delay_days * DAY_SECONDS, known_at):
-        raise LogTooShortError(
-            f"the outcome window of {job.horizon} days from the as-of date is not over in this log",
-            value=as_of,
-            next_step="name an earlier date, or import the events that came since",
-        )
-    bundle = job.train()
-    evaluation = job.evaluate(bundle, job.as_of, known_at)
-    job.steps.console.print(quality_table(evaluation))
-    then = f"zhongcao retrain --taxonomy {taxonomy}"
-    page = write_evaluation_page(job, bundle, evaluation, [then])
-    typer.echo(f"wrote {page}")
-    if json_path is not None:
-        document = {"bundle": bundle.name, **evaluation.as_dict()}
-        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        typer.echo(f"wrote {json_path}")
-    typer.echo(f"next: {then}, which also registers, promotes and fills the store")
 
 
 def retrain(
@@ -115,11 +68,12 @@ def retrain(
         settings,
         load_taxonomy(taxonomy),
         as_of,
-        _choices(most_instants, step_days, delay_days, assign, seed),
+        choices_of(most_instants, step_days, delay_days, assign, seed),
     )
 
 
-def _choices(most_instants: int, step_days: int | None, delay_days: int, assign: str, seed: int) -> JobSettings:
+def choices_of(most_instants: int, step_days: int | None, delay_days: int, assign: str, seed: int) -> JobSettings:
+    """Gather what the options say."""
     from training.assignment import AssignmentRule
     from training.fit import TagSettings
     from training.job import JobSettings
@@ -132,7 +86,8 @@ def _choices(most_instants: int, step_days: int | None, delay_days: int, assign:
     )
 
 
-def _job(taxonomy: Path, as_of: str, choices: JobSettings) -> TagJob:
+def job_of(taxonomy: Path, as_of: str, choices: JobSettings) -> TagJob:
+    """Return the run that a taxonomy file, a date and choices name."""
     from features.event_log import EventLog
     from features.taxonomy import load_taxonomy
     from training.job import TagJob

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.baselines import PooledLogisticRegression, history_count_probabilities
+from training.json_figures import from_json, to_json
 from training.metrics import Floats, MacroMetrics, TagMetrics, equal_count_bins, macro_metrics, tag_metrics
 from training.pairs import Window
 from training.slices import Slice, measure_slices, tag_groups
@@ -69,7 +70,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able form; figures that are not defined become null."""
-        return dict(_finite(asdict(self)))
+        return dict(to_json(asdict(self)))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
@@ -77,11 +78,11 @@ class Evaluation:
         return cls(
             instant=document["instant"],
             people=document["people"],
-            macro={name: MacroMetrics(**_numbers(values)) for name, values in document["macro"].items()},
-            per_tag={tag: TagMetrics(**_numbers(values)) for tag, values in document["per_tag"].items()},
-            count_per_tag=_numbers(document["count_per_tag"]),
+            macro={name: MacroMetrics(**from_json(values)) for name, values in document["macro"].items()},
+            per_tag={tag: TagMetrics(**from_json(values)) for tag, values in document["per_tag"].items()},
+            count_per_tag=from_json(document["count_per_tag"]),
             reliability=_points(document["reliability"]),
-            assigned=_numbers(document["assigned"]),
+            assigned=from_json(document["assigned"]),
             reliability_by_rarity={
                 name: _points(points) for name, points in document["reliability_by_rarity"].items()
             },
@@ -173,20 +174,6 @@ def reliability(labels: np.ndarray[Any, Any], probabilities: Floats, bins: int =
     """
     flat, truth = probabilities.ravel(), labels.ravel()
     return [(float(flat[part].mean()), float(truth[part].mean())) for part in equal_count_bins(flat, bins)]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: float("nan") if value is None else value for key, value in values.items()}
 
 
 def _points(pairs: Sequence[Sequence[float]]) -> Points:

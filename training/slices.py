@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from features.days import DAY_SECONDS
 from features.spine import Spine
+from training.json_figures import from_json
 from training.metrics import Floats, Labels, MacroMetrics, macro_metrics, tag_metrics
 from training.pairs import Matrix, PairView
 
@@ -44,10 +45,12 @@ class Slice:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Slice:
         """Read the JSON form; null is NaN."""
-        numbers: dict[str, Any] = {
-            name: float("nan") if value is None else value for name, value in document["metrics"].items()
-        }
-        return cls(document["dimension"], document["name"], document["people"], MacroMetrics(**numbers))
+        return cls(
+            document["dimension"],
+            document["name"],
+            document["people"],
+            MacroMetrics(**from_json(document["metrics"])),
+        )
 
 
 def measure_slices(
