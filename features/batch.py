@@ -1,8 +1,8 @@
 """Aggregates of a whole spine at once: by row, or by row and scope.
 
-The declarations are written in narwhals and run on DuckDB. Point in time holds in both times: an event counts for a
-row only if it happened before the row's instant (or in the outcome window from it on) and had arrived by the row's
-``known_at``.
+The declarations are written in narwhals and run on DuckDB or Spark. Point in time holds in both times: an event
+counts for a row only if it happened before the row's instant (or in the outcome window from it on) and had arrived
+by the row's ``known_at``.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def aggregate(
     Parameters
     ----------
     events
-        A DuckDB relation, an Arrow table or a data frame with the canonical columns account, kind, event_time,
-        arrived_at and day; of the other columns only those that the aggregates and scopes read, and where one is
-        missing it counts as null in every row.
+        A DuckDB relation, an Arrow table or a data frame of pandas or Spark with the canonical columns account,
+        kind, event_time, arrived_at and day; of the other columns only those that the aggregates and scopes read,
+        and where one is missing it counts as null in every row. Spark computes where its data lies, and the result
+        comes here.
     spine
         For whom and as of when.
     aggregates

@@ -10,6 +10,7 @@ from typing import Any, Final
 import duckdb
 import narwhals as nw
 import pyarrow as pa
+from narwhals.dependencies import is_pyspark_dataframe
 
 from features.days import DAY_SECONDS
 from features.events import EVENTS
@@ -25,14 +26,20 @@ _DTYPES: Final[dict[str, Any]] = {
 
 
 def relation_of(events: Any) -> Any:
-    """Return the events as a DuckDB relation; frames and Arrow tables go to a connection of their own."""
-    if isinstance(events, duckdb.DuckDBPyRelation):
+    """Return the events where they can be asked lazily: DuckDB relations and Spark data frames stay what they are.
+
+    Other frames and Arrow tables go to a DuckDB connection of their own.
+    """
+    if isinstance(events, duckdb.DuckDBPyRelation) or is_pyspark_dataframe(events):
         return events
     return duckdb.connect().from_arrow(nw.from_native(events, eager_only=True).to_arrow())
 
 
 def beside(relation: Any, table: pa.Table) -> nw.LazyFrame[Any]:
-    """Put a small table on the connection that the relation lives on."""
+    """Put a small table on the connection or the Spark session that the relation lives on."""
+    if is_pyspark_dataframe(relation):
+        there: nw.LazyFrame[Any] = nw.from_native(relation.sparkSession.createDataFrame(table))
+        return there
     here = table  # noqa: F841  (DuckDB finds it by its name)
     frame: nw.LazyFrame[Any] = nw.from_native(relation.query("events_", "select * from here"))
     return frame

@@ -9,6 +9,7 @@ import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
+from narwhals.dependencies import is_pyspark_dataframe
 
 from features.errors import FeatureError
 from features.events import IDENTITIES, KINDS
@@ -17,17 +18,17 @@ from features.spine import ACCOUNTS_SCHEMA, Spine, assemble
 
 # A link or a consent counts from valid_from on, once it has arrived. The latest wins: by valid_from, then by
 # arrival, then by key, so that no order of rows decides. A consent that is not said leaves the one said before it,
-# and where yes and no are said for the same moment, no wins.
+# and where yes and no are said for the same moment, no wins. DuckDB and Spark both understand this.
 _OWNERS: Final = """
 with seen as (
-    select distinct account from events_
+    select distinct account from {events}
     where event_time < {instant} and arrived_at <= {known_at} and kind in ({kinds})
 ), known as (
-    select * from links where valid_from <= {instant} and arrived_at <= {known_at}
+    select * from {links} where valid_from <= {instant} and arrived_at <= {known_at}
 ), latest as (
-    select account, arg_max(person, (valid_from, arrived_at, row_id)) as person from known group by account
+    select account, max_by(person, (valid_from, arrived_at, row_id)) as person from known group by account
 ), consents as (
-    select person, arg_max(consent, (valid_from, not consent)) as consent
+    select person, max_by(consent, (valid_from, not consent)) as consent
     from known where consent is not null group by person
 ), owners as (
     select coalesce(latest.account, seen.account) as account, coalesce(latest.person, seen.account) as person,
@@ -39,7 +40,7 @@ with seen as (
 )
 select person, account from owners join people using (person) order by person, account
 """
-_LINK_COLUMNS: Final = ("row_id", "account", "person", "valid_from", "arrived_at", "consent")
+LINK_COLUMNS: Final = ("row_id", "account", "person", "valid_from", "arrived_at", "consent")
 
 
 def population(
@@ -83,21 +84,13 @@ def population(
     FeatureError
         A kind is unknown.
     """
-    unknown = [kind for kind in kinds or () if kind not in KINDS]
-    if unknown:
-        raise FeatureError("unknown event kind", value=unknown[0], valid=KINDS)
     relation = relation_of(events)
     links = _links(identities)
     people: list[pa.Array] = []
     moments: list[int] = []
     pairs: list[pa.Table] = []
     for instant in instants:
-        question = _OWNERS.format(
-            instant=int(instant),
-            known_at=int(instant if known_at is None else known_at),
-            kinds=", ".join(f"'{kind}'" for kind in kinds or KINDS),
-        )
-        owned = _ask(relation, question, links)
+        owned = _ask(relation, owners_query(instant, known_at, kinds), links)
         names = owned["person"].combine_chunks()
         changes = np.ones(len(names), bool)
         if len(names) > 1:
@@ -112,14 +105,42 @@ def population(
     return assemble(persons, np.array(moments, np.int64), accounts, timezone, known_at)
 
 
+def owners_query(instant: int, known_at: int | None, kinds: Sequence[str] | None) -> str:
+    """Return the question that `_OWNERS` asks, with the places ``{events}`` and ``{links}`` left open.
+
+    Parameters
+    ----------
+    instant, known_at, kinds
+        As for `population`.
+
+    Raises
+    ------
+    FeatureError
+        A kind is unknown.
+    """
+    unknown = [kind for kind in kinds or () if kind not in KINDS]
+    if unknown:
+        raise FeatureError("unknown event kind", value=unknown[0], valid=KINDS)
+    return _OWNERS.format(
+        instant=int(instant),
+        known_at=int(instant if known_at is None else known_at),
+        kinds=", ".join(f"'{kind}'" for kind in kinds or KINDS),
+        events="{events}",
+        links="{links}",
+    )
+
+
 def _links(identities: Any | None) -> pa.Table:
-    schema = pa.schema([IDENTITIES.schema.field(name) for name in _LINK_COLUMNS])
+    schema = pa.schema([IDENTITIES.schema.field(name) for name in LINK_COLUMNS])
     if identities is None:
         return schema.empty_table()
     if isinstance(identities, duckdb.DuckDBPyRelation):
-        identities = identities.select(*_LINK_COLUMNS).to_arrow_table()
-    return nw.from_native(identities, eager_only=True).select(*_LINK_COLUMNS).to_arrow().cast(schema)
+        identities = identities.select(*LINK_COLUMNS).to_arrow_table()
+    return nw.from_native(identities, eager_only=True).select(*LINK_COLUMNS).to_arrow().cast(schema)
 
 
-def _ask(relation: Any, question: str, links: pa.Table) -> pa.Table:  # noqa: ARG001  (DuckDB finds it by name)
-    return relation.query("events_", question).to_arrow_table()
+def _ask(relation: Any, question: str, links: pa.Table) -> pa.Table:
+    if is_pyspark_dataframe(relation):
+        session = relation.sparkSession
+        return session.sql(question, events=relation, links=session.createDataFrame(links)).toArrow()
+    return relation.query("events_", question.format(events="events_", links="links")).to_arrow_table()
