@@ -100,6 +100,17 @@ def day_text(instant: int, timezone: str) -> str:
     return datetime.fromtimestamp(instant, ZoneInfo(timezone)).date().isoformat()
 
 
+def days_text(days: int) -> str:
+    """Write a number of days.
+
+    Examples
+    --------
+    >>> days_text(1), days_text(30)
+    ('1 day', '30 days')
+    """
+    return "1 day" if days == 1 else f"{days} days"
+
+
 def shift_days(instant: int, days: int, timezone: str) -> int:
     """Return the instant at the same wall-clock time some days later, or earlier where `days` is negative.
 

@@ -21,8 +21,12 @@ ACTS: Final = (
 )
 """Kinds that a tag can be about, the one that says most first."""
 
-HORIZONS: Final = (30, 14, 7, 3, 1)
+HORIZONS: Final = (30, 14, 7, 3, 2, 1)
+"""Days ahead that a draft may look."""
+
+_WINDOWS_WISHED: Final = 6
 _WINDOWS_NEEDED: Final = 4
+"""One of history, one to train on, one to make choices on, one to evaluate on."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,28 @@ class Profile:
     holds
         Columns of the act's events that are above zero (or true) somewhere, and ``interest`` where there are
         interest events with categories beside commerce.
-    horizon_days
-        30, or less on a short log, so that four windows fit into it.
-    span_days
-        From the first event to `as_of`.
+    first
+        First event with a category, epoch seconds.
+    rhythm_days
+        Usual days from one day with such acts to the next.
     """
 
     as_of: int
     act: tuple[str, ...]
     categories: dict[str, int]
     holds: frozenset[str]
-    horizon_days: int
-    span_days: int
+    first: int
+    rhythm_days: int = 1
+
+    @property
+    def span_days(self) -> int:
+        """Days from the first event to `as_of`, one that has begun counted."""
+        return -(-(self.as_of - self.first) // DAY_SECONDS)
+
+    @property
+    def horizon_days(self) -> int:
+        """Days ahead that a draft should look, see `choose_horizon`."""
+        return choose_horizon((self.as_of - self.first) // DAY_SECONDS, self.span_days, self.rhythm_days)
 
 
 def known_events(events: Any, as_of: int) -> Any:
@@ -72,7 +86,7 @@ def profile_log(events: Any, as_of: int) -> Profile:
     Raises
     ------
     LogTooShortError
-        There are no events with categories, or less than four days of them.
+        There are no events with categories.
     """
     known = known_events(events, as_of)
     kinds = known.query("known", "select kind, min(event_time) from known where category is not null group by kind")
@@ -80,14 +94,6 @@ def profile_log(events: Any, as_of: int) -> Profile:
     if not first:
         raise LogTooShortError("no event before the instant names a category", value=as_of)
     act = next(kinds for kinds in ACTS if not first.keys().isdisjoint(kinds)) if _has_act(first) else tuple(first)
-    span = (as_of - min(first.values())) // DAY_SECONDS
-    horizon = next((days for days in HORIZONS if span >= days * _WINDOWS_NEEDED), None)
-    if horizon is None:
-        raise LogTooShortError(
-            "the log is too short for a taxonomy: days before the instant",
-            value=span,
-            valid=(f"at least {_WINDOWS_NEEDED}",),
-        )
     acts = known.filter(duckdb.ColumnExpression("kind").isin(*[duckdb.ConstantExpression(k) for k in act]))
     counted = acts.query(
         "acts",
@@ -97,7 +103,59 @@ def profile_log(events: Any, as_of: int) -> Profile:
     holds = _filled(acts)
     if act[0] in COMMERCE_KINDS and not first.keys().isdisjoint(INTEREST_KINDS):
         holds |= {"interest"}
-    return Profile(as_of, act, dict(counted), holds, horizon, int(span))
+    return Profile(as_of, act, dict(counted), holds, min(first.values()), usual_gap(acts))
+
+
+def choose_horizon(whole_days: int, days: int, rhythm_days: int = 1) -> int:
+    """Return the days ahead that suit a log: six windows should fit into it, and four must.
+
+    Parameters
+    ----------
+    whole_days
+        Whole days from the first event to the present.
+    days
+        The same, a day that has begun counted.
+    rhythm_days
+        Usual days from one day with acts to the next; the horizon is a multiple of it, so that every window holds
+        as many such days.
+
+    Raises
+    ------
+    LogTooShortError
+        Not even four of the shortest windows fit.
+
+    Examples
+    --------
+    >>> [choose_horizon(days, days) for days in (730, 180, 179, 42, 9)], choose_horizon(180, 180, rhythm_days=7)
+    ([30, 30, 14, 7, 1], 28)
+    """
+    fitting = [multiple for days_ahead in HORIZONS if (multiple := days_ahead // rhythm_days * rhythm_days)]
+    shortest = min(fitting, default=rhythm_days)
+    for horizon in fitting:
+        if days >= horizon * _WINDOWS_WISHED:
+            return horizon
+    if whole_days >= shortest * _WINDOWS_NEEDED:
+        return shortest
+    every = "" if rhythm_days == 1 else f", which has events every {rhythm_days} days,"
+    raise LogTooShortError(
+        f"the log{every} is too short for a taxonomy: days before the instant",
+        value=whole_days,
+        valid=(f"at least {shortest * _WINDOWS_NEEDED}",),
+        next_step="import more history, or name a later --as-of",
+    )
+
+
+def usual_gap(events: Any) -> int:
+    """Return the median number of days from one day with events to the next; 1 where few days have any.
+
+    It is more than 1 where a log counts in weeks, or in baskets that a mapping has put into time.
+    """
+    gap, gaps = events.query(
+        "events",
+        f"select quantile_disc(gap, 0.5), count(gap) from (select day - lag(day) over (order by day) as gap "  # noqa: S608
+        f"from (select distinct event_time // {DAY_SECONDS} as day from events))",
+    ).fetchall()[0]
+    return int(gap) if gaps >= _WINDOWS_NEEDED - 1 else 1
 
 
 def departments_of(items: Any) -> dict[str, str]:

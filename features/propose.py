@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import duckdb
 
 from features.category_groups import group_categories
+from features.days import days_text
 from features.log_profile import Profile, departments_of, profile_log
 from features.propose_patterns import MOST_COMMON, RAREST, LastWindow, learnable_patterns
 from features.rule_nodes import kinds_text
@@ -19,6 +20,7 @@ from features.taxonomy_toml import taxonomy_toml
 
 Shape = Literal["audience", "categories"]
 VERTICALS: Final = 25
+ZH: Final = "品类"
 _FEWEST_BUYERS: Final = 20
 _LONGEST_NAME: Final = 120
 
@@ -75,12 +77,16 @@ def propose(
     departments = {} if items is None else departments_of(items)
     horizon = horizon_days or profile.horizon_days
     content: dict[str, Any] = {"name": name or shape, "version": 1, "horizon_days": horizon}
+    rarest = RAREST
     if shape == "categories":
         content |= _categories(profile, departments, size)
     else:
         window = LastWindow.of(profile, events, horizon, identities=identities, timezone=timezone)
         content |= _audience(window, departments, size)
-    text = taxonomy_toml(content, [*_heading(profile, horizon, shape), _command(profile, content, shape, size)])
+        rarest = window.rarest
+    said = horizon_said(profile, horizon_days)
+    heading = [*_heading(profile, said, shape, rarest), _command(profile, content, shape, size)]
+    text = taxonomy_toml(content, heading)
     taxonomy_of(tomllib.loads(text))
     return text
 
@@ -101,20 +107,22 @@ def slug(text: str, taken: Collection[str] = ()) -> str:
     return made
 
 
-def readable(code: str) -> str:
-    """Return a name for a category code.
+def readable(code: str, word: str = "Category") -> str:
+    """Return a name for a category code; one without any letter is put behind a word.
 
     Examples
     --------
-    >>> readable("FLUID MILK PRODUCTS"), readable(" 50010788 ")
-    ('Fluid milk products', '50010788')
+    >>> readable("FLUID MILK PRODUCTS"), readable(" 50010788 "), readable("37", "品类")
+    ('Fluid milk products', 'Category 50010788', '品类 37')
     """
     words = re.sub(r"\s+", " ", code).strip()[:_LONGEST_NAME]
-    return words.capitalize() if words.isupper() else words or "unnamed"
+    if not any(letter.isalpha() for letter in words):
+        return f"{word} {words}".strip()
+    return words.capitalize() if words.isupper() else words
 
 
 def _categories(profile: Profile, departments: Mapping[str, str], size: int) -> dict[str, Any]:
-    chosen = list(profile.categories)[:size]
+    chosen = list(_common(profile))[:size]
     groups: dict[str, str] = {"all": ""}
     for department in sorted({departments[code] for code in chosen if code in departments}):
         groups[slug(f"dept {department}", groups)] = department
@@ -124,7 +132,7 @@ def _categories(profile: Profile, departments: Mapping[str, str], size: int) -> 
     for code in chosen:
         made = slug(code, ids)
         ids[made] = code
-        entry = {"id": made, "name": readable(code), "name_zh": readable(code), "categories": [code]}
+        entry = {"id": made, "name": readable(code), "name_zh": readable(code, ZH), "categories": [code]}
         if code in departments:
             entry["parent"] = of_department[departments[code]]
         verticals.append(entry)
@@ -137,30 +145,37 @@ def _categories(profile: Profile, departments: Mapping[str, str], size: int) -> 
         "rule": f"count({kinds_text(profile.act)}) >= 1",
     }
     named = [
-        {"id": group, "name": readable(name), "name_zh": readable(name)} for group, name in groups.items() if name
+        {"id": group, "name": readable(name), "name_zh": readable(name, ZH)}
+        for group, name in groups.items()
+        if name
     ]
     return {"group": named, "vertical": verticals, "pattern": [pattern]}
 
 
 def _audience(window: LastWindow, departments: Mapping[str, str], size: int) -> dict[str, Any]:
     profile = window.profile
-    common = {code: people for code, people in profile.categories.items() if people >= _FEWEST_BUYERS}
-    chosen = common or profile.categories
+    chosen = _common(profile)
     kinds = [duckdb.ConstantExpression(kind) for kind in profile.act]
     acts = window.events.filter(duckdb.ColumnExpression("kind").isin(*kinds))
     groups = group_categories(acts, chosen, departments, max(1, min(VERTICALS, size // 4)))
     verticals: dict[str, dict[str, Any]] = {}
     for codes in groups:
         made = slug(codes[0], {"all", *verticals})
-        named = " & ".join(readable(code) for code in codes[:2])
-        verticals[made] = {"id": made, "name": named, "name_zh": named, "categories": codes}
+        named, named_zh = (" & ".join(readable(code, word) for code in codes[:2]) for word in ("Category", ZH))
+        verticals[made] = {"id": made, "name": named, "name_zh": named_zh, "categories": codes}
     singles: dict[str, dict[str, Any]] = {}
     for code in chosen:
         made = slug(f"only {code}", {*verticals, *singles})
-        singles[made] = {"id": made, "name": readable(code), "name_zh": readable(code), "categories": [code]}
+        singles[made] = {"id": made, "name": readable(code), "name_zh": readable(code, ZH), "categories": [code]}
     alone = {codes[0] for codes in groups if len(codes) == 1}
     fillers = [single for single in singles.values() if single["categories"][0] not in alone]
     return learnable_patterns(window, list(verticals.values()), fillers, size)
+
+
+def _common(profile: Profile) -> dict[str, int]:
+    """Return the categories that enough people act in, or all where there is none."""
+    common = {code: people for code, people in profile.categories.items() if people >= _FEWEST_BUYERS}
+    return common or profile.categories
 
 
 def _command(profile: Profile, content: Mapping[str, Any], shape: Shape, size: int) -> str:
@@ -171,17 +186,28 @@ def _command(profile: Profile, content: Mapping[str, Any], shape: Shape, size: i
     )
 
 
-def _heading(profile: Profile, horizon: int, shape: Shape) -> list[str]:
+def horizon_said(profile: Profile, given: int | None) -> str:
+    """Say how far ahead tags look, why, and how to choose otherwise."""
+    span = days_text(profile.span_days)
+    if given is not None:
+        return f"The log spans {span}; tags look {days_text(given)} ahead, as was asked."
+    rhythm = (
+        "" if profile.rhythm_days == 1 else f", a multiple of the {profile.rhythm_days} days between its baskets"
+    )
+    return (
+        f"The log spans {span}, so tags look {days_text(profile.horizon_days)} ahead{rhythm}; "
+        "--horizon-days N for another horizon."
+    )
+
+
+def _heading(profile: Profile, said: str, shape: Shape, rarest: float) -> list[str]:
     moment = datetime.fromtimestamp(profile.as_of, UTC).isoformat(sep=" ", timespec="minutes")
-    lines = [
-        f"A draft from the log as of {moment[:16]} UTC: rename, regroup and prune it.",
-        f"The log spans {profile.span_days} days before that, so tags look {horizon} days ahead.",
-    ]
+    lines = [f"A draft from the log as of {moment[:16]} UTC: rename, regroup and prune it.", said]
     if shape == "categories":
         return [*lines, "One tag for each of the categories with the most people, ties by name."]
     return [
         *lines,
         "Categories are grouped by who buys them; a vertical is named after its two largest categories.",
-        f"A pattern leaves out the verticals where it came true for less than {RAREST:.1%} or more than",
+        f"A pattern leaves out the verticals where it came true for less than {rarest:.1%} or more than",
         f"{MOST_COMMON:.0%} of the people in the last window before that moment.",
     ]

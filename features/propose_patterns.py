@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
-from features.days import DAY_SECONDS
+from features.days import DAY_SECONDS, days_text
+from features.errors import LogTooShortError
 from features.log_profile import Profile, known_events
 from features.outcomes import base_rates
 from features.population import population
@@ -20,6 +21,7 @@ MOST_COMMON: Final = 0.6
 _WISHED: Final = 0.4
 _MOST_DAYS: Final = 8
 _SAMPLE: Final = 20_000
+_FEWEST_PEOPLE: Final = 10
 Entry = dict[str, Any]
 
 
@@ -52,8 +54,18 @@ class LastWindow:
         known = known_events(events, profile.as_of)
         instant = profile.as_of - horizon * DAY_SECONDS
         spine = population(known, identities, [instant], timezone, known_at=profile.as_of, kinds=profile.act)
+        if not len(spine):
+            raise LogTooShortError(
+                f"nobody acted before the last {days_text(horizon)} of the log, in which a draft measures its tags",
+                next_step="import more history, or give --horizon-days a smaller number",
+            )
         step = -(-len(spine) // _SAMPLE)
         return cls(profile, known, spine if step <= 1 else spine.take(range(0, len(spine), step)), horizon)
+
+    @property
+    def rarest(self) -> float:
+        """Base rate below which a tag can hardly be learned: ten people, or a tenth, of a small log; else 0.3 %."""
+        return max(RAREST, min(_FEWEST_PEOPLE / len(self.spine), 0.1))
 
     @property
     def act(self) -> str:
@@ -88,7 +100,7 @@ def learnable_patterns(window: LastWindow, verticals: list[Entry], singles: list
     room = size
     for pattern in drafts:
         here = {v["id"]: rates[f"{v['id']}.{pattern['id']}"] for v in verticals}
-        kept = {name: rate for name, rate in here.items() if RAREST <= rate <= MOST_COMMON}
+        kept = {name: rate for name, rate in here.items() if window.rarest <= rate <= MOST_COMMON}
         if not kept or len(kept) > room:
             continue
         room -= len(kept)
@@ -99,6 +111,13 @@ def learnable_patterns(window: LastWindow, verticals: list[Entry], singles: list
     if chosen:
         names = [single["id"] for single in chosen]
         patterns.append({"#": "single categories, to fill up", **_single_pattern(window.act), "only": names})
+    if not patterns:
+        raise LogTooShortError(
+            f"no behaviour came true for {window.rarest:.1%} to {MOST_COMMON:.0%} of the people in the last "
+            "window, so no tag could be learned: people before that window",
+            value=len(window.spine),
+            next_step="import more people or a longer log, or write a taxonomy by hand (docs/taxonomy.md)",
+        )
     return {"vertical": [*_fitting_numbers(verticals, patterns), *chosen], "pattern": patterns}
 
 
@@ -107,7 +126,7 @@ def candidate_patterns(profile: Profile, horizon: int) -> list[Entry]:
 
     Examples
     --------
-    >>> few = Profile(0, ("purchase",), {}, frozenset(), 30, 120)
+    >>> few = Profile(0, ("purchase",), {}, frozenset(), first=0)
     >>> [pattern["id"] for pattern in candidate_patterns(few, 30)]
     ['will-buy', 'heavy', 'newcomer', 'lapsed-returning']
     """
@@ -153,5 +172,5 @@ def _common_singles(window: LastWindow, singles: list[Entry], room: int) -> list
     if room < 1 or not singles:
         return []
     rates = window.rates(singles, [_single_pattern(window.act)])
-    fitting = [single for single in singles if RAREST <= rates[single["id"]] <= MOST_COMMON]
+    fitting = [single for single in singles if window.rarest <= rates[single["id"]] <= MOST_COMMON]
     return [{**single, "patterns": ["buys"]} for single in fitting[:room]]

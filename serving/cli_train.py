@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 TaxonomyOption = Annotated[Path, typer.Option(help="Taxonomy file (TOML).", show_default=False)]
 AsOfOption = Annotated[str, typer.Option(help="Day, ISO time or 'now': nothing later is known to the run.")]
-InstantsOption = Annotated[int, typer.Option(min=2, help="Train on so many past instants at most.")]
+InstantsOption = Annotated[
+    int | None, typer.Option(min=2, help="Train on so many past instants at most; chosen by default, and said.")
+]
 StepOption = Annotated[
-    int | None, typer.Option(min=1, help="Days between training instants; half the horizon by default.")
+    int | None, typer.Option(min=1, help="Days between training instants; chosen by default, and said.")
 ]
 DelayOption = Annotated[int, typer.Option(min=0, help="Days after a window until its events have arrived.")]
 AssignOption = Annotated[
@@ -36,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def train_tags(
     taxonomy: TaxonomyOption,
     as_of: AsOfOption = "now",
-    most_instants: InstantsOption = 8,
+    most_instants: InstantsOption = None,
     step_days: StepOption = None,
     delay_days: DelayOption = 0,
     assign: AssignOption = "share",
@@ -53,7 +55,7 @@ def train_tags(
 def retrain(
     taxonomy: TaxonomyOption,
     as_of: AsOfOption = "now",
-    most_instants: InstantsOption = 8,
+    most_instants: InstantsOption = None,
     step_days: StepOption = None,
     delay_days: DelayOption = 0,
     assign: AssignOption = "share",
@@ -72,7 +74,9 @@ def retrain(
     )
 
 
-def choices_of(most_instants: int, step_days: int | None, delay_days: int, assign: str, seed: int) -> JobSettings:
+def choices_of(
+    most_instants: int | None, step_days: int | None, delay_days: int, assign: str, seed: int
+) -> JobSettings:
     """Gather what the options say."""
     from training.assignment import AssignmentRule
     from training.fit import TagSettings

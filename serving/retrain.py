@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from features.days import DAY_SECONDS, day_text
+from features.days import DAY_SECONDS, day_text, days_text
 from features.durable import write_durably
 from features.errors import TrainingError
 from features.event_log import EventLog
@@ -171,7 +171,8 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
 def _facts(bundle: Bundle, registered: Registered, evaluation: Evaluation, zone: str, present: int) -> list[str]:
     return [
         f"model {bundle.version}, version {registered.model_version} in MLflow, alias champion",
-        f"trained as of {day_text(bundle.as_of, zone)}",
+        f"trained as of {day_text(bundle.as_of, zone)}, outcomes within {days_text(bundle.taxonomy.horizon_days)}",
+        *bundle.about["chosen"],
         f"people scored as of {day_text(present, zone)}",
         f"{int(bundle.model.active.sum())} tags",
         f"{evaluation.people:,} people in the evaluation",

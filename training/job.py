@@ -16,6 +16,7 @@ from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.taxonomy import Taxonomy
 from training import stability
+from training.auto_plan import Spacing, auto_plan
 from training.bundle import load_bundle, write_bundle
 from training.code import code_version
 from training.evaluation import Evaluation, evaluate_tags
@@ -24,7 +25,7 @@ from training.manifest import canonical_json, intact
 from training.pairs import Window
 from training.slices import platforms_of
 from training.source import open_source
-from training.splits import Plan, mature, plan
+from training.splits import mature
 from training.steps import Steps
 from training.windows import WindowBuilder
 
@@ -38,7 +39,7 @@ class JobSettings:
     tags
         Parameters of the models.
     step_days, most_instants
-        Layout of the training instants, see `training.splits.plan`.
+        Layout of the training instants; None where `training.auto_plan` chooses.
     delay_days
         Days after a window's end until its events have arrived.
     validation
@@ -49,7 +50,7 @@ class JobSettings:
 
     tags: TagSettings = field(default_factory=TagSettings)
     step_days: int | None = None
-    most_instants: int = 8
+    most_instants: int | None = None
     delay_days: int = 0
     validation: int | None = None
     kinds: tuple[str, ...] | None = None
@@ -87,15 +88,21 @@ class TagJob:
         self.steps = steps
         source = open_source(settings)
         self.horizon = taxonomy.horizon_days
-        self.plan: Plan = plan(
-            source.first(as_of),
+        first = source.first(as_of)
+        spacing = Spacing(
+            self.horizon,
+            people=source.accounts(as_of),
+            rhythm_days=source.rhythm(as_of),
+            delay=choices.delay_days * DAY_SECONDS,
+            timezone=source.timezone,
+        )
+        self.plan, self.chosen = auto_plan(
+            first,
             as_of,
-            horizon_days=self.horizon,
+            spacing,
             step_days=choices.step_days,
             most=choices.most_instants,
-            delay=choices.delay_days * DAY_SECONDS,
             validation=choices.validation,
-            timezone=source.timezone,
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
         self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)
@@ -133,6 +140,8 @@ class TagJob:
             if intact(bundle):
                 self.steps.reused("tag models")
                 return bundle
+        for choice in self.chosen:
+            self.steps.say(choice)
         choose = self.choose_windows()
         train = self.train_windows()
         present = self.windows([self.as_of], None, "features as of the training date")[0]
@@ -251,5 +260,6 @@ class TagJob:
             "timezone": self.builder.source.timezone,
             "choices": asdict(self.choices),
             "plan": asdict(self.plan),
+            "chosen": list(self.chosen),
             "training": asdict(log),
         }

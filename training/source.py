@@ -10,6 +10,7 @@ import duckdb
 from features.days import DAY_SECONDS, instant_of
 from features.errors import LogTooShortError
 from features.event_log import EventLog
+from features.log_profile import usual_gap
 from features.settings import Settings
 
 
@@ -58,6 +59,15 @@ class LogSource:
     def kinds(self, before: int) -> tuple[str, ...]:
         """Return the event kinds that were known before an instant, sorted."""
         return tuple(sorted(kind for (kind,) in self._known(before).project("kind").distinct().fetchall()))
+
+    def accounts(self, known_at: int) -> int:
+        """Return how many accounts had an event that was known by an instant."""
+        (number,) = self._known(known_at).aggregate("count(distinct account)").fetchall()[0]
+        return int(number)
+
+    def rhythm(self, known_at: int) -> int:
+        """Return the usual number of days from one day with events to the next, known by an instant."""
+        return usual_gap(self._known(known_at))
 
     def _known(self, at: int) -> duckdb.DuckDBPyRelation:
         return self.events.filter(f"event_time < {at} and arrived_at <= {at}")

@@ -95,7 +95,7 @@ def test_now_is_the_end_of_a_log_that_ended_long_ago(home: Settings) -> None:
 
 
 def test_too_short_a_log_is_refused(home: Settings) -> None:
-    with pytest.raises(LogTooShortError, match="need 51"):
+    with pytest.raises(LogTooShortError, match="need 45"):
         TagJob(home, TAXONOMY, START + 40 * DAY, small_choices(), Steps())
 
 
