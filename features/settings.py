@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     )
     currency: str = Field("CNY", pattern="^[A-Z]{3}$", description="ISO 4217 code of amounts that name none.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Worker threads.")
+    dask: str = Field(
+        "off", description="Address of a Dask scheduler whose workers train the heads; off for threads of our own."
+    )
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
     host: str = Field("127.0.0.1", description="Address that the prediction API binds to.")
     port: int = Field(3000, ge=1, le=65535, description="Port of the prediction API.")

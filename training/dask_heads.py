@@ -22,13 +22,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TrainingError
+from features.settings import Settings
 from training.binned import Bins
 from training.head_fit import HeadSettings, fit_head
-from training.heads import Heads, kept_head
+from training.heads import Heads, HeadTrainer, ThreadedHeads, kept_head
 from training.metrics import Labels
 
 LOOK_SECONDS: Final = 10
 """How often it is looked whether the worker of a head is still there."""
+
+
+def head_trainer(settings: Settings) -> HeadTrainer:
+    """Return what the settings say: threads of this process, or the workers of a Dask cluster.
+
+    Raises
+    ------
+    TrainingError
+        The address is neither on loopback nor encrypted.
+    """
+    return ThreadedHeads(settings.threads) if settings.dask == "off" else DaskHeads(settings.dask)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from features.errors import TrainingError
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.assignment import AssignmentRule, assignment_thresholds
+from training.binned import bin_matrix
 from training.calibration import Platt, choose_blend, fit_slope
 from training.head_fit import HeadSettings
-from training.heads import fit_heads, head_logits
+from training.heads import HeadTrainer, ThreadedHeads, head_logits
 from training.metrics import MacroMetrics, macro_metrics
 from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings, fit_pooled, pooled_logits
@@ -63,6 +64,7 @@ def fit_tags(
     fitted: Fitted,
     settings: TagSettings,
     threads: int,
+    trainer: HeadTrainer | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[TagModel, TrainingLog]:
     """Choose blend, calibration and thresholds on the validation window, then fit on all mature windows.
@@ -83,6 +85,8 @@ def fit_tags(
         Parameters and seed.
     threads
         Threads of the pooled model, and heads trained at once.
+    trainer
+        Trains the heads; threads of this process by default. The model does not depend on it.
     advance
         Called after each model that is fitted.
 
@@ -113,12 +117,12 @@ def fit_tags(
     ) -> tuple[lgb.Booster, float, dict[int, lgb.Booster]]:
         booster, share = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
         advance()
-        matrix = np.concatenate([window.rows[:, layout.head_columns] for window in windows])
+        rows = [window.rows for window in windows]
+        bins = bin_matrix(rows, layout.head_columns, max_bin=settings.heads.max_bin)
         labels = np.concatenate([window.outcomes for window in windows])
-        heads = fit_heads(
-            matrix, labels, headed, settings.heads, seed=settings.seed, threads=threads,
-            advance=advance,
-        )  # fmt: skip
+        heads = (trainer or ThreadedHeads(threads)).fit(
+            bins, labels, headed, settings.heads, seed=settings.seed, advance=advance
+        )
         return booster, share, heads
 
     booster, share, heads = fit(choose, active)

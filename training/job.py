@@ -19,6 +19,7 @@ from training import stability
 from training.auto_plan import Spacing, auto_plan
 from training.bundle import load_bundle, write_bundle
 from training.code import code_version
+from training.dask_heads import head_trainer
 from training.evaluation import Evaluation, evaluate_tags
 from training.fit import TagSettings, TrainingLog, fit_tags
 from training.manifest import canonical_json, intact
@@ -156,6 +157,7 @@ class TagJob:
                 fitted=present.fitted,
                 settings=self.choices.tags,
                 threads=self.settings.threads,
+                trainer=head_trainer(self.settings),
                 advance=advance,
             )
         bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)

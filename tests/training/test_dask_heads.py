@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from features.errors import TrainingError
+from features.settings import Settings
 from tests.beyond import require
 from tests.training.dask_cluster import cluster_of, scheduler
 from training.binned import Bins, bin_matrix
-from training.dask_heads import DaskHeads
+from training.dask_heads import DaskHeads, head_trainer
 from training.head_fit import HeadSettings
 from training.heads import ThreadedHeads
 
@@ -57,6 +58,11 @@ def test_a_rerun_trains_only_what_is_missing(scheduler: str, tmp_path: Path) -> 
     again = DaskHeads(scheduler).fit(bins, labels, ACTIVE, SETTINGS, seed=3, kept=tmp_path)
     found = [head.model_to_string() for head in again.values()]
     assert found.count(other) >= 2
+
+
+def test_settings_say_who_trains(tmp_path: Path) -> None:
+    assert head_trainer(Settings(home=tmp_path, threads=3)) == ThreadedHeads(3)
+    assert head_trainer(Settings(home=tmp_path, dask="tcp://[::1]:8786")) == DaskHeads("tcp://[::1]:8786")
 
 
 @pytest.mark.parametrize(
