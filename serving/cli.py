@@ -12,6 +12,7 @@ from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
+from serving.cli_tags import register as register_tags
 from serving.cli_taxonomy import register as register_taxonomy
 from serving.cli_train import register as register_train
 
@@ -30,6 +31,7 @@ def build_app() -> typer.Typer:
         register_taxonomy,
         register_train,
         register_evaluate,
+        register_tags,
         register_score,
         register_serve,
     ):

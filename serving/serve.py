@@ -17,12 +17,12 @@ from features.errors import SettingsError
 from features.identity import load_key
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
+from serving.added_columns import open_store
 from serving.api import NEEDS, OPEN_PATHS, build_api
 from serving.connection import BoundedProtocol
 from serving.limits import Guard
 from serving.scorer import Scorer
 from serving.service import build_service
-from serving.sqlite_store import SqliteStore
 from training.bundle import load_bundle
 from training.champion import champion_path, verify_bundle
 
@@ -58,7 +58,7 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
         folder = champion_path(settings)
         verify_bundle(folder)
         bundle = load_bundle(folder)
-        store = SqliteStore(settings.store_file)
+        store = open_store(settings, bundle.layout)
         scorer = Scorer(bundle, store, load_key(settings))
         guard = Guard(
             build_api(scorer, settings.threads),
