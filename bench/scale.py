@@ -3,9 +3,10 @@
     python -m bench.scale --json PATH
 
 A made-up log of 180 days in a Parquet file, 40 categories, about 40 events a person; 80 tags over rows of 1,302
-columns. Each number of people is measured in a child process of its own: who is there, wide rows with label history,
-outcomes, bins of the heads' columns, eight exact heads (the figure is for one), the pooled model on at most 500,000
-pairs, and scoring 2,000 people with the pooled model and the heads. `docs/scale.md` reads the growth off this table.
+columns. Each number of people is measured in a child process of its own: who is there, wide rows with label
+history, outcomes, bins of the heads' columns, eight exact heads (the figure is for one), the pooled model on at
+most 500,000 pairs, and scoring 2,000 people with the pooled model and the heads. `docs/scale.md` reads the growth
+off this table.
 """
 
 from __future__ import annotations
