@@ -18,7 +18,7 @@ MODEL_NAMES = {
     "history_count": "history count",
 }
 _TAG_HEADINGS: Final = (
-    "tag", "meaning", "base rate", "AUC", "AP", "log loss", "normalised entropy", "calibration error", "lift",
+    "tag", "base rate", "AUC", "AP", "log loss", "normalised entropy", "calibration error", "lift",
     "assigned", "stay a week", "changed",
 )  # fmt: skip
 
