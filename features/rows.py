@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from features.layout import RowLayout, Rows
 from features.scopes import Scopes
 from features.spine import Spine
 
-__all__ = ["RowLayout", "build_rows"]
+__all__ = ["RowLayout", "build_rows", "people_at_once", "row_blocks"]
 
 CELLS: Final = 16_000_000
 """Most aggregates that are held at once: 128 MB of float64."""
@@ -28,9 +28,7 @@ def build_rows(
 ) -> Rows:
     """Compute the wide row of every spine row.
 
-    The result takes 4 bytes × rows × width. Beside it the aggregates of some rows at a time are held, `CELLS` × 8
-    bytes at most (one person's, if that is more), and what DuckDB needs to group their events, which it spills to
-    disk beyond its memory limit.
+    The result takes 4 bytes × rows × width, beside what `row_blocks` holds at a time.
 
     Parameters
     ----------
@@ -54,19 +52,52 @@ def build_rows(
     FeatureError
         The history has another shape.
     """
-    rows = np.full((len(spine), layout.width), np.nan, np.float32)
+    rows = np.empty((len(spine), layout.width), np.float32)
+    for numbers, block in row_blocks(layout, events, spine, history):
+        rows[numbers] = block
+    return rows
+
+
+def row_blocks(
+    layout: RowLayout, events: Any, spine: Spine, history: npt.NDArray[np.float32] | None = None
+) -> Iterator[tuple[npt.NDArray[np.int64], Rows]]:
+    """Compute the wide rows of some people at a time.
+
+    Held at a time are the rows of `people_at_once` people, the aggregates behind them, `CELLS` × 8 bytes at most
+    (one person's, if that is more), and what DuckDB needs to group their events, which it spills to disk beyond
+    its memory limit.
+
+    Parameters
+    ----------
+    layout, events, spine, history
+        As for `build_rows`.
+
+    Yields
+    ------
+    tuple
+        Numbers of spine rows, ascending, and the wide rows of them. A spine of a single instant is gone through in
+        its order.
+
+    Raises
+    ------
+    FeatureError
+        The history has another shape.
+    """
     shape = (len(spine), len(layout.tags), len(layout.tag_names))
     if history is not None and history.shape != shape:
         raise FeatureError("the history has another shape", value=history.shape, valid=[shape])
+    for numbers, part in spine.chunks(people_at_once(layout)):
+        block = np.full((len(part), layout.width), np.nan, np.float32)
+        _fill_part(layout, events, part, block)
+        if history is not None:
+            block[:, layout.tag_columns] = history[numbers]
+        yield numbers, block
+
+
+def people_at_once(layout: RowLayout) -> int:
+    """Return how many rows are computed in one pass over the events."""
     of_person, of_scope = layout.aggregates
-    cells = max(1, len(of_person) + len(of_scope) * len(layout.scopes.names))
-    for numbers, part in spine.chunks(max(1, CELLS // cells)):
-        done = np.full((len(part), layout.width), np.nan, np.float32)
-        _fill_part(layout, events, part, done)
-        rows[numbers] = done
-    if history is not None:
-        rows[:, layout.tag_columns] = history
-    return rows
+    return max(1, CELLS // max(1, len(of_person) + len(of_scope) * len(layout.scopes.names)))
 
 
 def _fill_part(layout: RowLayout, events: Any, part: Spine, done: Rows) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +18,19 @@ from features.layout import RowLayout
 from features.locks import exclusive
 from features.outcomes import fit_thresholds, label_history, outcomes
 from features.population import population
-from features.rows import build_rows
+from features.row_files import save_blocks
+from features.rows import people_at_once, row_blocks
 from features.spine import Spine
 from features.taxonomy import Taxonomy
+from features.thresholds import Thresholds
 from training.code import code_version
 from training.metrics import Labels
 from training.pairs import Fitted, Matrix, Window
 from training.source import LogSource
 from training.statics import tag_statics
 
+HISTORY_CELLS: Final = 32_000_000
+"""Most values of past labels that are held at once: 128 MB of float32, and as much again while they are made."""
 _GONE: Final = ".gone-"
 
 
@@ -107,9 +111,19 @@ class WindowBuilder:
     def _compute_rows(self, instant: int, work: Path) -> None:
         spine = self.spine(instant)
         thresholds = fit_thresholds(self.taxonomy, self.source.events, spine)
-        history = label_history(self.taxonomy, self.source.events, spine, thresholds)
-        np.save(work / "rows.npy", build_rows(self.layout, self.source.events, spine, history))
+        save_blocks(work / "rows.npy", (len(spine), self.layout.width), self._row_blocks(spine, thresholds))
         pq.write_table(spine.rows.select(["person"]), work / "persons.parquet")
+
+    def _row_blocks(self, spine: Spine, thresholds: Thresholds) -> Iterator[Matrix]:
+        """Compute the rows of everybody in order, some people at a time."""
+        events = self.source.events
+        at_once = people_at_once(self.layout)
+        # Whole passes of `row_blocks`, as many as bound the history of a block: fewer passes over the events.
+        past_cells = max(1, len(self.layout.tags) * len(self.layout.tag_names))
+        for _, people in spine.chunks(at_once * max(1, HISTORY_CELLS // (at_once * past_cells))):
+            history = label_history(self.taxonomy, events, people, thresholds)
+            for _, rows in row_blocks(self.layout, events, people, history):
+                yield rows
 
     def _compute_labels(self, instant: int, known_at: int, work: Path) -> None:
         spine = self.spine(instant)

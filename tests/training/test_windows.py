@@ -8,8 +8,11 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 
+import features.rows
+import training.windows
 from features.catalog import layout_for
 from features.taxonomy import taxonomy_of
 from tests.features.logs import DAY, START, Event, event, logs, table_of
@@ -118,6 +121,31 @@ def test_a_window_is_built_once_and_leftovers_of_a_crash_do_not_count(tmp_path: 
     assert builder.build(INSTANT, KNOWN_AT).outcomes.shape == (1, len(TAXONOMY.tags))
     assert builder.is_built(INSTANT, KNOWN_AT)
     assert (folder / "rows.npy").stat().st_mtime_ns == written, "labels do not compute the rows again"
+
+
+def test_people_a_few_at_a_time_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = [
+        event(account, "purchase", INSTANT - days * DAY, category=category, amount=days * 10 + number, quantity=1)
+        for number, account in enumerate("edcba")
+        for days, category in ((3, "milk"), (9 + number, "soap"), (20, "tea"))
+        if number != 2 or category != "tea"
+    ]
+    links = [link("1", "a", "P", START), link("2", "c", "P", START)]
+    whole = built(log, links, None)
+    assert len(whole.persons) == 4
+    monkeypatch.setattr(features.rows, "CELLS", 1)
+    monkeypatch.setattr(training.windows, "HISTORY_CELLS", 3 * len(LAYOUT.tags) * len(LAYOUT.tag_names))
+    same(built(log, links, None), whole)
+
+
+def test_the_file_of_rows_is_the_one_that_numpy_writes(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    events = con.from_arrow(table_of([event(a, "purchase", START, category="milk") for a in "abc"]))
+    source = LogSource(con, events, con.from_arrow(links_of([])), "UTC", "v0", START)
+    window = WindowBuilder(source, TAXONOMY, LAYOUT, tmp_path).build(INSTANT)
+    [file] = tmp_path.rglob("rows.npy")
+    np.save(tmp_path / "again.npy", np.array(window.rows))
+    assert (tmp_path / "again.npy").read_bytes() == file.read_bytes()
 
 
 def test_windows_of_older_data_are_forgotten(tmp_path: Path) -> None:
