@@ -8,12 +8,16 @@ import numpy as np
 
 from serving.evaluation_page import write_evaluation
 from serving.report import PersonCard, TagLine, write_report
+from serving.study_page import write_study
 from tests.training.small_log import small_taxonomy
+from training.bootstrap import Difference
 from training.evaluation import Evaluation, reliability
 from training.metrics import macro_metrics, tag_metrics
 from training.plots import draw_evaluation
+from training.refits import Refit
 from training.slices import Slice
 from training.stability import compare_assignments
+from training.study import Addition, Study
 
 EVIL = "<script>alert(1)</script>"
 TAXONOMY = small_taxonomy()
@@ -118,3 +122,31 @@ def test_a_report_shows_people_and_the_same_quality(tmp_path: Path) -> None:
     assert "50 % ×2.0" in text
     assert "no better than the base rate" in text
     assert not path.with_suffix(".new").exists()
+
+
+def test_a_study_colours_what_is_better_or_worse_beyond_chance(tmp_path: Path) -> None:
+    metrics = evaluation().macro["zhongcao"]
+    differences = {
+        "macro_auc": Difference(-0.02, -0.03, -0.01),
+        "macro_ap": Difference(0.01, -0.01, 0.03),
+        "log_loss": Difference(-0.005, -0.007, -0.003),
+    }
+    refits = [Refit("everything", 9, 3, 60, metrics, {}), Refit(EVIL, 9, 3, 50, metrics, differences)]
+    window = evaluation()
+    window.macro["history_count"] = metrics
+    path = tmp_path / "study.html"
+    write_study(
+        path,
+        study=Study([window], [Addition("history count", metrics, {})], refits, [], []),
+        timezone="UTC",
+        facts=["as of a day"],
+        plots=[],
+        commands=[],
+    )
+    text = path.read_text(encoding="utf-8")
+    assert EVIL not in text
+    assert "<td>1970-01-01</td>" in text
+    assert '<span class="worse">-0.0200</span>' in text
+    assert '<span class="">+0.0100</span>' in text
+    assert '<span class="fine">-0.0050</span>' in text
+    assert "With fewer people" not in text
