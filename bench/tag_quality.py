@@ -15,40 +15,23 @@ import argparse
 import json
 import os
 import tempfile
-import time
-import warnings
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import numpy as np
-from lightgbm import LGBMClassifier
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
+from bench.tag_contestants import Result, contest, quality_table
 from features.days import instant_of
 from features.settings import Settings
 from features.sources.complete_journey import import_complete_journey
 from features.taxonomy import load_taxonomy
-from training.baselines import PooledLogisticRegression, history_count_probabilities
-from training.fit import TagSettings, fit_tags
+from training.fit import TagSettings
 from training.job import JobSettings, TagJob
-from training.metrics import CLIP, Floats, macro_metrics
-from training.pairs import PairView, Window
 from training.steps import Steps
 
 KEY = bytes(range(32))
 """A fixed key for pseudonyms, so that people come in the same order in every run."""
-
-NAMES = {
-    "zhongcao": "zhongcao",
-    "history_count": "history count",
-    "logistic_regression": "pooled logistic regression",
-    "one_vs_rest_lightgbm": "one-vs-rest LGBMClassifier",
-}
 
 
 def main() -> None:
@@ -62,13 +45,13 @@ def main() -> None:
     print("this may take up to an hour; the one-vs-rest peer takes most of it")
     with tempfile.TemporaryDirectory() as scratch:
         result = run(arguments.home or Path(scratch), arguments.taxonomy, not arguments.without_one_vs_rest)
-    show(result)
+    Console(width=130).print(quality_table("Tags on Complete Journey, window from 2017-11-01", result))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> dict[str, dict[str, float]]:
+def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> Result:
     """Import, train, and score the test window once with every model."""
     settings = Settings(home=home, mlruns=home / "mlruns")
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -81,101 +64,8 @@ def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> dict[str, dict[st
     # The protocol scores people with a purchase, and all 200 tags, however rare.
     choices = JobSettings(tags=TagSettings(min_positives=1), validation=validate_at, kinds=("purchase",))
     job = TagJob(settings, taxonomy, test_at, choices, Steps())
-    train, choose = job.train_windows(), job.choose_windows()
     test = job.windows([test_at], job.builder.source.last + 1, "test window")[0]
-    validation = train[-1]
-    view = PairView(job.builder.layout, taxonomy)
-    labels = test.outcomes
-    print(f"{len(labels):,} people, {labels.size:,} pairs, {len(train)} training windows")
-    result: dict[str, dict[str, float]] = {}
-
-    def ours() -> Floats:
-        model, log = fit_tags(
-            layout=job.builder.layout,
-            taxonomy=taxonomy,
-            choose=choose,
-            validation=validation,
-            train=train,
-            fitted=test.fitted,
-            settings=job.choices.tags,
-            threads=settings.threads,
-        )
-        print(f"validation: {asdict(log.validation_metrics)}, share of the heads {log.head_share}")
-        nonlocal cpu
-        cpu = time.process_time() - started
-        return model.predict(np.asarray(test.rows), threads=settings.threads)
-
-    def logistic() -> Floats:
-        model = PooledLogisticRegression(view, job.choices.tags.seed).fit(train)
-        nonlocal cpu
-        cpu = time.process_time() - started
-        return model.predict(test)
-
-    def count() -> Floats:
-        probabilities = history_count_probabilities(view, validation, test.rows)
-        nonlocal cpu
-        cpu = time.process_time() - started
-        return probabilities
-
-    def independent() -> Floats:
-        nonlocal cpu
-        out, cpu = fit_one_vs_rest(view, train, test)
-        return out
-
-    models: dict[str, Callable[[], Floats]] = {
-        "zhongcao": ours,
-        "history_count": count,
-        "logistic_regression": logistic,
-    }
-    if one_vs_rest:
-        models["one_vs_rest_lightgbm"] = independent
-    for name, score in models.items():
-        cpu, started = 0.0, time.process_time()
-        probabilities = np.clip(score(), CLIP, 1 - CLIP)
-        macro = macro_metrics(labels, probabilities)
-        result[name] = {
-            "macro_auc": macro.macro_auc,
-            "macro_ap": macro.macro_ap,
-            "log_loss": macro.log_loss,
-            "ece": macro.ece,
-            "train_cpu_s": cpu,
-        }
-    return result
-
-
-def fit_one_vs_rest(view: PairView, train: list[Window], test: Window) -> tuple[Floats, float]:
-    """Fit one `LGBMClassifier()` per tag, all defaults, on the heads' columns, as most teams begin.
-
-    Its probabilities are used as they come. Returns them with the CPU seconds of the fits.
-    """
-    columns = view.layout.head_columns
-    matrix = np.concatenate([window.rows[:, columns] for window in train])
-    answers = np.concatenate([window.outcomes for window in train])
-    asked = np.asarray(test.rows)[:, columns]
-    out = np.empty((len(asked), answers.shape[1]))
-    cpu = 0.0
-    for tag in track(range(answers.shape[1]), description="one-vs-rest"):
-        started = time.process_time()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = LGBMClassifier(verbosity=-1).fit(matrix, answers[:, tag])
-            cpu += time.process_time() - started
-            out[:, tag] = model.predict_proba(asked)[:, 1]
-    return out, cpu
-
-
-def show(result: dict[str, dict[str, float]]) -> None:
-    """Print the table, ratios first."""
-    table = Table(title="Tags on Complete Journey, window from 2017-11-01", title_justify="left")
-    for heading in ("model", "CPU / ours", "macro AUC", "macro AP", "log loss", "calibration error", "train CPU s"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    own = result["zhongcao"]["train_cpu_s"]
-    for name, row in result.items():
-        table.add_row(
-            NAMES[name], f"{row['train_cpu_s'] / own:.2f}", f"{row['macro_auc']:.4f}", f"{row['macro_ap']:.4f}",
-            f"{row['log_loss']:.4f}", f"{row['ece']:.4f}", f"{row['train_cpu_s']:.1f}",
-        )  # fmt: skip
-    Console(width=130).print(table)
+    return contest(job, test, one_vs_rest=one_vs_rest)
 
 
 if __name__ == "__main__":
