@@ -29,6 +29,9 @@ def refused(*links: Link) -> list[str]:
         ([link("1", "a", "P", AS_OF + DAY, consent=False)], ["P", "a"]),
         ([link("1", "a", "P", NOW + DAY, consent=False)], []),
         ([link("1", "a", "P", START, consent=False), link("2", "a", "P", AS_OF, consent=True)], []),
+        # said for the same moment, no wins
+        ([link("1", "a", "P", START, consent=True), link("2", "a", "P", START, consent=False)], ["P", "a"]),
+        ([link("1", "a", "P", START, consent=False), link("2", "a", "P", START, consent=True)], ["P", "a"]),
         # the account moved to P after the rows were computed: its events are in the row of Q
         ([link("1", "a", "Q", START), link("2", "a", "P", AS_OF + DAY, consent=False)], ["P", "Q", "a"]),
         # it moved before, so the row of Q has nothing of P
