@@ -25,6 +25,7 @@ from serving.scorer import Scorer
 from serving.service import build_service
 from training.bundle import load_bundle
 from training.champion import champion_path, verify_bundle
+from training.compact.cache import keep_compiled
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -58,6 +59,8 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
         folder = champion_path(settings)
         verify_bundle(folder)
         bundle = load_bundle(folder)
+        keep_compiled(settings.home / "compiled")
+        bundle.model.warm()
         store = open_store(settings, bundle.layout)
         scorer = Scorer(bundle, store, load_key(settings))
         guard = Guard(

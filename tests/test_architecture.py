@@ -94,8 +94,9 @@ def test_no_file_is_long() -> None:
 
 
 def test_mlflow_is_imported_in_one_module() -> None:
-    users = [str(file) for file in modules(*LAYERS, "bench") if "mlflow" in packages_imported(file)]
-    assert users == ["training/registry.py"]
+    peers = {"bench/scorer_peers.py"}  # measures what is not used: scoring through pyfunc
+    users = {str(file) for file in modules(*LAYERS, "bench") if "mlflow" in packages_imported(file)}
+    assert users - peers == {"training/registry.py"}
 
 
 def test_nothing_can_be_unpickled() -> None:

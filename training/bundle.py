@@ -194,6 +194,8 @@ def _read(folder: Path, names: list[str]) -> Bundle:
 def score_golden_rows(folder: Path) -> None:
     """Load a bundle and compare its golden rows' probabilities with the recorded ones.
 
+    They were recorded by the compact scorer and are computed by LightGBM here: both must agree.
+
     Raises
     ------
     BundleError
@@ -202,7 +204,7 @@ def score_golden_rows(folder: Path) -> None:
     bundle = load_bundle(folder)
     rows = np.load(folder / "golden_rows.npy", allow_pickle=False)
     expected = np.load(folder / "golden_probabilities.npy", allow_pickle=False)
-    got = bundle.model.predict(rows)
+    got = bundle.model.predict(rows, compact=False)
     if got.shape != expected.shape or not np.allclose(
         got, expected, rtol=0, atol=_GOLDEN_TOLERANCE, equal_nan=True
     ):

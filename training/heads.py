@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from features.durable import write_durably
 from training.binned import Bins, bin_matrix
 from training.calibration import LOGIT_BOUNDS
+from training.compact.forest import CompactForest
 from training.head_fit import HeadSettings, fingerprint, fit_head
 from training.metrics import Floats, Labels
 from training.pairs import Matrix
@@ -143,8 +144,28 @@ def fit_heads(
     return ThreadedHeads(threads).fit(bins, labels, active, settings, seed=seed, advance=advance)
 
 
-def head_logits(heads: Mapping[int, lgb.Booster], matrix: Matrix, tags: int, *, threads: int = 1) -> Floats:
+def head_logits(
+    heads: Mapping[int, lgb.Booster],
+    matrix: Matrix,
+    tags: int,
+    *,
+    threads: int = 1,
+    forest: CompactForest | None = None,
+) -> Floats:
     """Score every head.
+
+    Parameters
+    ----------
+    heads
+        Tag number → booster.
+    matrix
+        The heads' columns, float32 [n, columns].
+    tags
+        Number of all tags.
+    threads
+        Threads that share the rows.
+    forest
+        The same heads in the same order, to score them together.
 
     Returns
     -------
@@ -152,6 +173,9 @@ def head_logits(heads: Mapping[int, lgb.Booster], matrix: Matrix, tags: int, *, 
         Logits, float64 [n, T]; NaN in the columns of tags without a head.
     """
     out = np.full((len(matrix), tags), np.nan)
+    if forest is not None:
+        out[:, list(heads)] = forest.raw(matrix, threads=threads)
+        return np.asarray(np.clip(out, *LOGIT_BOUNDS))
     for tag, booster in heads.items():
         out[:, tag] = booster.predict(matrix, raw_score=True, num_threads=threads)
     return np.asarray(np.clip(out, *LOGIT_BOUNDS))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import LOGIT_BOUNDS
+from training.compact.forest import CompactForest
 from training.metrics import Floats, Labels
 from training.pairs import Fitted, Matrix, PairView, Window
 
@@ -135,7 +136,7 @@ def fit_pooled(
 
 
 def pooled_logits(
-    booster: lgb.Booster,
+    booster: lgb.Booster | CompactForest,
     view: PairView,
     rows: Matrix,
     fitted: Fitted,
@@ -152,6 +153,8 @@ def pooled_logits(
     """
 
     def raw(pairs: Matrix) -> Floats:
+        if isinstance(booster, CompactForest):
+            return booster.raw(pairs, threads=threads)[:, 0]
         return np.asarray(booster.predict(pairs, raw_score=True, num_threads=threads))
 
     correction = float(np.log(negative_share))

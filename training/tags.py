@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
+from training.compact.forest import CompactForest
 from training.explain import Factor, explain
 from training.heads import head_logits
 from training.metrics import Floats
@@ -62,7 +63,19 @@ class TagModel:
         """How pairs lie in a wide row."""
         return PairView(self.layout, self.taxonomy)
 
-    def predict(self, rows: Matrix, *, threads: int = 1) -> Floats:
+    @cached_property
+    def _forests(self) -> tuple[CompactForest, CompactForest]:
+        """The pooled model and the heads, compact."""
+        pooled = CompactForest.from_boosters([self.pooled], len(self.view.names))
+        heads = CompactForest.from_boosters(list(self.heads.values()), len(self.layout.head_columns))
+        return pooled, heads
+
+    def warm(self) -> None:
+        """Prepare what the first score would have to wait for."""
+        for forest in self._forests:
+            forest.warm()
+
+    def predict(self, rows: Matrix, *, threads: int = 1, compact: bool = True) -> Floats:
         """Return calibrated probabilities, float64 [n, T]; NaN for tags that are not active.
 
         Parameters
@@ -70,11 +83,14 @@ class TagModel:
         rows
             Wide rows, float32 [n, layout.width].
         threads
-            LightGBM's threads; 1 is fastest for few rows.
+            Threads that share the rows; 1 is fastest for few rows.
+        compact
+            Whether the compact scorer scores: the same bits as LightGBM's in a fraction of the time.
         """
-        pooled = pooled_logits(self.pooled, self.view, rows, self.fitted, self.negative_share, threads=threads)
+        pool, forest = self._forests if compact else (self.pooled, None)
+        pooled = pooled_logits(pool, self.view, rows, self.fitted, self.negative_share, threads=threads)
         columns = rows[:, self.layout.head_columns]
-        heads = head_logits(self.heads, columns, len(self.taxonomy.tags), threads=threads)
+        heads = head_logits(self.heads, columns, len(self.taxonomy.tags), threads=threads, forest=forest)
         probabilities = self.platt.apply(blend(pooled, heads, self.head_share))
         return np.where(self.active[None, :], probabilities, np.nan)
 

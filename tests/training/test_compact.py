@@ -145,6 +145,9 @@ def test_threads_share_a_forest() -> None:
     with ThreadPoolExecutor(4) as pool:
         for part, got in zip(parts * 10, pool.map(forest.raw, parts * 10), strict=True):
             np.testing.assert_array_equal(got, expected(boosters, part))
+    rows = np.concatenate(parts)
+    for threads in (2, 3, 50):
+        np.testing.assert_array_equal(forest.raw(rows, threads=threads), expected(boosters, rows))
 
 
 def test_rows_may_lie_anyhow() -> None:

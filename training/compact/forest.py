@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,13 +75,15 @@ class CompactForest:
         blocks = bool(trees.leaves.max(initial=1) <= LEAF_ROW)
         return cls(features, len(boosters), columns, nodes, masks, blocks)
 
-    def raw(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def raw(self, rows: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return raw scores, as ``predict(raw_score=True)`` does.
 
         Parameters
         ----------
         rows
             float32 [n, features]; missing values are NaN.
+        threads
+            Threads that share blocks of rows.
 
         Returns
         -------
@@ -103,11 +106,19 @@ class CompactForest:
         sums = np.empty((len(rows), self.outputs))
         rest = len(rows) % LANES
         in_blocks = (len(rows) - rest if rest <= FEW_ROWS else len(rows)) if self.blocks else 0
-        if in_blocks:
-            score_blocks(self.columns, self.nodes, rows[:in_blocks], sums[:in_blocks])
+        share = LANES * max(-(-in_blocks // (LANES * threads)), 1)
+        parts = [slice(start, min(start + share, in_blocks)) for start in range(0, in_blocks, share)]
+        if len(parts) > 1:
+            with ThreadPoolExecutor(len(parts)) as pool:
+                list(pool.map(lambda part: self._score_blocks(rows[part], sums[part]), parts))
+        else:
+            self._score_blocks(rows[:in_blocks], sums[:in_blocks])
         for number in range(in_blocks, len(rows)):
             score_row(self.columns, self.nodes, self.masks, rows[number], sums[number])
         return sums
+
+    def _score_blocks(self, rows: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+        score_blocks(self.columns, self.nodes, rows, sums)
 
     def warm(self) -> None:
         """Compile what scoring needs, or read it from the cache, so that no later call has to."""
