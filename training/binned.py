@@ -173,5 +173,5 @@ class _Rows(lgb.Sequence):  # type: ignore[misc]
         return len(self.part)
 
     def __getitem__(self, index: Any) -> NDArray[np.float64]:
-        rows = np.asarray(self.part[index], dtype=np.float64)
-        return rows if self.columns is None else rows[..., self.columns]
+        rows = self.part[index]
+        return np.asarray(rows if self.columns is None else rows[..., self.columns], dtype=np.float64)
