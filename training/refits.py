@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ class Refits:
         fitted
             Other fitted transforms of the validation window.
         """
-        done = self.folder / f"{name.replace(' ', '-').replace('%', 'percent')}.json"
+        done = self.folder / f"{re.sub('[^0-9a-z]+', '-', name.lower())}.json"
         if done.exists():
             return Refit.from_dict(json.loads(done.read_text(encoding="utf-8")))
         view, windows = view or self.view, windows or self.choose

@@ -13,6 +13,7 @@ from training import refits as refits_module
 from training.ablation import NarrowView, families
 from training.bootstrap import paired_bootstrap
 from training.calibration import sigmoid
+from training.evaluation import Evaluation
 from training.job import TagJob
 from training.learning_curve import of_people
 from training.pairs import PairView
@@ -52,6 +53,18 @@ def test_every_window_is_over_by_the_as_of_date_and_judged_by_an_earlier_model(f
     instants = [evaluation.instant for evaluation in found.windows]
     assert instants == [AS_OF - 30 * DAY, AS_OF - 15 * DAY]
     assert all(evaluation.macro["zhongcao"].macro_auc > 0.6 for evaluation in found.windows)
+
+
+def test_an_evaluation_has_slices_and_looks_a_week_ahead(found: Study) -> None:
+    evaluation = found.windows[0]
+    assert {part.dimension for part in evaluation.slices} >= {"people", "activity", "tags by base rate"}
+    steady = evaluation.stability
+    assert steady is not None
+    assert steady.people == evaluation.people
+    for tag, counts in steady.per_tag.items():
+        assert counts.before == round(evaluation.assigned[tag] * evaluation.people)
+    assert 0 < steady.people_changed < steady.people
+    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.as_dict()))).as_dict() == evaluation.as_dict()
 
 
 def test_the_ladder_ends_with_the_whole_recipe(found: Study) -> None:
