@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
@@ -13,7 +14,7 @@ from features.errors import TrainingError
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.assignment import AssignmentRule, assignment_thresholds
-from training.binned import bin_matrix
+from training.binned import bin_matrix, open_bins
 from training.calibration import Platt, choose_blend, fit_slope
 from training.head_fit import HeadSettings
 from training.heads import HeadTrainer, ThreadedHeads, head_logits
@@ -65,6 +66,7 @@ def fit_tags(
     settings: TagSettings,
     threads: int,
     trainer: HeadTrainer | None = None,
+    work: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[TagModel, TrainingLog]:
     """Choose blend, calibration and thresholds on the validation window, then fit on all mature windows.
@@ -87,6 +89,9 @@ def fit_tags(
         Threads of the pooled model, and heads trained at once.
     trainer
         Trains the heads; threads of this process by default. The model does not depend on it.
+    work
+        Folder where bins and finished heads are left, so that a run that was cut off goes on there; named and
+        deleted by the caller. None for a run that starts anew.
     advance
         Called after each model that is fitted.
 
@@ -113,19 +118,24 @@ def fit_tags(
         )
 
     def fit(
-        windows: Sequence[Window], headed: NDArray[np.bool_]
+        windows: Sequence[Window], headed: NDArray[np.bool_], name: str
     ) -> tuple[lgb.Booster, float, dict[int, lgb.Booster]]:
         booster, share = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
         advance()
         rows = [window.rows for window in windows]
-        bins = bin_matrix(rows, layout.head_columns, max_bin=settings.heads.max_bin)
+        columns, max_bin = layout.head_columns, settings.heads.max_bin
+        if work is None:
+            bins = bin_matrix(rows, columns, max_bin=max_bin)
+        else:
+            bins = open_bins(work / name, lambda: rows, columns, max_bin=max_bin)
         labels = np.concatenate([window.outcomes for window in windows])
         heads = (trainer or ThreadedHeads(threads)).fit(
-            bins, labels, headed, settings.heads, seed=settings.seed, advance=advance
-        )
+            bins, labels, headed, settings.heads, seed=settings.seed, kept=work and work / name / "heads",
+            advance=advance,
+        )  # fmt: skip
         return booster, share, heads
 
-    booster, share, heads = fit(choose, active)
+    booster, share, heads = fit(choose, active, "choose")
     z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
     z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
     shares = np.zeros(len(active))
@@ -136,7 +146,7 @@ def fit_tags(
     assign_at = np.ones(len(active))
     assign_at[active] = assignment_thresholds(probabilities, known, settings.assign)
 
-    booster, share, heads = fit(train, shares > 0)
+    booster, share, heads = fit(train, shares > 0, "train")
     model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, active, assign_at, fitted)
     log = TrainingLog(
         instants=tuple(window.instant for window in train),

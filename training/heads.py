@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.durable import write_durably
-from training.binned import Bins, bin_matrix
+from training.binned import Bins
 from training.calibration import LOGIT_BOUNDS
 from training.compact.forest import CompactForest
 from training.head_fit import HeadSettings, fingerprint, fit_head
@@ -127,21 +127,6 @@ def kept_head(
     booster = fit()
     write_durably(file, str(booster.model_to_string()))
     return booster
-
-
-def fit_heads(
-    matrix: Matrix,
-    labels: Labels,
-    active: NDArray[np.bool_],
-    settings: HeadSettings,
-    *,
-    seed: int,
-    threads: int,
-    advance: Callable[[], object] = lambda: None,
-) -> Heads:
-    """Bin a matrix in memory and train heads on it, see `HeadTrainer.fit`."""
-    bins = bin_matrix([matrix], max_bin=settings.max_bin)
-    return ThreadedHeads(threads).fit(bins, labels, active, settings, seed=seed, advance=advance)
 
 
 def head_logits(

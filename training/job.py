@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -146,6 +147,7 @@ class TagJob:
         choose = self.choose_windows()
         train = self.train_windows()
         present = self.windows([self.as_of], None, "features as of the training date")[0]
+        work = self.folder / "unfinished"
         total = 2 * (len(self.taxonomy.tags) + 1)
         with self.steps.step(f"tag models ({len(self.taxonomy.tags)} tags, fitted twice)", total) as advance:
             model, log = fit_tags(
@@ -158,11 +160,13 @@ class TagJob:
                 settings=self.choices.tags,
                 threads=self.settings.threads,
                 trainer=head_trainer(self.settings),
+                work=work,
                 advance=advance,
             )
         bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_durably(done, json.dumps({"bundle": bundle.name}))
+        shutil.rmtree(work, ignore_errors=True)
         return bundle
 
     def evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.binned import Bins, bin_matrix, open_bins
 from training.calibration import sigmoid
 from training.head_fit import HeadSettings, fit_head, sampled_rows
-from training.heads import HeadTrainer, ThreadedHeads, fit_heads, head_logits
+from training.heads import HeadTrainer, ThreadedHeads, head_logits
 from training.metrics import Labels
 from training.pairs import Matrix
 
@@ -130,7 +130,7 @@ class TestEveryTrainer:
 def test_an_exact_head_is_what_lightgbm_trains_alone(data: tuple[Bins, Matrix, Labels]) -> None:
     bins, matrix, labels = data
     params = {**bins.params, **EXACT.params(seed=3)}
-    for tag, booster in fit_heads(matrix, labels, ALL, EXACT, seed=3, threads=2).items():
+    for tag, booster in ThreadedHeads(2).fit(bins, labels, ALL, EXACT, seed=3).items():
         alone = lgb.train(params, lgb.Dataset(matrix, labels[:, tag], params=params), EXACT.trees)
         assert booster.model_to_string() == alone.model_to_string()
 
