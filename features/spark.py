@@ -89,8 +89,9 @@ def spark_rows(
     """Make the wide row of everybody at an instant, each group of people in a task of its own.
 
     A task holds the events of its group three times for a moment (Spark's, Arrow's and DuckDB's), some 300 bytes
-    each, and 4 bytes × people × width of rows; the aggregates beside them are bounded as `build_rows` says. Choose
-    `groups` so that a group has some ten thousand people.
+    each, and 12 bytes × people × width of rows; the aggregates beside them are bounded as `build_rows` says. Every
+    group costs about a second of CPU whatever its size, so choose `groups` for twenty thousand people in each, and
+    let Spark keep small partitions apart: ``spark.sql.adaptive.coalescePartitions.enabled`` false.
 
     Parameters
     ----------
