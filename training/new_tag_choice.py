@@ -16,6 +16,7 @@ from training.head_fit import HeadSettings
 from training.metrics import CLIP, Floats, Labels, tag_metrics
 
 _STEPS: Final = 20
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def choose_share(pooled: Floats, head: Floats, labels: Labels, platt: Platt, usu
     shares = np.linspace(0.0, 1.0, _STEPS + 1)
     losses = np.array([_losses((1 - s) * pooled + s * head, labels, platt) for s in shares])
     gaps = losses - losses[losses.mean(axis=1).argmin()]
-    near = gaps.mean(axis=1) <= gaps.std(axis=1) / np.sqrt(len(labels))
+    near = gaps.mean(axis=1) <= gaps.std(axis=1) / np.sqrt(len(labels)) + _ROUNDING
     return float(min(shares[near], key=lambda share: (abs(share - usual), share)))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import duckdb
+
 from features.definitions import Aggregate
 from features.event_log import EventLog
 from features.joins import EVERY_CATEGORY
@@ -53,11 +55,19 @@ def open_part(settings: Settings, taxonomy: Taxonomy, layout: RowLayout, data_ve
     con = log.connect()
     version = log.version
     _, last = log.span(con, version)
-    log.events(con, version).create_view("all_events")
-    con.execute(_NEEDED.format(needed=_condition(needed(taxonomy, layout))))
+    events = keep_needed(con, log.events(con, version), taxonomy, layout)
     log.table(con, "identities").create("log_identities")
-    events, identities = con.table("log_events"), con.table("log_identities")
+    identities = con.table("log_identities")
     return LogSource(con, events, identities, log.timezone, data_version, last)
+
+
+def keep_needed(
+    con: duckdb.DuckDBPyConnection, events: duckdb.DuckDBPyRelation, taxonomy: Taxonomy, layout: RowLayout
+) -> duckdb.DuckDBPyRelation:
+    """Copy what `open_part` keeps of some events into a table of their connection."""
+    events.create_view("all_events")
+    con.execute(_NEEDED.format(needed=_condition(needed(taxonomy, layout))))
+    return con.table("log_events")
 
 
 def needed(taxonomy: Taxonomy, layout: RowLayout) -> dict[tuple[str, ...], set[str]]:

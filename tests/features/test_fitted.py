@@ -113,3 +113,37 @@ def test_errors_say_what_is_missing() -> None:
         fit_affinities(bare, np.zeros((1, bare.width), np.float32))
     with pytest.raises(FeatureError, match="lack an array: 'median_prices'"):
         Affinities.from_arrays({"factors": np.zeros(1), "cosines": np.zeros(1)})
+
+
+def extended(counts: np.ndarray, new: np.ndarray) -> tuple[RowLayout, Rows]:
+    """Rows with one more scope, `new` purchases in it."""
+    layout = LAYOUT.extended(Scopes.of({"drinks": ["t", "m"]}), (4,), ())
+    rows = np.concatenate([rows_of(counts), np.full((len(counts), 2), np.nan, np.float32)], axis=1)
+    rows[:, layout.scope_columns[5, 0]] = new * 2**16
+    return layout, rows
+
+
+def test_a_scope_that_is_folded_in_has_the_factors_that_it_would_have_had() -> None:
+    counts = people()
+    fitted = fit_affinities(LAYOUT, rows_of(counts))
+    layout, rows = extended(counts, counts[:, 2])
+    folded = fitted.fold_in(layout, rows)
+    np.testing.assert_allclose(folded.factors[5], fitted.factors[2], atol=1e-9)
+    basis = np.log1p(counts)
+    expected = basis[:, 2] @ basis[:, 2] / np.linalg.norm(basis[:, 2]) ** 2
+    assert folded.cosines[2, 5] == pytest.approx(expected)
+    assert folded.cosines[:2, 5].tolist() == [0, 0], "they share a category"
+    assert folded.cosines[4, 5] == 0, "a parent teaches nothing"
+
+
+def test_folding_in_changes_no_bit_of_the_other_scopes() -> None:
+    counts = people(64)
+    fitted = fit_affinities(LAYOUT, rows_of(counts))
+    layout, rows = extended(counts, counts[:, 0] + counts[:, 1])
+    folded = fitted.fold_in(layout, rows)
+    before, after = fitted.apply(LAYOUT, rows_of(counts)), folded.apply(layout, rows)
+    assert after[:, :5].tobytes() == before.tobytes()
+    assert np.isfinite(after[:, 5, :3]).all()
+    taken = folded.without([5])
+    for name, array in fitted.to_arrays().items():
+        np.testing.assert_array_equal(taken.to_arrays()[name], array)
