@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,7 @@ FEWEST_TAGS = 3
 EXACT = HeadSettings(
     min_positives=1, trees=100, leaves=3, learning_rate=0.15, min_data_in_leaf=10, feature_fraction=0.3
 )
-FAST = HeadSettings(
-    min_positives=1,
-    trees=100,
-    leaves=3,
-    learning_rate=0.15,
-    min_data_in_leaf=10,
-    feature_fraction=0.3,
-    negatives=10,
-)
+FAST = replace(EXACT, negatives=10)
 
 Floats = NDArray[np.float64]
 

@@ -30,6 +30,8 @@ class HeadSettings:
     max_bin: int = 63
     negatives: float | None = None
     """Negatives kept for each positive, the head's level corrected for it; None for all, the exact model."""
+    least_negatives: int = 10_000
+    """Negatives kept in any case: of a tag with some hundred positives a few thousand negatives are too few."""
 
     def params(self, seed: int) -> dict[str, object]:
         """LightGBM's parameters for one head on one thread; threads are spent on tags instead."""
@@ -81,7 +83,7 @@ def fit_head(bins: Bins, labels: Labels, settings: HeadSettings, *, seed: int) -
         else, so a head is the same whichever other heads are trained.
     """
     params = {**bins.params, **settings.params(seed)}
-    rows = sampled_rows(labels, settings.negatives, seed)
+    rows = sampled_rows(labels, settings.negatives, settings.least_negatives, seed)
     if len(rows) == len(labels):
         return lgb.train(params, bins.labelled(labels), num_boost_round=settings.trees)
     booster = lgb.train(params, bins.labelled(labels[rows], rows), num_boost_round=settings.trees)
@@ -90,7 +92,7 @@ def fit_head(bins: Bins, labels: Labels, settings: HeadSettings, *, seed: int) -
     return booster
 
 
-def sampled_rows(labels: Labels, negatives: float | None, seed: int) -> NDArray[np.int64]:
+def sampled_rows(labels: Labels, negatives: float | None, least: int, seed: int) -> NDArray[np.int64]:
     """Return the ascending numbers of all positives and of some negatives.
 
     Parameters
@@ -99,18 +101,20 @@ def sampled_rows(labels: Labels, negatives: float | None, seed: int) -> NDArray[
         Outcomes of one tag, uint8 [n], with at least one positive.
     negatives
         Negatives for each positive; None for all.
+    least
+        Negatives that are kept in any case.
     seed
         Together with the labels it fixes the sample.
 
     Examples
     --------
     >>> labels = np.array([0, 1, 0, 0, 1, 0, 0, 0], np.uint8)
-    >>> rows = sampled_rows(labels, 1.5, seed=0)
+    >>> rows = sampled_rows(labels, 1.5, 0, seed=0)
     >>> len(rows), int(labels[rows].sum())
     (5, 2)
     """
     positive = np.flatnonzero(labels)
-    wanted = len(labels) if negatives is None else math.ceil(negatives * len(positive))
+    wanted = len(labels) if negatives is None else max(math.ceil(negatives * len(positive)), least)
     if wanted >= len(labels) - len(positive):
         return np.arange(len(labels))
     rng = np.random.default_rng([seed, *hashlib.sha256(labels.tobytes()).digest()])

@@ -20,7 +20,7 @@ __all__ = ["scheduler"]
 
 TAGS = 5
 SETTINGS = HeadSettings(min_positives=30, trees=6, leaves=5, min_data_in_leaf=10)
-SAMPLED = HeadSettings(min_positives=30, trees=6, leaves=5, min_data_in_leaf=10, negatives=2.0)
+SAMPLED = HeadSettings(min_positives=30, trees=6, leaves=5, min_data_in_leaf=10, negatives=2.0, least_negatives=0)
 ACTIVE = np.array([True, True, False, True, True])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm as lgb
@@ -18,7 +19,7 @@ from training.metrics import Labels
 from training.pairs import Matrix
 
 EXACT = HeadSettings(min_positives=20, trees=8, leaves=4, min_data_in_leaf=10, feature_fraction=0.5)
-FAST = HeadSettings(min_positives=20, trees=8, leaves=4, min_data_in_leaf=10, feature_fraction=0.5, negatives=3)
+FAST = replace(EXACT, negatives=3, least_negatives=0)
 PEOPLE, TAGS = 3_000, 5
 
 TRAINERS: dict[str, Callable[[], HeadTrainer]] = {
@@ -139,7 +140,7 @@ def test_a_fast_head_is_what_lightgbm_trains_on_the_sample_moved_by_the_sampled_
     data: tuple[Bins, Matrix, Labels],
 ) -> None:
     bins, matrix, labels = data
-    rows = sampled_rows(labels[:, 2], 3, seed=9)
+    rows = sampled_rows(labels[:, 2], 3, 0, seed=9)
     params = {**bins.params, **FAST.params(seed=9)}
     sample = lgb.Dataset(matrix[rows], labels[rows, 2], reference=bins.data, params=params)
     alone = lgb.train(params, sample, FAST.trees).predict(matrix, raw_score=True)
@@ -168,10 +169,13 @@ def test_a_sampled_head_of_useless_columns_says_the_base_rate() -> None:
     assert head.predict(matrix[:1])[0] == pytest.approx(0.05, rel=1e-6)
 
 
-@pytest.mark.parametrize(("negatives", "kept"), [(None, 90), (0.5, 5), (2, 20), (9, 90), (50, 90)])
-def test_all_positives_and_as_many_negatives_as_asked(negatives: float | None, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("negatives", "least", "kept"),
+    [(None, 0, 90), (0.5, 0, 5), (2, 0, 20), (2, 19, 20), (2, 21, 21), (2, 900, 90), (9, 0, 90), (50, 0, 90)],
+)
+def test_all_positives_and_as_many_negatives_as_asked(negatives: float | None, least: int, kept: int) -> None:
     labels = (np.arange(100) % 10 == 3).astype(np.uint8)
-    rows = sampled_rows(labels, negatives, seed=1)
+    rows = sampled_rows(labels, negatives, least, seed=1)
     assert rows.tolist() == sorted(set(rows.tolist()))
     assert labels[rows].sum() == 10
     assert len(rows) == 10 + kept
@@ -179,6 +183,6 @@ def test_all_positives_and_as_many_negatives_as_asked(negatives: float | None, k
 
 def test_the_sample_takes_every_negative_equally_often() -> None:
     labels = np.array([1, 0, 0, 0, 0], np.uint8)
-    counts = np.bincount(np.concatenate([sampled_rows(labels, 2, seed) for seed in range(600)]), minlength=5)
+    counts = np.bincount(np.concatenate([sampled_rows(labels, 2, 0, seed) for seed in range(600)]), minlength=5)
     assert counts[0] == 600
     assert np.abs(counts[1:] - 300).max() < 60
