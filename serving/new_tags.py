@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,13 @@ from features.taxonomy_addition import added_seed_tag, added_tags, merged_text, 
 from serving.added_columns import AddedColumns, forget_added, open_store, read_added, write_added
 from serving.seed_list import SeedList, forget_seeds, head_rows, keep_seeds, kept_seeds, read_seeds
 from training.bundle import Bundle, load_bundle, write_bundle
-from training.champion import champion_path, promote
+from training.champion import champion_path, checker, promote
 from training.code import code_version
 from training.new_tag import Added, learn_rule_tags
 from training.new_tag_choice import NewTagQuality
 from training.new_tag_model import extended_layout, with_taxonomy
 from training.new_tag_seeds import learn_seed_tag, others_wanted, require_seeds
-from training.new_tag_windows import NewTagWindows, added_rows
+from training.new_tag_windows import NewTagWindows
 from training.steps import Steps
 
 
@@ -79,7 +80,7 @@ def add_from_rules(settings: Settings, fragment: Path, steps: Steps, *, into: Pa
         The online store holds rows of another layout.
     """
     content = read_fragment(fragment)
-    with _alone(settings):
+    with _alone(settings), checker() as check:
         bundle = load_bundle(champion_path(settings))
         taxonomy = added_tags(bundle.taxonomy, content)
         merged = None if into is None else merged_text(into, fragment, taxonomy)
@@ -87,14 +88,10 @@ def add_from_rules(settings: Settings, fragment: Path, steps: Steps, *, into: Pa
         if taxonomy != bundle.taxonomy:
             layout = extended_layout(bundle.model.layout, taxonomy)
             as_of = _present(settings, bundle)
-            windows = NewTagWindows(settings, bundle, taxonomy, layout, steps)
-            learned = learn_rule_tags(windows, steps, threads=settings.threads)
-            with steps.step("new tags' columns of everybody", 1) as advance:
-                spine = windows.builder.spine(as_of)
-                columns = added_rows(layout, taxonomy, windows.source, spine)
-                added = AddedColumns.of(as_of, spine.persons, columns)
-                advance()
-            change = _publish(settings, bundle, learned, added, steps)
+            windows = NewTagWindows(settings, bundle, taxonomy, layout, steps, present=as_of)
+            learned, columns = learn_rule_tags(windows, steps, threads=settings.threads)
+            added = AddedColumns.of(as_of, windows.people.persons, columns)
+            change = _publish(settings, bundle, learned, added, steps, check=check)
         if into is not None and merged is not None:
             write_durably(into, merged)
     return change
@@ -127,7 +124,7 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
     StoreError
         The online store holds rows of another layout.
     """
-    with _alone(settings):
+    with _alone(settings), checker() as check:
         bundle = load_bundle(champion_path(settings))
         as_of = _present(settings, bundle)
         store = open_store(settings, bundle.layout)
@@ -147,7 +144,8 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
             advance()
         store.close()
         left_out = keep_seeds(settings, entry["id"], entry, seeds)
-        change = _publish(settings, bundle, learned, _moved(settings, bundle, learned.model.layout, as_of), steps)
+        columns = _moved(settings, bundle, learned.model.layout, as_of)
+        change = _publish(settings, bundle, learned, columns, steps, check=check)
     return Change(change.bundle, change.parent, change.quality, seeds, left_out)
 
 
@@ -163,25 +161,33 @@ def remove(settings: Settings, tag: str, steps: Steps) -> Change:
     StoreError
         The online store holds rows of another layout.
     """
-    with _alone(settings):
+    with _alone(settings), checker() as check:
         bundle = load_bundle(champion_path(settings))
         taxonomy = without_tag(bundle.taxonomy, tag)
         as_of = _present(settings, bundle)
         model = with_taxonomy(bundle.model, taxonomy)
         columns = _moved(settings, bundle, model.layout, as_of)
-        change = _publish(settings, bundle, Added(model, [], {"removed": tag}), columns, steps)
+        change = _publish(settings, bundle, Added(model, [], {"removed": tag}), columns, steps, check=check)
         forget_seeds(settings, tag)
     return change
 
 
-def _publish(settings: Settings, bundle: Bundle, learned: Added, columns: AddedColumns, steps: Steps) -> Change:
+def _publish(
+    settings: Settings,
+    bundle: Bundle,
+    learned: Added,
+    columns: AddedColumns,
+    steps: Steps,
+    *,
+    check: Callable[[Path], None],
+) -> Change:
     """Write the bundle and the columns that it needs, check it, and let it serve."""
     with steps.step("bundle, checked in a process of its own", 2) as advance:
         folder = write_bundle(learned.model, _about(bundle, learned), bundle.as_of, settings.bundles_dir)
         advance()
         if learned.model.layout != learned.model.layout.base:
             write_added(settings, learned.model.layout, columns)
-        promote(settings, folder)
+        promote(settings, folder, check)
         forget_added(settings, [bundle.layout, learned.model.layout])
         advance()
     return Change(folder.name, bundle.version, tuple(learned.quality))

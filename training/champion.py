@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,25 +27,63 @@ def verify_bundle(folder: Path) -> None:
     BundleError
         The bundle is corrupt or foreign, crashes the child, or scores its golden rows differently.
     """
-    check_manifest(folder)
+    with checker() as check:
+        check(folder)
+
+
+@contextmanager
+def checker() -> Iterator[Callable[[Path], None]]:
+    """Start the child process of `verify_bundle`, which gets ready while the bundle is still being made.
+
+    Yields
+    ------
+    Callable
+        Checks one bundle, once.
+    """
     # -P: whatever lies in the working folder is not imported.
-    command = [sys.executable, "-P", "-m", "training.verify", str(folder.resolve())]
+    command = [sys.executable, "-P", "-m", "training.verify"]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_VERIFY_SECONDS, check=False, env=environment
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BundleError(f"bundle {folder.name} did not score its golden rows in {_VERIFY_SECONDS} s") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"the child process died with code {done.returncode}"])[-1]
-        raise BundleError(
-            f"bundle {folder.name} is refused: {last}", next_step="the champion stays; train or copy it again"
-        )
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+    def check(folder: Path) -> None:
+        check_manifest(folder)
+        try:
+            _, said = child.communicate(str(folder.resolve()), timeout=_VERIFY_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise BundleError(
+                f"bundle {folder.name} did not score its golden rows in {_VERIFY_SECONDS} s"
+            ) from error
+        if child.returncode != 0:
+            last = (said.strip().splitlines() or [f"the child process died with code {child.returncode}"])[-1]
+            raise BundleError(
+                f"bundle {folder.name} is refused: {last}", next_step="the champion stays; train or copy it again"
+            )
+
+    with child:
+        try:
+            yield check
+        finally:
+            child.kill()
 
 
-def promote(settings: Settings, folder: Path) -> None:
+def promote(settings: Settings, folder: Path, check: Callable[[Path], None] | None = None) -> None:
     """Make a verified bundle the champion, by an atomically replaced pointer.
+
+    Parameters
+    ----------
+    settings
+        Where the bundles lie.
+    folder
+        The bundle.
+    check
+        From a `checker` that was started before; a new one by default.
 
     Raises
     ------
@@ -56,7 +96,7 @@ def promote(settings: Settings, folder: Path) -> None:
             value=str(folder),
             next_step=f"copy it into {settings.bundles_dir} first",
         )
-    verify_bundle(folder)
+    (check or verify_bundle)(folder)
     write_durably(settings.champion_file, canonical_json({"bundle": folder.name}))
 
 

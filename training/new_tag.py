@@ -42,7 +42,7 @@ class Added:
     how: dict[str, Any]
 
 
-def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> Added:
+def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> tuple[Added, Matrix]:
     """Learn the tags with rules that a taxonomy has after a champion's own.
 
     The pooled model reads a tag's statics, label history and scope; it never saw its labels. Where there are enough
@@ -59,6 +59,11 @@ def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> Ad
     threads
         Threads of LightGBM, which do not change the result.
 
+    Returns
+    -------
+    tuple
+        What was learned, and the added columns of the people of the present, float32 [n, added width].
+
     Raises
     ------
     TrainingError
@@ -69,13 +74,12 @@ def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> Ad
     columns = [tag - len(taxonomy.base.tags) for tag in tags]
     choices = choices_of(windows.bundle)
     with steps.step("labels and features of the new tags", 3) as advance:
-        train = windows.labels(course.train, course.as_of)[:, columns]
+        train = windows.people.labels(course.train, course.as_of)[:, columns]
         advance()
         _require(taxonomy, tags, train, choices.min_positives)
-        truth = windows.labels([course.judged], course.known_at)[:, columns]
+        truth = windows.people.labels([course.judged], course.known_at)[:, columns]
         advance()
-        present = windows.added_rows(course.as_of)
-        then = present if course.judged == course.as_of else windows.added_rows(course.judged)
+        served, (present, then) = windows.people.columns([course.as_of, course.judged])
         advance()
     fitted, statics = _told(windows, model.fitted, windows.rows(course.as_of), present, tags)
     of_then = (fitted, statics)
@@ -85,7 +89,11 @@ def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> Ad
     rows = np.asarray(windows.rows(course.judged)[people])
     pooled_model = alone(model, taxonomy, *of_then, tags)
     pooled = logits_alone(pooled_model, alone_rows(layout, rows, then[people], tags), threads=threads)
-    early = train if course.earlier == course.train else windows.labels(course.earlier, course.judged)[:, columns]
+    early = (
+        train
+        if course.earlier == course.train
+        else windows.people.labels(course.earlier, course.judged)[:, columns]
+    )
     usual = usual_share(model)
     learned, quality = [], []
     with steps.step("heads of the new tags", len(tags)) as advance:
@@ -116,7 +124,7 @@ def learn_rule_tags(windows: NewTagWindows, steps: Steps, *, threads: int) -> Ad
         "earlier": list(course.earlier),
         "people": len(people),
     }
-    return Added(with_tags(model, layout, taxonomy, fitted, learned), quality, how)
+    return Added(with_tags(model, layout, taxonomy, fitted, learned), quality, how), served
 
 
 def usual_share(model: TagModel) -> float:

@@ -8,20 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from features.days import DAY_SECONDS
 from features.errors import BundleError
 from features.layout import RowLayout
-from features.outcomes import fit_thresholds, label_history, outcomes
-from features.rows import build_rows
 from features.settings import Settings
-from features.spine import Spine
 from features.taxonomy import Taxonomy
 from training.binned import Bins, open_bins
 from training.bundle import Bundle
-from training.metrics import Labels
 from training.new_tag_log import open_part
+from training.new_tag_people import NewTagPeople
 from training.pairs import Fitted, Matrix
 from training.source import LogSource, open_source
 from training.splits import mature
@@ -92,48 +87,45 @@ class NewTagWindows:
         With the added tags.
     steps
         Says what has to be computed anew.
+    present
+        Instant of the rows that are served.
     """
 
     def __init__(
-        self, settings: Settings, bundle: Bundle, taxonomy: Taxonomy, layout: RowLayout, steps: Steps
+        self,
+        settings: Settings,
+        bundle: Bundle,
+        taxonomy: Taxonomy,
+        layout: RowLayout,
+        steps: Steps,
+        *,
+        present: int,
     ) -> None:
         self.bundle, self.taxonomy, self.layout = bundle, taxonomy, layout
         about = bundle.about
         self._folder = settings.work_dir / "windows"
+        self._bins = settings.work_dir / "bins"
         self._kinds = about.get("choices", {}).get("kinds")
         source = open_part(settings, taxonomy, layout, str(about.get("data_version")))
         self.course = Course.of(bundle, source.last)
         instants = sorted({*self.course.train, self.course.judged, self.course.as_of})
         self.builder = self._builder(source)
-        if not all(self.builder.is_built(instant) for instant in instants) or not self._align(instants):
-            steps.say("the champion's windows are not kept any more, or people were erased since: computed anew")
-            source = open_source(settings)
-            self.builder = self._builder(source)
-            with steps.step("features of the champion's windows", len(instants)) as advance:
-                for instant in instants:
-                    self.builder.rows(instant)
-                    advance()
-            self._align(instants)
-        self.source = source
-        self._bins = settings.work_dir / "bins"
+        if all(self.builder.is_built(instant) for instant in instants):
+            self.people = self._people(source, instants, present)
+            if self.people.whole:
+                return
+        steps.say("the champion's windows are not kept any more, or people were erased since: computed anew")
+        source = open_source(settings)
+        self.builder = self._builder(source)
+        with steps.step("features of the champion's windows", len(instants)) as advance:
+            for instant in instants:
+                self.builder.rows(instant)
+                advance()
+        self.people = self._people(source, instants, present)
 
     def rows(self, instant: int) -> Matrix:
         """Return everybody's rows of the champion's base layout, memory-mapped."""
         return self.builder.rows(instant)[1]
-
-    def labels(self, instants: Sequence[int], known_at: int) -> Labels:
-        """Return whether the added tags' rules came true, uint8 [people of all the instants, added tags]."""
-        added = self.taxonomy.added
-        parts = []
-        for instant in instants:
-            spine = self.spines[instant]
-            thresholds = fit_thresholds(added, self.source.events, spine)
-            parts.append(outcomes(added, self.source.events, spine.known(known_at), thresholds))
-        return np.concatenate(parts)
-
-    def added_rows(self, instant: int) -> Matrix:
-        """Return the added columns of everybody, float32 [n, added width]."""
-        return added_rows(self.layout, self.taxonomy, self.source, self.spines[instant])
 
     def fitted(self, instant: int) -> Fitted:
         """Return the fitted transforms of the champion's base layout as of an instant."""
@@ -150,38 +142,6 @@ class NewTagWindows:
         kinds = None if self._kinds is None else tuple(self._kinds)
         return WindowBuilder(source, self.bundle.taxonomy.base, self.bundle.layout.base, self._folder, kinds)
 
-    def _align(self, instants: Sequence[int]) -> bool:
-        """Take the people of the windows from the log; tell whether all of them are there."""
-        self.spines: dict[int, Spine] = {}
-        whole = True
-        for instant in instants:
-            persons, _ = self.builder.rows(instant)
-            self.spines[instant] = of_people(self.builder.spine(instant), persons)
-            whole &= len(self.spines[instant]) == len(persons)
-        return whole
-
-
-def of_people(spine: Spine, persons: Sequence[str]) -> Spine:
-    """Return the rows of the given people, in their order; who is not in the spine is left out."""
-    if spine.persons == persons:
-        return spine
-    place = {person: n for n, person in enumerate(spine.persons)}
-    return spine.take(np.array([place[person] for person in persons if person in place], np.int64))
-
-
-def added_rows(layout: RowLayout, taxonomy: Taxonomy, source: LogSource, spine: Spine) -> Matrix:
-    """Return the added columns of everybody in a spine, float32 [n, layout.added.width].
-
-    Parameters
-    ----------
-    layout, taxonomy
-        With the added scopes and tags.
-    source
-        Holds the events that they need.
-    spine
-        For whom and as of when; everybody, since quantiles are fitted on them.
-    """
-    added = taxonomy.added
-    thresholds = fit_thresholds(added, source.events, spine)
-    history = label_history(added, source.events, spine, thresholds)
-    return build_rows(layout.added, source.events, spine, history)
+    def _people(self, source: LogSource, instants: Sequence[int], present: int) -> NewTagPeople:
+        windows = {instant: self.builder.rows(instant)[0] for instant in instants}
+        return NewTagPeople(source, self.taxonomy, self.layout, windows, present=present, kinds=self.builder.kinds)

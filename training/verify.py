@@ -10,9 +10,9 @@ from training.bundle import score_golden_rows
 
 
 def main() -> int:
-    """Score the golden rows of the bundle that the first argument names; 0 when they agree."""
+    """Score the golden rows of the bundle that standard input names; 0 when they agree."""
     try:
-        score_golden_rows(Path(sys.argv[1]))
+        score_golden_rows(Path(sys.stdin.read()))
     except ZhongcaoError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def home(trained: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     Bundles are checked in this process, which is faster; the home of the other fixtures does as the product does.
     """
-    monkeypatch.setattr("training.champion.verify_bundle", score_golden_rows)
+    monkeypatch.setattr("serving.new_tags.checker", lambda: nullcontext(score_golden_rows))
     settings = trained.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(trained.home, settings.home)
     (tmp_path / "more.toml").write_text(FRAGMENT, encoding="utf-8")
