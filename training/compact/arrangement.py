@@ -7,17 +7,19 @@ node rules out (Lucchese et al., QuickScorer, 2015). Nodes that send it near nee
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.compact.columns import CODES, Splits
-from training.compact.trees import Ints, Trees, starts
+from training.compact.trees import Floats, Ints, Trees, starts
 
 WORD: Final = 32
 """Leaves of a tree for which a word has bits."""
+
+BITS: Final = 5
+"""Bits that tell the leaves of a word apart."""
 
 LEAF_ROW: Final = 256
 """In blocks of rows, a child from this number on is a leaf; they take no trees of more leaves than this."""
@@ -28,8 +30,8 @@ class Nodes(NamedTuple):
 
     Parameters
     ----------
-    output
-        Number of each tree's booster, int32 [trees].
+    first_tree
+        Where each booster's trees start, int32 [boosters + 1].
     first
         Where each tree's nodes start, int32 [trees + 1]. Its leaves start there, too, plus its number.
     column, low, width
@@ -41,7 +43,7 @@ class Nodes(NamedTuple):
         Values of the leaves, near before far, float64.
     """
 
-    output: NDArray[np.int32]
+    first_tree: NDArray[np.int32]
     first: NDArray[np.int32]
     column: NDArray[np.uint32]
     low: NDArray[np.uint8]
@@ -52,26 +54,32 @@ class Nodes(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """What nodes rule out, those together that the same codes send far.
+    """What nodes rule out, all those of a column side by side that the same code sends far.
 
     Parameters
     ----------
-    first_word
-        Where the words of each tree start: a bit per leaf, near before far; int32 [trees + 1].
-    first
-        Where the parts of code c of column k start, at 256 k + c, int32 [256 columns + 1].
     begin, end
-        Where each part begins and ends, int32.
-    word, mask
-        Which word each mask is for, and the leaves that it leaves over, int32 and uint32.
+        Where the masks of code c of column k begin and end, at 256 k + c; int32 [256 columns].
+    ruled_out
+        Which leaves a node rules out, uint32: the word that they are in (22 bits), the first of them in the word (5
+        bits), and ``WORD`` less their number (5 bits). A tree has a bit for each leaf in words of its own.
+    words
+        Number of all trees' words.
+    leaves, first, stride
+        Values of the leaves once more. Leaf k of tree t lies at ``first[t] + k * stride``: the first leaves of all
+        trees side by side, then the second ones, because a row reaches more first leaves than others.
     """
 
-    first_word: NDArray[np.int32]
-    first: NDArray[np.int32]
     begin: NDArray[np.int32]
     end: NDArray[np.int32]
-    word: NDArray[np.int32]
-    mask: NDArray[np.uint32]
+    ruled_out: NDArray[np.uint32]
+    words: int
+    leaves: NDArray[np.float64]
+    first: NDArray[np.int32]
+    stride: int
+
+
+_Ruled = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32], int]
 
 
 def arrange(trees: Trees, splits: Splits, columns: int) -> tuple[Nodes, Masks]:
@@ -92,7 +100,7 @@ def arrange(trees: Trees, splits: Splits, columns: int) -> tuple[Nodes, Masks]:
         return np.where(child >= 0, child, LEAF_ROW + rank[_leaf(trees, child)]).astype(np.uint16)
 
     arranged = Nodes(
-        trees.output.astype(np.int32),
+        trees.first_tree.astype(np.int32),
         trees.first_node.astype(np.int32),
         splits.column.astype(np.uint32),
         low.astype(np.uint8),
@@ -101,7 +109,20 @@ def arrange(trees: Trees, splits: Splits, columns: int) -> tuple[Nodes, Masks]:
         numbered(far),
         leaves,
     )
-    return arranged, _masks(trees, arranged, columns, first_under[:nodes], under_near)
+    by_rank = _leaves_by_rank(trees, leaves)
+    return arranged, Masks(*_masks(trees, arranged, columns, first_under[:nodes], under_near), *by_rank)
+
+
+def _leaves_by_rank(trees: Trees, leaves: Floats) -> tuple[Floats, NDArray[np.int32], int]:
+    """Return the `leaves`, `first` and `stride` of `Masks`."""
+    count, widest = len(trees.leaves), int(trees.leaves.max(initial=1))
+    if count * widest > 2 * len(leaves):
+        # Few large trees among many small ones would leave too much room empty.
+        return leaves, trees.first_leaf[:-1].astype(np.int32), 1
+    table = np.zeros((widest, count))
+    tree = np.repeat(np.arange(count), trees.leaves)
+    table[np.arange(len(leaves)) - trees.first_leaf[tree], tree] = leaves
+    return table.ravel(), np.arange(count, dtype=np.int32), count
 
 
 def _leaf(trees: Trees, child: Ints) -> Ints:
@@ -138,43 +159,40 @@ def _leaf_order(trees: Trees, near: Ints, far: Ints) -> tuple[Ints, Ints]:
     return size[to_near], first
 
 
-def _masks(trees: Trees, nodes: Nodes, columns: int, first_under: Ints, under_near: Ints) -> Masks:
+def _masks(trees: Trees, nodes: Nodes, columns: int, first_under: Ints, under_near: Ints) -> _Ruled:
+    """Return the `begin`, `end`, `ruled_out` and `words` of `Masks`."""
     first_word = starts(-(-trees.leaves // WORD))
     # A node that rules out leaves of several words has a mask for each.
     low_word, high_word = first_under // WORD, (first_under + under_near - 1) // WORD
     node = np.repeat(np.arange(len(under_near)), high_word - low_word + 1)
-    word = low_word[node] + np.arange(len(node)) - starts(high_word - low_word + 1)[:-1][node]
-    start = np.maximum(first_under[node] - WORD * word, 0).astype(np.uint64)
-    end = np.minimum(first_under[node] + under_near[node] - WORD * word, WORD).astype(np.uint64)
-    one = np.uint64(1)
-    mask = ~((one << end) - (one << start)).astype(np.uint32)
+    word = low_word[node] + np.arange(len(node)) - starts(high_word - low_word + 1)[node]
+    start = np.maximum(first_under[node] - WORD * word, 0)
+    end = np.minimum(first_under[node] + under_near[node] - WORD * word, WORD)
+    word += first_word[trees.tree[node]]
+    ruled_out = word << (2 * BITS) | start << BITS | (WORD - (end - start))
     column, low, width = (part[node].astype(np.int64) for part in (nodes.column, nodes.low, nodes.width))
-    # In this order all nodes of a column that one code sends far lie in few parts.
-    family = np.where(low + width >= CODES, low + width, low)
-    order = np.lexsort((first_word[trees.tree[node]] + word, width, family, column))
-    first, begin, end_of = _parts(column[order], low[order], width[order], columns)
-    return Masks(
-        first_word.astype(np.int32),
-        first.astype(np.int32),
-        begin.astype(np.int32),
-        end_of.astype(np.int32),
-        (first_word[trees.tree[node]] + word)[order].astype(np.int32),
-        mask[order],
+    # Far are the codes from `low` up, or those below `low + width`; missing values are kept apart, below.
+    upward = low + width >= CODES
+    edge = np.where(upward, low, low + width)
+    missing = np.flatnonzero((low == 0) | (low + width > CODES))
+    # Highest edges first, upward before downward: a code sends the last of the former far, and the first of the
+    # latter.
+    order = np.lexsort((word, -edge, ~upward, column))
+    above = [_above(column[side], edge[side], columns) for side in (upward, ~upward)]
+    first = starts(np.bincount(column, minlength=columns))[:-1, None]
+    begin, end_of = first + above[0], first + above[0][:, :1] + above[1]
+    last = starts(np.bincount(column[missing], minlength=columns)) + len(order)
+    begin[:, 0], end_of[:, 0] = last[:-1], last[1:]
+    order = np.concatenate([order, missing[np.lexsort((word[missing], column[missing]))]])
+    return (
+        begin.ravel().astype(np.int32),
+        end_of.ravel().astype(np.int32),
+        ruled_out[order].astype(np.uint32),
+        int(first_word[-1]),
     )
 
 
-def _parts(column: Ints, low: Ints, width: Ints, columns: int) -> tuple[Ints, Ints, Ints]:
-    """Return where the parts of each code of each column start, and where those parts begin and end."""
-    codes = np.arange(CODES)[:, None]
-    edges = np.searchsorted(column, np.arange(columns + 1))
-    counts, begins, ends = ([np.zeros(0, np.int64)] for _ in range(3))
-    for start, end in pairwise(edges):
-        changes = np.diff(low[start:end]) | np.diff(width[start:end])
-        at = np.concatenate([[start], start + 1 + np.nonzero(changes)[0]])
-        sent = (codes - low[at]) % CODES < width[at]
-        turns = np.diff(np.pad(sent.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-        code, place = np.nonzero(turns == 1)
-        counts.append(np.bincount(code, minlength=CODES))
-        begins.append(at[place])
-        ends.append(np.append(at, end)[np.nonzero(turns == -1)[1]])
-    return starts(np.concatenate(counts)), np.concatenate(begins), np.concatenate(ends)
+def _above(column: Ints, edge: Ints, columns: int) -> Ints:
+    """Return how many edges of each column lie above each code, [columns, 256]; all of them above code 0."""
+    count = np.bincount(CODES * column + edge, minlength=CODES * columns).reshape(columns, CODES)
+    return np.asarray(count.sum(axis=1, keepdims=True) - np.cumsum(count, axis=1))

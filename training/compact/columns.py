@@ -83,7 +83,7 @@ def split_columns(trees: Trees) -> tuple[Columns, Splits]:
             sets = [trees.categories[int(number)] for number in trees.threshold[nodes]]
             places = {members: len(made) + n for n, members in enumerate(dict.fromkeys(sets))}
             column[nodes] = [places[members] for members in sets]
-            low[nodes], runs[nodes] = 2, 1
+            low[nodes], runs[nodes] = 2, CODES - 2
             made += [(feature, what, category_cuts(members)) for members in places]
         else:
             cuts, rank = np.unique(cut[nodes], return_inverse=True)

@@ -101,24 +101,30 @@ class CompactForest:
                 value=f"{rows.dtype} {list(rows.shape)}",
                 valid=[f"float32 [n, {self.features}]"],
             )
-        # Compiled for one kind of array; what is read-only or lies otherwise is copied.
-        rows = np.require(rows, requirements=["C", "A", "W", "E"])
+        if not rows.flags.carray:
+            # Compiled for one kind of array: what is read-only, or lies otherwise, is copied.
+            rows = np.array(rows, order="C")
         sums = np.empty((len(rows), self.outputs))
         rest = len(rows) % LANES
-        in_blocks = (len(rows) - rest if rest <= FEW_ROWS else len(rows)) if self.blocks else 0
-        share = LANES * max(-(-in_blocks // (LANES * threads)), 1)
-        parts = [slice(start, min(start + share, in_blocks)) for start in range(0, in_blocks, share)]
-        if len(parts) > 1:
-            with ThreadPoolExecutor(len(parts)) as pool:
-                list(pool.map(lambda part: self._score_blocks(rows[part], sums[part]), parts))
-        else:
-            self._score_blocks(rows[:in_blocks], sums[:in_blocks])
-        for number in range(in_blocks, len(rows)):
+        singly = len(rows) if not self.blocks else rest if rest <= FEW_ROWS else 0
+        if singly < len(rows):
+            self._score_blocks(rows[: len(rows) - singly], sums, threads)
+        for number in range(len(rows) - singly, len(rows)):
             score_row(self.columns, self.nodes, self.masks, rows[number], sums[number])
         return sums
 
-    def _score_blocks(self, rows: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
-        score_blocks(self.columns, self.nodes, rows, sums)
+    def _score_blocks(self, rows: NDArray[np.float32], sums: NDArray[np.float64], threads: int) -> None:
+        share = LANES * -(-len(rows) // (LANES * threads))
+        if share >= len(rows):
+            score_blocks(self.columns, self.nodes, rows, sums)
+            return
+
+        def score(start: int) -> None:
+            end = min(start + share, len(rows))
+            score_blocks(self.columns, self.nodes, rows[start:end], sums[start:end])
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(score, range(0, len(rows), share)))
 
     def warm(self) -> None:
         """Compile what scoring needs, or read it from the cache, so that no later call has to."""

@@ -9,13 +9,15 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from training.compact.arrangement import LEAF_ROW, WORD, Masks, Nodes
+from training.compact.arrangement import BITS, LEAF_ROW, WORD, Masks, Nodes
 from training.compact.columns import CATEGORIES, CODES, ZERO_MISSING, Columns
 from training.compact.lanes import LANES, choose_lanes
 
 _ZERO = np.float32(1e-35)
 # Indices are unsigned, or each access would first ask whether it counts from the end.
 _U = np.uint64
+_BITS = np.uint32(BITS)
+_LEAF = np.uint32(WORD - 1)
 
 
 @njit(nogil=True)
@@ -58,22 +60,22 @@ def score_blocks(columns: Columns, nodes: Nodes, rows: NDArray[np.float32], sums
                 else:
                     codes[column, r] = encode(columns, column, block[r, source])
         total[:] = 0.0
-        for tree in range(len(nodes.output)):
-            first = nodes.first[tree]
-            count = nodes.first[tree + 1] - first
-            chosen[0] = 0
-            for node in range(count - 1, -1, -1):
-                i = _U(first + node)
-                choose_lanes(  # type: ignore[call-arg]  # the compiler hands the first argument in
-                    chosen, codes, _U(node), _U(nodes.near[i]), _U(nodes.far[i]), _U(nodes.column[i]),
-                    nodes.low[i], nodes.width[i],
-                )  # fmt: skip
-            leaves, booster = _U(first + tree), _U(nodes.output[tree])
-            for r in range(_U(LANES)):
-                total[booster, r] += nodes.leaves[leaves + _U(chosen[0, r])]
+        for booster in range(sums.shape[1]):
+            for tree in range(nodes.first_tree[booster], nodes.first_tree[booster + 1]):
+                first = nodes.first[tree]
+                chosen[0] = 0
+                for node in range(nodes.first[tree + 1] - first - 1, -1, -1):
+                    i = _U(first + node)
+                    choose_lanes(  # type: ignore[call-arg]  # the compiler hands the first argument in
+                        chosen, codes, _U(node), _U(nodes.near[i]), _U(nodes.far[i]), _U(nodes.column[i]),
+                        nodes.low[i], nodes.width[i],
+                    )  # fmt: skip
+                leaves = _U(first + tree)
+                for r in range(_U(LANES)):
+                    total[_U(booster), r] += nodes.leaves[leaves + _U(chosen[0, r])]
         for r in range(len(block)):
-            for output in range(sums.shape[1]):
-                sums[start + r, output] = total[output, r]
+            for booster in range(sums.shape[1]):
+                sums[start + r, booster] = total[booster, r]
 
 
 @njit(nogil=True)
@@ -81,16 +83,22 @@ def score_row(
     columns: Columns, nodes: Nodes, masks: Masks, row: NDArray[np.float32], sums: NDArray[np.float64]
 ) -> None:
     """Add up the trees of one row: the nodes that send it far rule out leaves, the first that is left counts."""
-    words = np.full(masks.first_word[len(nodes.output)], ~np.uint32(0), np.uint32)
+    words = np.full(masks.words, ~np.uint32(0), np.uint32)
     for column in range(len(columns.source)):
         place = CODES * column + encode(columns, column, row[columns.source[column]])
-        for part in range(masks.first[place], masks.first[place + 1]):
-            for i in range(_U(masks.begin[part]), _U(masks.end[part])):
-                words[_U(masks.word[i])] &= masks.mask[i]
-    sums[:] = 0.0
-    for tree in range(len(nodes.output)):
-        word = first_word = _U(masks.first_word[tree])
-        while words[word] == np.uint32(0):
-            word += _U(1)
-        leaf = _U(WORD) * (word - first_word) + _U(trailing_zeros(words[word]))  # type: ignore[call-arg]
-        sums[nodes.output[tree]] += nodes.leaves[_U(nodes.first[tree] + tree) + leaf]
+        for i in range(_U(masks.begin[place]), _U(masks.end[place])):
+            out = masks.ruled_out[i]
+            leaves = (~np.uint32(0) >> (out & _LEAF)) << ((out >> _BITS) & _LEAF)
+            words[_U(out >> (_BITS + _BITS))] &= ~leaves
+    word = _U(0)
+    for booster in range(sums.shape[0]):
+        total = 0.0
+        for tree in range(_U(nodes.first_tree[booster]), _U(nodes.first_tree[booster + 1])):
+            left = word
+            while words[left] == np.uint32(0):
+                left += _U(1)
+            leaf = _U(WORD) * (left - word) + _U(trailing_zeros(words[left]))  # type: ignore[call-arg]
+            total += masks.leaves[_U(masks.first[tree]) + _U(masks.stride) * leaf]
+            nodes_of = _U(nodes.first[tree + _U(1)] - nodes.first[tree])
+            word += nodes_of // _U(WORD) + _U(1)
+        sums[booster] = total

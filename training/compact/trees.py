@@ -41,8 +41,8 @@ class Trees:
 
     Parameters
     ----------
-    output
-        Number of each tree's booster, [trees].
+    first_tree
+        Where each booster's trees start, [boosters + 1].
     leaves
         Number of leaves of each tree, [trees]; a tree has one node less.
     tree
@@ -60,7 +60,7 @@ class Trees:
         Category sets of all categorical nodes, sorted.
     """
 
-    output: Ints
+    first_tree: Ints
     leaves: Ints
     tree: Ints
     feature: Ints
@@ -118,7 +118,7 @@ def read_trees(boosters: Sequence[lgb.Booster]) -> Trees:
     # A categorical node's threshold numbers the sets of its tree; here it numbers those of all trees.
     threshold[categorical] = np.arange(len(sets))
     return Trees(
-        output=np.repeat(np.arange(len(trees_of)), trees_of),
+        first_tree=starts(np.array(trees_of, np.int64)),
         leaves=leaves,
         tree=np.repeat(np.arange(len(leaves)), leaves - 1),
         feature=_integers(fields["split_feature"]),
