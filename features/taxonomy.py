@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -312,7 +312,8 @@ def _vertical(entry: VerticalEntry) -> Vertical:
 
 
 def _tag_document(tag: Tag) -> dict[str, Any]:
-    document = {**asdict(tag), "rule": tag.rule.text if tag.rule else None}
+    document = {field.name: getattr(tag, field.name) for field in fields(tag)}
+    document |= {"rule": tag.rule.text if tag.rule else None, "seeds": asdict(tag.seeds) if tag.seeds else None}
     return {name: value for name, value in document.items() if name != "seeds" or value is not None}
 
 
