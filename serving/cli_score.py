@@ -51,7 +51,7 @@ def score(
     settings = load_settings()
     started, now = time.perf_counter(), int(time.time())
     bundle = load_bundle(champion_path(settings))
-    source = _window_rows(settings, bundle, as_of) if as_of else _store_rows(settings)
+    source = _window_rows(settings, bundle, as_of) if as_of else _store_rows(settings, bundle)
     withdrawn = _withdrawn(settings, source.as_of, now)
     listed = (
         Everybody(source, withdrawn)
@@ -77,11 +77,11 @@ def score(
     typer.echo(f"next: read {out}/part-*.parquet; {out}/_manifest.json says what is in them")
 
 
-def _store_rows(settings: Settings) -> RowSource:
+def _store_rows(settings: Settings, bundle: Bundle) -> RowSource:
+    from serving.added_columns import open_store
     from serving.row_source import StoreRows
-    from serving.sqlite_store import SqliteStore
 
-    return StoreRows(SqliteStore(settings.store_file))
+    return StoreRows(open_store(settings, bundle.layout))
 
 
 def _window_rows(settings: Settings, bundle: Bundle, as_of: str) -> RowSource:

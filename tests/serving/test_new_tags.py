@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -293,6 +294,9 @@ def test_the_commands(home: Settings, tmp_path: Path, monkeypatch: pytest.Monkey
     listing = said("list")
     assert "14 tags, 1 of them added" in listing
     assert "seeds" in listing
+    scored = run.invoke(build_app(), ["score", "--people", "all", "--out", str(tmp_path / "scores")])
+    assert scored.exit_code == 0
+    assert "club" in pq.read_table(tmp_path / "scores").column("tag").unique().to_pylist()
     assert "club is gone" in said("remove", "club")
     for words in ((), ("x.toml", "--seeds", "y.csv")):
         with pytest.raises(TaxonomyError, match="either from a file of rules or from a list"):
