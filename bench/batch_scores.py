@@ -34,6 +34,7 @@ from serving.score_table import ScoreFilter
 from serving.scored_people import Everybody
 from serving.sqlite_store import SqliteStore
 from training.bundle import Bundle, load_bundle
+from training.calibration import sigmoid
 from training.champion import champion_path
 from training.pairs import SCORED_PEOPLE
 from training.tags import blend
@@ -127,7 +128,8 @@ def _loop(bundle: Bundle, store: SqliteStore, out: Path, threads: int) -> None:
     columns = rows[:, model.layout.head_columns]
     for tag, booster in model.heads.items():
         heads[:, tag] = booster.predict(columns, raw_score=True, num_threads=threads)
-    probabilities = model.platt.apply(blend(logits + np.log(model.negative_share), heads, model.head_share))
+    blended = blend(logits + np.log(model.negative_share), heads, model.head_share)
+    probabilities = sigmoid(model.platt.slope * blended + model.platt.intercept + model.levels)
     learned = np.flatnonzero(model.active)
     frame = pd.DataFrame(
         {

@@ -35,6 +35,7 @@ from features.taxonomy import Taxonomy, taxonomy_of
 from training.binned import bin_matrix
 from training.head_fit import HeadSettings
 from training.heads import ThreadedHeads, head_logits
+from training.outlook_fit import fit_outlook
 from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings, fit_pooled, pooled_logits
 from training.statics import tag_statics
@@ -128,8 +129,9 @@ def _measure(people: int, path: Path, threads: int) -> dict[str, float]:
     with _timed(figures, "head", HEADS):
         few = active & (np.arange(len(active)) < HEADS)
         heads = ThreadedHeads(threads).fit(bins, labels, few, settings, seed=1)
-    fitted = Fitted(fit_affinities(layout, rows), tag_statics(layout, tags, rows))
-    window, view = Window(INSTANT, spine.persons, rows, labels, fitted), PairView(layout, tags)
+    view = PairView(layout, tags)
+    fitted = Fitted(fit_affinities(layout, rows), tag_statics(layout, tags, rows), fit_outlook(view, []))
+    window = Window(INSTANT, spine.persons, rows, labels, fitted)
     with _timed(figures, "pooled"):
         booster, share = fit_pooled(view, [window], active, POOLED, seed=1, threads=threads)
     with _timed(figures, "scored"):

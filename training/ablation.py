@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
+from training.outlook import OUTLOOK
 from training.pairs import CROSS_NAMES, Fitted, Matrix, PairView
 from training.refits import Refit, Refits
 from training.statics import STATIC_NAMES
@@ -84,6 +85,8 @@ def _family(name: str, layout: RowLayout) -> str:
     own, _, where = name.partition("@")
     if name in STATIC_NAMES:
         family = "how common the tag is"
+    elif name == OUTLOOK:
+        family = "outlook"
     elif name in CROSS_NAMES:
         family = "cadence beside other buyers"
     elif name in layout.tag_names:

@@ -24,6 +24,7 @@ from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
 from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, intact, write_manifest
+from training.outlook import Outlook
 from training.pairs import Fitted
 from training.tags import TagModel
 
@@ -115,6 +116,7 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
     decision = {
         "negative_share": model.negative_share,
         "platt": {"slope": model.platt.slope, "intercept": model.platt.intercept},
+        "levels": model.levels.tolist(),
         "head_share": model.head_share.tolist(),
         "active": model.active.tolist(),
         "assign_at": model.assign_at.tolist(),
@@ -134,6 +136,8 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
     for name, array in model.fitted.affinities.to_arrays().items():
         np.save(folder / f"affinity_{name}.npy", array, allow_pickle=False)
     np.save(folder / "statics.npy", model.fitted.statics, allow_pickle=False)
+    np.save(folder / "outlook_shared.npy", model.fitted.outlook.shared, allow_pickle=False)
+    np.save(folder / "outlook_own.npy", model.fitted.outlook.own, allow_pickle=False)
     rows = golden_rows(model.layout)
     np.save(folder / "golden_rows.npy", rows, allow_pickle=False)
     np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
@@ -182,9 +186,12 @@ def _read(folder: Path, names: list[str]) -> Bundle:
         heads={int(tag): lgb.Booster(model_str=text) for tag, text in json.loads(texts["heads.json"]).items()},
         head_share=np.array(decision["head_share"], dtype=np.float64),
         platt=Platt(**decision["platt"]),
+        levels=np.array(decision["levels"], dtype=np.float64),
         active=np.array(decision["active"], dtype=bool),
         assign_at=np.array(decision["assign_at"], dtype=np.float64),
-        fitted=Fitted(affinities, arrays["statics.npy"]),
+        fitted=Fitted(
+            affinities, arrays["statics.npy"], Outlook(arrays["outlook_shared.npy"], arrays["outlook_own.npy"])
+        ),
     )
     if tuple(decision["pair_features"]) != model.view.names:
         raise ValueError("its pairs have other features than this code computes")

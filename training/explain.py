@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.fitted import Affinities
 from training.calibration import LOGIT_BOUNDS
 from training.metrics import Floats
+from training.outlook import OUTLOOK
 from training.pairs import Matrix
 from training.statics import STATIC_NAMES
 
@@ -116,8 +117,8 @@ def explain(model: TagModel, row: Matrix, tags: Sequence[int]) -> list[Explanati
             share = float(model.head_share[tag])
             head = _head_member(model, tag, names, columns)
             weighed = [(1 - share, pooled), (share, head)]
-        slope = model.platt.slope
-        out.append(fold([(slope * weight, member) for weight, member in weighed], model.platt.intercept))
+        slope, level = model.platt.slope, model.platt.intercept + float(model.levels[tag])
+        out.append(fold([(slope * weight, member) for weight, member in weighed], level))
     return out
 
 
@@ -157,7 +158,7 @@ def _pooled_members(model: TagModel, row: Matrix, tags: list[int]) -> list[Membe
     shap = np.asarray(model.pooled.predict(pairs, pred_contrib=True, num_threads=1))
     correction = float(np.log(model.negative_share))
     static = np.array([name in STATIC_NAMES for name in view.names])
-    fitted = np.array([name.removesuffix("@tag") in Affinities.NAMES for name in view.names])
+    fitted = np.array([name.removesuffix("@tag") in (*Affinities.NAMES, OUTLOOK) for name in view.names])
     members = []
     for i, tag in enumerate(tags):
         # A tag's statics, and an affinity that its scope does not have, are no reason for one person.

@@ -15,7 +15,7 @@ from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.assignment import AssignmentRule, assignment_thresholds
 from training.binned import bin_matrix, open_bins
-from training.calibration import Platt, choose_blend, fit_slope
+from training.calibration import Platt, choose_blend, fit_levels, fit_slope, sigmoid
 from training.head_fit import HeadSettings
 from training.heads import HeadTrainer, ThreadedHeads, head_logits
 from training.metrics import MacroMetrics, macro_metrics
@@ -142,12 +142,14 @@ def fit_tags(
     shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known)
     z = blend(z_pooled, z_heads, shares)[:, active]
     platt = fit_slope(z, known)
-    probabilities = platt.apply(z)
+    levels = np.zeros(len(active))
+    levels[active] = fit_levels(z, known, platt)
+    probabilities = sigmoid(platt.slope * z + platt.intercept + levels[active])
     assign_at = np.ones(len(active))
     assign_at[active] = assignment_thresholds(probabilities, known, settings.assign)
 
     booster, share, heads = fit(train, shares > 0, "train")
-    model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, active, assign_at, fitted)
+    model = TagModel(layout, taxonomy, booster, share, heads, shares, platt, levels, active, assign_at, fitted)
     log = TrainingLog(
         instants=tuple(window.instant for window in train),
         validation=validation.instant,

@@ -107,7 +107,15 @@ class TagJob:
             validation=choices.validation,
         )
         layout = layout_for(taxonomy, {"purchase", *source.kinds(self.plan.train[-1])})
-        self.builder = WindowBuilder(source, taxonomy, layout, settings.work_dir / "windows", choices.kinds)
+        self.builder = WindowBuilder(
+            source,
+            taxonomy,
+            layout,
+            settings.work_dir / "windows",
+            choices.kinds,
+            course=self.plan.course,
+            delay=choices.delay_days * DAY_SECONDS,
+        )
         self.require_outcomes(self.plan.validation, as_of)
 
     @property

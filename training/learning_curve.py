@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from features.fitted import fit_affinities
-from training.pairs import Fitted, PairView, Window
+from training.pairs import PairView, Window
 from training.refits import Refit, Refits
 from training.statics import tag_statics
 from training.steps import Advance
@@ -78,6 +78,10 @@ def of_people(view: PairView, window: Window, persons: Sequence[str] | np.ndarra
     """
     kept = np.nonzero(np.isin(np.array(window.persons), persons))[0]
     rows = np.asarray(window.rows[kept])
-    fitted = Fitted(fit_affinities(view.layout, rows), tag_statics(view.layout, view.taxonomy, rows))
+    fitted = replace(
+        window.fitted,
+        affinities=fit_affinities(view.layout, rows),
+        statics=tag_statics(view.layout, view.taxonomy, rows),
+    )
     labels = None if window.labels is None else window.labels[kept]
     return Window(window.instant, [window.persons[place] for place in kept.tolist()], rows, labels, fitted)

@@ -71,9 +71,14 @@ def with_tags(
         taxonomy=taxonomy,
         heads={**model.heads, **heads},
         head_share=np.append(model.head_share, [tag.head_share for tag in tags]),
+        levels=np.append(model.levels, np.zeros(len(tags))),
         active=np.append(model.active, np.ones(len(tags), bool)),
         assign_at=np.append(model.assign_at, [tag.assign_at for tag in tags]),
-        fitted=replace(fitted, statics=np.concatenate([fitted.statics, *(tag.statics[None] for tag in tags)])),
+        fitted=replace(
+            fitted,
+            statics=np.concatenate([fitted.statics, *(tag.statics[None] for tag in tags)]),
+            outlook=model.fitted.outlook.with_tags(len(tags)),
+        ),
     )
 
 
@@ -87,9 +92,12 @@ def with_taxonomy(model: TagModel, taxonomy: Taxonomy) -> TagModel:
         taxonomy=taxonomy,
         heads={place: model.heads[number] for place, number in enumerate(kept) if number in model.heads},
         head_share=model.head_share[kept],
+        levels=model.levels[kept],
         active=model.active[kept],
         assign_at=model.assign_at[kept],
-        fitted=Fitted(model.fitted.affinities.without(gone), model.fitted.statics[kept]),
+        fitted=Fitted(
+            model.fitted.affinities.without(gone), model.fitted.statics[kept], model.fitted.outlook.of_tags(kept)
+        ),
     )
 
 
@@ -118,9 +126,10 @@ def alone(model: TagModel, taxonomy: Taxonomy, fitted: Fitted, statics: Matrix, 
         taxonomy=narrow,
         heads={},
         head_share=np.zeros(len(chosen)),
+        levels=np.zeros(len(chosen)),
         active=np.ones(len(chosen), bool),
         assign_at=np.ones(len(chosen)),
-        fitted=Fitted(fitted.affinities, statics),
+        fitted=Fitted(fitted.affinities, statics, fitted.outlook.of_tags([]).with_tags(len(chosen))),
     )
 
 

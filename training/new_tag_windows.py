@@ -43,6 +43,10 @@ class Course:
         By when outcomes of that window had to arrive.
     as_of
         Instant of the champion's knowledge.
+    outlook
+        Instants that outlooks are fitted on.
+    delay
+        Seconds after a window's end until its events have arrived.
     """
 
     train: tuple[int, ...]
@@ -50,6 +54,8 @@ class Course:
     judged: int
     known_at: int
     as_of: int
+    outlook: tuple[int, ...]
+    delay: int
 
     @classmethod
     def of(cls, bundle: Bundle, last: int) -> Course:
@@ -69,9 +75,10 @@ class Course:
                 next_step="run `zhongcao retrain`, then add the tag",
             ) from error
         horizon, at = bundle.taxonomy.horizon_days, bundle.as_of
+        outlook = tuple(sorted({*train, *choose}))
         if mature(at, horizon, delay, last + 1):
-            return cls(tuple(train), tuple(train), at, last + 1, at)
-        return cls(tuple(train), tuple(choose), validation, at, at)
+            return cls(tuple(train), tuple(train), at, last + 1, at, outlook, delay)
+        return cls(tuple(train), tuple(choose), validation, at, at, outlook, delay)
 
 
 class NewTagWindows:
@@ -140,7 +147,15 @@ class NewTagWindows:
 
     def _builder(self, source: LogSource) -> WindowBuilder:
         kinds = None if self._kinds is None else tuple(self._kinds)
-        return WindowBuilder(source, self.bundle.taxonomy.base, self.bundle.layout.base, self._folder, kinds)
+        return WindowBuilder(
+            source,
+            self.bundle.taxonomy.base,
+            self.bundle.layout.base,
+            self._folder,
+            kinds,
+            course=self.course.outlook,
+            delay=self.course.delay,
+        )
 
     def _people(self, source: LogSource, instants: Sequence[int], present: int) -> NewTagPeople:
         windows = {instant: self.builder.rows(instant)[0] for instant in instants}

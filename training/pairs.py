@@ -15,6 +15,7 @@ from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.metrics import Floats, Labels
+from training.outlook import OUTLOOK, Basis, Outlook
 from training.statics import STATIC_NAMES
 
 Matrix = NDArray[np.float32]
@@ -88,10 +89,13 @@ class Fitted:
         Person × scope affinities.
     statics
         Per tag, float32 [T, len(STATIC_NAMES)].
+    outlook
+        Linear models of the tags, fitted on the windows that were over by then.
     """
 
     affinities: Affinities
     statics: Matrix
+    outlook: Outlook
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class PairView:
         self._person = _places(layout.person_names, PERSON_NAMES)
         self._scope = _places(layout.scope_names, SCOPE_NAMES)
         self._parent = [layout.scope_names.index(name) for name in PARENT_NAMES if name in layout.scope_names]
-        self.names: tuple[str, ...] = (
+        measured = (
             *(layout.person_names[place] for place in self._person),
             *(f"{layout.scope_names[place]}@tag" for place in self._scope),
             *(f"{layout.scope_names[place]}@parent" for place in self._parent),
@@ -161,6 +165,8 @@ class PairView:
             *STATIC_NAMES,
             *CROSS_NAMES,
         )
+        self.basis = Basis(measured)
+        self.names: tuple[str, ...] = (*measured, OUTLOOK)
 
     def concrete_name(self, feature: int, tag: int) -> str:
         """Name a pair feature after the scope or tag that it was measured in."""
@@ -170,7 +176,7 @@ class PairView:
             return f"{name[:-4]}@{scopes[self.scope_of_tag[tag]]}"
         if name.endswith("@parent"):
             return f"{name[:-7]}@{scopes[self.parent_of_tag[tag]]}"
-        if name in self.layout.tag_names:
+        if name in (*self.layout.tag_names, OUTLOOK):
             return f"{name}#{self.taxonomy.tags[tag].id}"
         return name
 
@@ -198,7 +204,8 @@ class PairView:
         person = self.layout.person(part)[local]
         scope = scopes[local, self.scope_of_tag[tags]]
         statics = fitted.statics[tags]
-        return np.concatenate(
+        pairs = np.empty((len(tags), len(self.names)), np.float32)
+        np.concatenate(
             [
                 person[:, self._person],
                 scope[:, self._scope],
@@ -209,8 +216,10 @@ class PairView:
                 self._crosses(person, scope, statics),
             ],
             axis=1,
-            dtype=np.float32,
+            out=pairs[:, :-1],
         )
+        pairs[:, -1] = fitted.outlook.expect(self.basis.terms(pairs), tags)
+        return pairs
 
     def _crosses(self, person: Matrix, scope: Matrix, statics: Matrix) -> Matrix:
         of_scope = self.layout.scope_names.index

@@ -30,6 +30,11 @@ class Plan:
     choose: tuple[int, ...]
     validation: int
 
+    @property
+    def course(self) -> tuple[int, ...]:
+        """All instants, oldest first."""
+        return tuple(sorted({*self.choose, *self.train}))
+
 
 def mature(instant: int, horizon_days: int, delay: int, as_of: int) -> bool:
     """Tell whether the outcome window of `instant` is over, and its events in, by `as_of`.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
-from training.calibration import Platt
+from training.calibration import Platt, sigmoid
 from training.compact.forest import CompactForest
 from training.explain import Factor, explain
 from training.heads import head_logits
@@ -38,7 +38,9 @@ class TagModel:
     head_share
         Share of the head in the blended logit, per tag, float64 [T]; 0 without a head.
     platt
-        Calibration of the blended logit.
+        Calibration of the blended logit, shared by the tags.
+    levels
+        What is added to each tag's calibrated logit, float64 [T].
     active
         Tags with enough positives to have been learned, bool [T].
     assign_at
@@ -54,6 +56,7 @@ class TagModel:
     heads: dict[int, lgb.Booster]
     head_share: Floats
     platt: Platt
+    levels: Floats
     active: NDArray[np.bool_]
     assign_at: Floats
     fitted: Fitted
@@ -91,7 +94,8 @@ class TagModel:
         pooled = pooled_logits(pool, self.view, rows, self.fitted, self.negative_share, threads=threads)
         columns = rows[:, self.layout.head_columns]
         heads = head_logits(self.heads, columns, len(self.taxonomy.tags), threads=threads, forest=forest)
-        probabilities = self.platt.apply(blend(pooled, heads, self.head_share))
+        blended = blend(pooled, heads, self.head_share)
+        probabilities = sigmoid(self.platt.slope * blended + self.platt.intercept + self.levels)
         return np.where(self.active[None, :], probabilities, np.nan)
 
     def explain(self, row: Matrix, tags: Sequence[int], most: int = 5) -> list[list[Factor]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from features.days import DAY_SECONDS
 from features.durable import publish
 from features.fitted import fit_affinities
 from features.layout import RowLayout
@@ -25,13 +27,16 @@ from features.taxonomy import Taxonomy
 from features.thresholds import Thresholds
 from training.code import code_version
 from training.metrics import Labels
-from training.pairs import Fitted, Matrix, Window
+from training.outlook import Moments
+from training.outlook_fit import fit_outlook, window_moments
+from training.pairs import Fitted, Matrix, PairView, Window
 from training.source import LogSource
 from training.statics import tag_statics
 
 HISTORY_CELLS: Final = 32_000_000
 """Most values of past labels that are held at once: 128 MB of float32, and as much again while they are made."""
 _GONE: Final = ".gone-"
+_MOMENTS: Final = "moments.npz"
 
 
 class WindowBuilder:
@@ -49,6 +54,10 @@ class WindowBuilder:
         Folder of finished windows, by version of the data; each is keyed by everything that it depends on.
     kinds
         Who counts: people with an event of these kinds before the instant; None for any event.
+    course
+        Instants that the outlook of a later one may be fitted on, once their windows are over.
+    delay
+        Seconds after a window's end until its events have arrived.
     """
 
     def __init__(
@@ -58,11 +67,17 @@ class WindowBuilder:
         layout: RowLayout,
         cache: Path,
         kinds: tuple[str, ...] | None = None,
+        *,
+        course: Sequence[int] = (),
+        delay: int = 0,
     ) -> None:
         self.source = source
         self.kinds = kinds
         self.taxonomy = taxonomy
         self.layout = layout
+        self._course = sorted(course)
+        self._over = taxonomy.horizon_days * DAY_SECONDS + delay
+        self._view = PairView(layout, taxonomy)
         self._all = cache
         self._cache = cache / source.data_version
 
@@ -76,14 +91,9 @@ class WindowBuilder:
         labels_known_at
             Outcomes use what had arrived by then; None for no labels.
         """
-        persons, rows = self.rows(instant)
-        labels: Labels | None = None
-        if labels_known_at is not None:
-            key = self._labels_key(instant, labels_known_at)
-            folder = self._ready(key, lambda work: self._compute_labels(instant, labels_known_at, work))
-            labels = np.load(folder / "labels.npy", allow_pickle=False)
-        fitted = Fitted(fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows))
-        return Window(instant, persons, rows, labels, fitted)
+        window = self._measured(instant, labels_known_at)
+        outlook = fit_outlook(self._view, [self._moments(before) for before in self._over_by(instant)])
+        return replace(window, fitted=replace(window.fitted, outlook=outlook))
 
     def rows(self, instant: int) -> tuple[list[str], Matrix]:
         """Return people's keys, sorted, and their wide rows, memory-mapped, from the cache where they are there."""
@@ -93,7 +103,7 @@ class WindowBuilder:
 
     def is_built(self, instant: int, labels_known_at: int | None = None) -> bool:
         """Tell whether the window is in the cache."""
-        keys = [self.rows_key(instant)]
+        keys = [self.rows_key(instant), *map(self._moments_key, self._over_by(instant))]
         if labels_known_at is not None:
             keys.append(self._labels_key(instant, labels_known_at))
         return all((self._cache / key).exists() for key in keys)
@@ -107,6 +117,39 @@ class WindowBuilder:
                     folder if folder.name.startswith(_GONE) else folder.rename(self._all / f"{_GONE}{folder.name}")
                 )
                 shutil.rmtree(gone, ignore_errors=True)
+
+    def _measured(self, instant: int, labels_known_at: int | None) -> Window:
+        """Return the window without an outlook."""
+        persons, rows = self.rows(instant)
+        labels: Labels | None = None
+        if labels_known_at is not None:
+            known_at = self._settled(instant, labels_known_at)
+            folder = self._ready(
+                self._labels_key(instant, known_at), lambda work: self._compute_labels(instant, known_at, work)
+            )
+            labels = np.load(folder / "labels.npy", allow_pickle=False)
+        affinities, statics = fit_affinities(self.layout, rows), tag_statics(self.layout, self.taxonomy, rows)
+        return Window(instant, persons, rows, labels, Fitted(affinities, statics, fit_outlook(self._view, [])))
+
+    def _over_by(self, instant: int) -> list[int]:
+        return [before for before in self._course if before + self._over <= instant]
+
+    def _moments(self, instant: int) -> Moments:
+        """Return what a window of the course taught, judged by what had arrived when it was over."""
+        key = self._moments_key(instant)
+        if not (self._cache / key).exists():
+            # Made before the lock of `_ready` is taken, which the window itself may need.
+            moments = window_moments(self._view, self._measured(instant, instant + self._over))
+            self._ready(
+                key, lambda work: np.savez(work / _MOMENTS, squares=moments.squares, outcomes=moments.outcomes)
+            )
+        with np.load(self._cache / key / _MOMENTS, allow_pickle=False) as kept:
+            return Moments(kept["squares"], kept["outcomes"])
+
+    def _settled(self, instant: int, known_at: int) -> int:
+        """Return the earliest instant by which as much of the outcome window was known as at `known_at`."""
+        end = instant + self.taxonomy.horizon_days * DAY_SECONDS
+        return min(known_at, self.source.last_arrival(instant, end))
 
     def _compute_rows(self, instant: int, work: Path) -> None:
         spine = self.spine(instant)
@@ -155,7 +198,10 @@ class WindowBuilder:
         return self._key("rows", self.layout.schema_hash, instant)
 
     def _labels_key(self, instant: int, known_at: int) -> str:
-        return self._key("labels", instant, known_at)
+        return self._key("labels", instant, self._settled(instant, known_at))
+
+    def _moments_key(self, instant: int) -> str:
+        return self._key("moments", self.layout.schema_hash, instant, self._over)
 
     def _key(self, *parts: object) -> str:
         source = self.source

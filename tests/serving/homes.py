@@ -16,7 +16,8 @@ from training.bundle import write_bundle
 from training.champion import promote
 from training.fit import TagSettings, fit_tags
 from training.head_fit import HeadSettings
-from training.pairs import Fitted, Window
+from training.outlook_fit import fit_outlook
+from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings
 from training.statics import STATIC_NAMES
 
@@ -30,7 +31,10 @@ def tiny_home(folder: Path) -> Settings:
     rng = np.random.default_rng(5)
     rows = np.floor(rng.exponential(3.0, (PEOPLE, layout.width))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
-    fitted = Fitted(fit_affinities(layout, np.nan_to_num(rows)), np.zeros((3, len(STATIC_NAMES)), np.float32))
+    statics = np.zeros((3, len(STATIC_NAMES)), np.float32)
+    fitted = Fitted(
+        fit_affinities(layout, np.nan_to_num(rows)), statics, fit_outlook(PairView(layout, TAXONOMY), [])
+    )
     outcomes = (np.nan_to_num(rows[:, :3]) > 2).astype(np.uint8)
     key = load_key(settings)
     persons = [account_key(key, "shop", f"a{i}") for i in range(PEOPLE)]

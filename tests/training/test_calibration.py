@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.calibration import Platt, choose_blend, fit_platt, logit, sigmoid
+from training.calibration import Platt, choose_blend, fit_levels, fit_platt, logit, sigmoid
 
 
 def outcomes_of(logits: np.ndarray, seed: int) -> np.ndarray:
@@ -71,3 +71,23 @@ def test_logits_that_hardly_differ_are_calibrated_to_the_base_rate(spread: float
     z = np.full(200, -3.0) + spread * np.random.default_rng(8).normal(size=200)
     y = (np.arange(200) < 60).astype(np.uint8)
     assert fit_platt(z, y).apply(z).mean() == pytest.approx(0.3)
+
+
+def test_levels_follow_common_tags_and_leave_rare_ones_to_the_shared_curve() -> None:
+    rng = np.random.default_rng(3)
+    z = rng.normal(-1.5, 1.0, (4_000, 2))
+    y = (rng.random(z.shape) < sigmoid(z + 0.4)).astype(np.uint8)
+    levels = fit_levels(z, y, Platt())
+    few = fit_levels(z[:20], y[:20], Platt())
+    assert levels == pytest.approx([0.4, 0.4], abs=0.1)
+    assert (np.abs(few) < 0.15).all()
+    # where the penalised likelihood is highest, its slope is nought
+    slope = (y - sigmoid(z + levels)).sum(axis=0) - levels / 0.15**2
+    np.testing.assert_allclose(slope, 0, atol=1e-6)
+
+
+def test_levels_of_tags_that_came_true_for_all_or_nobody_stay_finite() -> None:
+    z = np.zeros((500, 2))
+    levels = fit_levels(z, np.tile(np.array([0, 1], np.uint8), (500, 1)), Platt(1.0, 12.0))
+    assert np.isfinite(levels).all()
+    assert levels[0] < 0 <= levels[1]

@@ -23,6 +23,8 @@ from training.windows import WindowBuilder
 
 INSTANT = START + 30 * DAY
 KNOWN_AT = INSTANT + 9 * DAY
+COURSE = (INSTANT - 12 * DAY, INSTANT - 7 * DAY, INSTANT - 6 * DAY)
+"""The outlook is fitted on the windows of the first two, which are over by the instant."""
 WORDS = {"name": "{vertical}", "name_zh": "{vertical}", "meaning": "x"}
 TAXONOMY = taxonomy_of(
     {
@@ -47,11 +49,13 @@ TAXONOMY = taxonomy_of(
 LAYOUT = layout_for(TAXONOMY, ("purchase", "click", "cart"))
 
 
-def built(log: list[Event], links: list[Link], labels_known_at: int | None) -> Window:
+def built(
+    log: list[Event], links: list[Link], labels_known_at: int | None, course: tuple[int, ...] = COURSE
+) -> Window:
     con = duckdb.connect()
     source = LogSource(con, con.from_arrow(table_of(log)), con.from_arrow(links_of(links)), "UTC", "v0", KNOWN_AT)
     with tempfile.TemporaryDirectory() as cache:
-        window = WindowBuilder(source, TAXONOMY, LAYOUT, Path(cache)).build(INSTANT, labels_known_at)
+        window = WindowBuilder(source, TAXONOMY, LAYOUT, Path(cache), course=course).build(INSTANT, labels_known_at)
         return Window(INSTANT, window.persons, np.array(window.rows), window.labels, window.fitted)
 
 
@@ -61,6 +65,7 @@ def same(left: Window, right: Window) -> None:
     np.testing.assert_array_equal(left.fitted.statics, right.fitted.statics)
     for name, array in left.fitted.affinities.to_arrays().items():
         np.testing.assert_array_equal(array, right.fitted.affinities.to_arrays()[name])
+    assert left.fitted.outlook.own.tobytes() == right.fitted.outlook.own.tobytes()
     assert (left.labels is None) == (right.labels is None)
     if left.labels is not None:
         np.testing.assert_array_equal(left.labels, right.labels)
@@ -82,6 +87,15 @@ def test_what_comes_later_changes_no_row_threshold_history_or_fitted_transform(
 def test_what_arrives_after_the_labels_were_read_changes_no_label(log: list[Event], more: list[Event]) -> None:
     arrived = [e | {"arrived_at": max(e["arrived_at"], KNOWN_AT + 1)} for e in more]
     same(built(log, [], KNOWN_AT), built([*log, *arrived], [], KNOWN_AT))
+
+
+def test_an_outlook_is_fitted_on_the_windows_that_were_over() -> None:
+    log = [event("a", "purchase", START, category="milk"), event("a", "purchase", INSTANT - 1, category="milk")]
+    outlook = built(log, [], None).fitted.outlook
+    assert np.abs(outlook.own).max() > 0
+    np.testing.assert_array_equal(built(log, [], None, COURSE[:2]).fitted.outlook.own, outlook.own)
+    assert not np.array_equal(built(log, [], None, COURSE[:1]).fitted.outlook.own, outlook.own)
+    assert np.isnan(built(log, [], None, COURSE[2:]).fitted.outlook.own).all()
 
 
 def test_labels_use_what_arrived_after_the_instant_and_features_do_not() -> None:
