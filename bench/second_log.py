@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         result = run(arguments.home or Path(scratch), not arguments.without_one_vs_rest)
-    Console(width=130).print(quality_table(TITLE, result))
+    Console(width=180).print(quality_table(TITLE, result))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

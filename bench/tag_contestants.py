@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from lightgbm import LGBMClassifier
@@ -14,6 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from training.baselines import PooledLogisticRegression, history_count_probabilities
+from training.bootstrap import paired_bootstrap
 from training.fit import fit_tags
 from training.job import TagJob
 from training.metrics import CLIP, Floats, macro_metrics
@@ -25,7 +26,8 @@ NAMES: Final = {
     "logistic_regression": "pooled logistic regression",
     "one_vs_rest_lightgbm": "one-vs-rest LGBMClassifier",
 }
-Result = dict[str, dict[str, float]]
+Result = dict[str, dict[str, Any]]
+RESAMPLES: Final = 300
 
 
 def contest(job: TagJob, test: Window, *, one_vs_rest: bool) -> Result:
@@ -34,7 +36,8 @@ def contest(job: TagJob, test: Window, *, one_vs_rest: bool) -> Result:
     Returns
     -------
     dict
-        Per model macro_auc, macro_ap, log_loss, ece and train_cpu_s (of all threads, fit only).
+        Per model macro_auc, macro_ap, log_loss, ece and train_cpu_s (of all threads, fit only); per peer also
+        ours_minus_it: figure → difference, low and high end of its 95 % interval over people.
     """
     train, choose = job.train_windows(), job.choose_windows()
     view = PairView(job.builder.layout, job.taxonomy)
@@ -76,9 +79,11 @@ def contest(job: TagJob, test: Window, *, one_vs_rest: bool) -> Result:
     if one_vs_rest:
         models["one_vs_rest_lightgbm"] = lambda: fit_one_vs_rest(view, train, test)
     result: Result = {}
+    scores: dict[str, Floats] = {}
     for name, score in models.items():
         probabilities, cpu = score()
-        macro = macro_metrics(labels, np.clip(probabilities, CLIP, 1 - CLIP))
+        scores[name] = np.clip(probabilities, CLIP, 1 - CLIP)
+        macro = macro_metrics(labels, scores[name])
         result[name] = {
             "macro_auc": macro.macro_auc,
             "macro_ap": macro.macro_ap,
@@ -86,6 +91,9 @@ def contest(job: TagJob, test: Window, *, one_vs_rest: bool) -> Result:
             "ece": macro.ece,
             "train_cpu_s": cpu,
         }
+        if name != "zhongcao":
+            drawn = paired_bootstrap(labels, scores["zhongcao"], scores[name], resamples=RESAMPLES, seed=1)
+            result[name]["ours_minus_it"] = {figure: list(difference) for figure, difference in drawn.items()}
     return result
 
 
@@ -113,12 +121,24 @@ def fit_one_vs_rest(view: PairView, train: list[Window], test: Window) -> tuple[
 def quality_table(title: str, result: Result) -> Table:
     """Return the table of a contest, ratios first."""
     table = Table(title=title, title_justify="left")
-    for heading in ("model", "CPU / ours", "macro AUC", "macro AP", "log loss", "calibration error", "train CPU s"):
+    headings = (
+        "model", "CPU / ours", "macro AUC", "macro AP", "log loss", "calibration error", "train CPU s",
+        "AUC, ours minus it", "log loss, ours minus it",
+    )  # fmt: skip
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "model" else "right")
     own = result["zhongcao"]["train_cpu_s"]
     for name, row in result.items():
         table.add_row(
             NAMES[name], f"{row['train_cpu_s'] / own:.2f}", f"{row['macro_auc']:.4f}", f"{row['macro_ap']:.4f}",
             f"{row['log_loss']:.4f}", f"{row['ece']:.4f}", f"{row['train_cpu_s']:.1f}",
+            *(_interval(row, figure) for figure in ("macro_auc", "log_loss")),
         )  # fmt: skip
     return table
+
+
+def _interval(row: dict[str, Any], figure: str) -> str:
+    if "ours_minus_it" not in row:
+        return ""
+    difference, low, high = row["ours_minus_it"][figure]
+    return f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"

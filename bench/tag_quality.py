@@ -4,7 +4,9 @@ Protocol: 200 tags, "buys in the category within 30 days", for the categories wi
 before 2017-11-01. Everybody with a purchase before the instant is scored. Models know what was known on 2017-11-01,
 choices are made on the window that starts on 2017-10-01, and the window that starts on 2017-11-01 is looked at
 once, here. AUC and AP are means over the tags, log loss and calibration error are over all pairs, CPU is that of
-all threads, fit only.
+all threads, fit only. Differences come with 95 % intervals from a paired bootstrap over households. The same table
+follows on a second, made-up log of another shape (bench.second_log). docs/decisions.md lists every run on the test
+window.
 
     python -m bench.tag_quality --json PATH
 """
@@ -21,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from rich.console import Console
 
+from bench import second_log
 from bench.tag_contestants import Result, contest, quality_table
 from features.days import instant_of
 from features.settings import Settings
@@ -44,11 +47,15 @@ def main() -> None:
     arguments = parser.parse_args()
     print("this may take up to an hour; the one-vs-rest peer takes most of it")
     with tempfile.TemporaryDirectory() as scratch:
-        result = run(arguments.home or Path(scratch), arguments.taxonomy, not arguments.without_one_vs_rest)
-    Console(width=130).print(quality_table("Tags on Complete Journey, window from 2017-11-01", result))
+        home, one_vs_rest = arguments.home or Path(scratch), not arguments.without_one_vs_rest
+        result = run(home, arguments.taxonomy, one_vs_rest)
+        second = second_log.run(home, one_vs_rest)
+    console = Console(width=180)
+    console.print(quality_table("Tags on Complete Journey, window from 2017-11-01", result))
+    console.print(quality_table(second_log.TITLE, second))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+        arguments.json.write_text(json.dumps({**result, "second_log": second}, indent=1) + "\n")
 
 
 def run(home: Path, taxonomy_file: Path, one_vs_rest: bool) -> Result:

@@ -16,6 +16,7 @@ from features.rule_parser import EVERYWHERE
 from features.taxonomy import Taxonomy
 from serving import words_en, words_zh
 from serving.measured import Measured
+from training.outlook import OUTLOOK
 
 Language = Literal["en", "zh"]
 _SPEECH: Final[dict[Language, ModuleType]] = {"en": words_en, "zh": words_zh}
@@ -89,6 +90,8 @@ def in_words(feature: str, value: float, vocabulary: Vocabulary, language: Langu
     if found := _OUTCOME.fullmatch(name):
         names = vocabulary.tags.get(tag, (tag, tag, 0))
         return str(speech.outcome(names[column], int(found["lag"] or 0), names[2], value))
+    if name == OUTLOOK:
+        return str(speech.outlook(vocabulary.tags.get(tag, (tag, tag, 0))[column], value))
     return str(speech.other(name, value, thing))
 
 

@@ -103,6 +103,13 @@ def outcome(name: str, lag: int, horizon: int, value: float) -> str:
     return f"“{name}” was {'true' if value > 0.5 else 'not true'} {when}"
 
 
+def outlook(name: str, value: float) -> str:
+    """Say what a tag's linear model expects."""
+    if math.isnan(value):
+        return f"what a history like this led to is not known yet for “{name}”"
+    return f"of people with a history like this, “{name}” came true for about {100 * min(max(value, 0.0), 1.0):.0f} %"
+
+
 def derived(function: str, first: Measured, value: float, thing: str | None) -> str:
     """Say a function of aggregates, of which `first` is the first."""
     did, what = _act(first, thing, past=True), _lower(thing) if thing else "something"

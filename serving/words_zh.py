@@ -97,6 +97,13 @@ def outcome(name: str, lag: int, horizon: int, value: float) -> str:
     return f"{when}「{name}」{'成立' if value > 0.5 else '未成立'}"
 
 
+def outlook(name: str, value: float) -> str:
+    """Say what a tag's linear model expects."""
+    if math.isnan(value):
+        return f"尚不知有类似历史的人是否会“{name}”"
+    return f"有类似历史的人中,约{100 * min(max(value, 0.0), 1.0):.0f}%“{name}”成立"
+
+
 def derived(function: str, first: Measured, value: float, thing: str | None) -> str:
     """Say a function of aggregates, of which `first` is the first."""
     did, what, window = _act(first, thing), thing or "商品或内容", _window(first)

@@ -206,6 +206,18 @@ DAY = 86_400
             "people who shop alike buy dairy (strength 1.25)",
             "购买习惯相近的人会买乳品(强度1.25)",
         ),
+        (
+            "outlook#dairy.will-buy",
+            0.314,
+            "of people with a history like this, “Dairy: will buy” came true for about 31 %",
+            "有类似历史的人中,约31%“乳品:将购买”成立",
+        ),
+        (
+            "outlook#dairy.will-buy",
+            math.nan,
+            "what a history like this led to is not known yet for “Dairy: will buy”",
+            "尚不知有类似历史的人是否会“乳品:将购买”",
+        ),
         ("item_affinity@dairy", 2, "buys what often goes with dairy (strength 2)", "买过常与乳品同买的商品(强度2)"),
         (
             "scope_price_level@dairy",
