@@ -166,6 +166,7 @@ class PairView:
             *CROSS_NAMES,
         )
         self.basis = Basis(measured)
+        self._width = len(measured) + 1
         self.names: tuple[str, ...] = (*measured, OUTLOOK)
 
     def concrete_name(self, feature: int, tag: int) -> str:
@@ -204,7 +205,7 @@ class PairView:
         person = self.layout.person(part)[local]
         scope = scopes[local, self.scope_of_tag[tags]]
         statics = fitted.statics[tags]
-        pairs = np.empty((len(tags), len(self.names)), np.float32)
+        pairs = np.empty((len(tags), self._width), np.float32)
         np.concatenate(
             [
                 person[:, self._person],

@@ -196,7 +196,12 @@ class StoreContract(ABC):
             fill.add(["a"], matrix((1,)))
         assert len({first, store.describe().fill, *others}) == 5
 
-    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    # One contract, several backends: each inherits the test, so it runs under several classes.
+    @settings(
+        max_examples=20,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        deadline=None,
+    )
     @given(
         rows=arrays(
             np.float32,

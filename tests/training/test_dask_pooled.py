@@ -30,6 +30,6 @@ def test_distributed_pooled_model_ranks_like_the_local_one(scheduler: str) -> No
         blocks = da.from_array(pairs[seen], chunks=(1000, 8)), da.from_array(answers[seen], chunks=1000)
         booster = spread.fit(*blocks).booster_
     ranks = [roc_auc_score(answers[later], model.predict(pairs[later])) for model in (local, booster)]
-    assert ranks[1] == pytest.approx(ranks[0], abs=0.01)
+    assert ranks[1] > ranks[0] - 0.01
     assert min(ranks) > 0.8
     assert booster.num_trees() == 20
