@@ -23,8 +23,6 @@ from training.windows import WindowBuilder
 
 INSTANT = START + 30 * DAY
 KNOWN_AT = INSTANT + 9 * DAY
-COURSE = (INSTANT - 12 * DAY, INSTANT - 7 * DAY, INSTANT - 6 * DAY)
-"""The outlook is fitted on the windows of the first two, which are over by the instant."""
 WORDS = {"name": "{vertical}", "name_zh": "{vertical}", "meaning": "x"}
 TAXONOMY = taxonomy_of(
     {
@@ -49,9 +47,7 @@ TAXONOMY = taxonomy_of(
 LAYOUT = layout_for(TAXONOMY, ("purchase", "click", "cart"))
 
 
-def built(
-    log: list[Event], links: list[Link], labels_known_at: int | None, course: tuple[int, ...] = COURSE
-) -> Window:
+def built(log: list[Event], links: list[Link], labels_known_at: int | None, course: tuple[int, ...] = ()) -> Window:
     con = duckdb.connect()
     source = LogSource(con, con.from_arrow(table_of(log)), con.from_arrow(links_of(links)), "UTC", "v0", KNOWN_AT)
     with tempfile.TemporaryDirectory() as cache:
@@ -79,7 +75,8 @@ def test_what_comes_later_changes_no_row_threshold_history_or_fitted_transform(
     happened = [e for e in more if e["event_time"] >= INSTANT]
     arrived = [e | {"arrived_at": max(e["arrived_at"], INSTANT + 1)} for e in more]
     linked = [one | {"row_id": f"later {one['row_id']}", "arrived_at": INSTANT + 1} for one in later_links]
-    same(built(log, links, None), built([*log, *happened, *arrived], [*links, *linked], None))
+    over = (INSTANT - 7 * DAY,)
+    same(built(log, links, None, over), built([*log, *happened, *arrived], [*links, *linked], None, over))
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -91,11 +88,13 @@ def test_what_arrives_after_the_labels_were_read_changes_no_label(log: list[Even
 
 def test_an_outlook_is_fitted_on_the_windows_that_were_over() -> None:
     log = [event("a", "purchase", START, category="milk"), event("a", "purchase", INSTANT - 1, category="milk")]
-    outlook = built(log, [], None).fitted.outlook
-    assert np.abs(outlook.own).max() > 0
-    np.testing.assert_array_equal(built(log, [], None, COURSE[:2]).fitted.outlook.own, outlook.own)
-    assert not np.array_equal(built(log, [], None, COURSE[:1]).fitted.outlook.own, outlook.own)
-    assert np.isnan(built(log, [], None, COURSE[2:]).fitted.outlook.own).all()
+    over, not_yet = INSTANT - 7 * DAY, INSTANT - 6 * DAY
+    both, one, none = (
+        built(log, [], None, course).fitted.outlook for course in ((over, not_yet), (over,), (not_yet,))
+    )
+    assert np.abs(one.own).max() > 0
+    np.testing.assert_array_equal(both.own, one.own)
+    assert np.isnan(none.own).all()
 
 
 def test_labels_use_what_arrived_after_the_instant_and_features_do_not() -> None:
