@@ -29,8 +29,11 @@ class PooledSettings:
     feature_fraction: float = 0.5
     lambda_l2: float = 5.0
     negative_share: float = 0.35
+    negatives: float = 10.0
+    """Where that share would keep more negatives per positive, only so many are kept: the cost grows with positives,
+    not with people × tags."""
     most_pairs: int = 12_000_000
-    """Where that share would keep more pairs than this, fewer negatives are kept, so that memory is bounded."""
+    """Where that would still be more pairs than this, fewer negatives are kept, so that memory is bounded."""
     max_bin: int = 127
 
     def params(self, seed: int, threads: int) -> dict[str, object]:
@@ -52,13 +55,13 @@ class PooledSettings:
 
 
 def negative_share(windows: Sequence[Window], active: NDArray[np.bool_], settings: PooledSettings) -> float:
-    """Return the share of negative pairs to keep: the settings' one, or less where that would be too many pairs.
+    """Return the share of negative pairs to keep: the settings' one, or less where positives are few or pairs many.
 
     Never less than one in a hundred, so that many positives alone may exceed the bound.
     """
     positives = sum(int(window.outcomes[:, active].sum(dtype=np.int64)) for window in windows)
     negatives = sum(len(window.outcomes) for window in windows) * int(active.sum()) - positives
-    fitting = (settings.most_pairs - positives) / max(negatives, 1)
+    fitting = min(settings.negatives * positives, settings.most_pairs - positives) / max(negatives, 1)
     return float(min(settings.negative_share, max(fitting, 0.01)))
 
 

@@ -49,6 +49,14 @@ def test_fewer_negatives_are_kept_where_the_pairs_would_be_too_many(model: TagMo
     assert negative_share([one], active, replace(SETTINGS, most_pairs=1)) == 0.01
 
 
+def test_the_cost_grows_with_positives_where_they_are_rare(model: TagModel) -> None:
+    one = window(model, people=2_000, rate=0.01)
+    active = np.ones(len(model.taxonomy.tags), bool)
+    share = negative_share([one], active, SETTINGS)
+    positives = int(one.outcomes.sum())
+    assert share * (one.outcomes.size - positives) == pytest.approx(SETTINGS.negatives * positives)
+
+
 def test_the_logits_are_corrected_for_the_share_that_was_kept(model: TagModel) -> None:
     one = window(model, people=2000)
     active = np.ones(len(model.taxonomy.tags), bool)
