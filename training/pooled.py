@@ -30,8 +30,8 @@ class PooledSettings:
     lambda_l2: float = 5.0
     negative_share: float = 0.35
     negatives: float = 10.0
-    """Where that share would keep more negatives per positive, only so many are kept: the cost grows with positives,
-    not with people × tags."""
+    """Where that share would keep more negatives per positive, only so many are kept: the cost grows with
+    positives, not with people × tags."""
     most_pairs: int = 12_000_000
     """Where that would still be more pairs than this, fewer negatives are kept, so that memory is bounded."""
     max_bin: int = 127
