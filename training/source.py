@@ -65,14 +65,10 @@ class LogSource:
         (number,) = self._known(known_at).aggregate("count(distinct account)").fetchall()[0]
         return int(number)
 
-    def last_arrival(self, start: int, end: int) -> int:
-        """Return when the last of the events in [start, end) arrived; `start` where there is none."""
-        (last,) = (
-            self.events.filter(f"event_time >= {start} and event_time < {end}")
-            .aggregate("max(arrived_at)")
-            .fetchall()[0]
-        )
-        return start if last is None else int(last)
+    def last_arrival(self, before: int) -> int:
+        """Return when the last of the events before an instant arrived; that instant where there is none."""
+        (last,) = self.events.filter(f"event_time < {before}").aggregate("max(arrived_at)").fetchall()[0]
+        return before if last is None else int(last)
 
     def rhythm(self, known_at: int) -> int:
         """Return the usual number of days from one day with events to the next, known by an instant."""

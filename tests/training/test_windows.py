@@ -101,7 +101,7 @@ def test_labels_use_what_arrived_after_the_instant_and_features_do_not() -> None
     bought: dict[str, Any] = {"category": "milk", "amount": 5, "quantity": 1}
     log = [
         event("a", "purchase", INSTANT - 20 * DAY, **bought),
-        event("a", "purchase", INSTANT - DAY, late=2 * DAY, **bought),
+        event("a", "purchase", INSTANT - DAY, late=3 * DAY, **bought),
         event("a", "purchase", INSTANT + DAY, **bought),
     ]
     window = built(log, [], KNOWN_AT)
@@ -110,6 +110,8 @@ def test_labels_use_what_arrived_after_the_instant_and_features_do_not() -> None
     assert window.rows[0, count] == 1
     assert window.outcomes[0, tags.index("drinks.buys")] == 1
     assert window.outcomes[0, tags.index("home.buys")] == 0
+    # What happened before the instant and was told after everything in the window counts for who came back.
+    assert window.outcomes[0, tags.index("drinks.back")] == 0
     assert built(log, [link("1", "a", "P", INSTANT)], KNOWN_AT).persons == ["P"]
 
 
