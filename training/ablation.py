@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.fitted import Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
-from training.outlook import OUTLOOK
+from training.outlook import OUTLOOK, Basis
 from training.pairs import CROSS_NAMES, Fitted, Matrix, PairView
 from training.refits import Refit, Refits
 from training.statics import STATIC_NAMES
@@ -36,7 +36,7 @@ def families(view: PairView) -> dict[str, tuple[str, ...]]:
 
 
 class NarrowView(PairView):
-    """Pairs without some of their features.
+    """Pairs without some of their features, which the outlook does not read either.
 
     Parameters
     ----------
@@ -49,16 +49,17 @@ class NarrowView(PairView):
     def __init__(self, layout: RowLayout, taxonomy: Taxonomy, left_out: Iterable[str]) -> None:
         super().__init__(layout, taxonomy)
         out = frozenset(left_out)
+        self.basis = Basis(self.names, out)
         self._kept = np.array([n for n, name in enumerate(self.names) if name not in out], np.int64)
         self.names = tuple(name for name in self.names if name not in out)
 
     def gather(self, rows: Matrix, fitted: Fitted, people: NDArray[np.int64], tags: NDArray[np.int64]) -> Matrix:
-        """Return the features of the given pairs that are kept; see `PairView.gather`."""
+        """Return the features of the given pairs that are kept; outlooks in `fitted` are of `basis`."""
         return super().gather(rows, fitted, people, tags)[:, self._kept]
 
 
 def ablation(refits: Refits, advance: Advance) -> list[Refit]:
-    """Fit once without each family.
+    """Fit once without each family; outlooks do without it, too.
 
     Parameters
     ----------
@@ -74,9 +75,13 @@ def ablation(refits: Refits, advance: Advance) -> list[Refit]:
     """
     found = [refits.whole()]
     advance()
+    measured = [*refits.choose, refits.validation]
     for family, names in families(refits.view).items():
         view = NarrowView(refits.view.layout, refits.view.taxonomy, names)
-        found.append(refits.refit(f"without {family}", view=view))
+        kept = view.basis.within(refits.view.basis)
+        taught = {window.instant: refits.builder.moments(window.instant).of_terms(kept) for window in refits.choose}
+        *windows, validation = refits.builder.with_outlooks(measured, taught, view)
+        found.append(refits.refit(f"without {family}", view=view, windows=windows, fitted=validation.fitted))
         advance()
     return found
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from features.fitted import fit_affinities
+from training.outlook_fit import window_moments
 from training.pairs import PairView, Window
 from training.refits import Refit, Refits
 from training.statics import tag_statics
@@ -31,7 +32,8 @@ def instants_counts(available: int) -> list[int]:
 def fewer_people(refits: Refits, advance: Advance) -> list[Refit]:
     """Fit on a tenth and on three tenths of the people, then on all.
 
-    Fitted transforms are those of the same people; everybody is scored. The tenth is a part of the three tenths.
+    Fitted transforms are those of the same people, the outlook included; everybody is scored. The tenth is a part
+    of the three tenths.
 
     Parameters
     ----------
@@ -47,25 +49,44 @@ def fewer_people(refits: Refits, advance: Advance) -> list[Refit]:
     for share in PEOPLE_SHARES:
         some = drawn[: max(1, round(share * len(drawn)))]
         name = f"{100 * share:.0f} % of people"
-        windows = [of_people(refits.view, window, some) for window in refits.choose]
-        fitted = of_people(refits.view, refits.validation, some).fitted
-        found.append(refits.refit(name, windows=windows, fitted=fitted))
+        taught = {
+            window.instant: window_moments(
+                refits.view, of_people(refits.view, refits.builder.when_over(window.instant), some)
+            )
+            for window in refits.choose
+        }
+        measured = [of_people(refits.view, window, some) for window in (*refits.choose, refits.validation)]
+        *windows, validation = refits.builder.with_outlooks(measured, taught)
+        found.append(refits.refit(name, windows=windows, fitted=validation.fitted))
         advance()
     return [*found, replace(refits.whole(), name="all people")]
 
 
 def fewer_instants(refits: Refits, advance: Advance) -> list[Refit]:
-    """Fit on the latest instant, the latest two, four and so on, then on all; parameters as in `fewer_people`."""
+    """Fit on the latest instant, the latest two, four and so on, then on all.
+
+    Outlooks are fitted on the windows of the same instants.
+
+    Parameters
+    ----------
+    refits, advance
+        As in `fewer_people`.
+    """
     found = []
     for count in instants_counts(len(refits.choose)):
         name = "1 instant" if count == 1 else f"{count} instants"
-        found.append(refits.refit(name, windows=refits.choose[-count:]))
+        latest = refits.choose[-count:]
+        taught = {window.instant: refits.builder.moments(window.instant) for window in latest}
+        *windows, validation = refits.builder.with_outlooks([*latest, refits.validation], taught)
+        found.append(refits.refit(name, windows=windows, fitted=validation.fitted))
         advance()
     return [*found, replace(refits.whole(), name=f"all {len(refits.choose)} instants")]
 
 
 def of_people(view: PairView, window: Window, persons: Sequence[str] | np.ndarray) -> Window:
-    """Return the window as it were if there were only these people: rows, labels and fitted transforms.
+    """Return the window as it were if there were only these people: rows, labels, affinities and statics.
+
+    The outlook is kept: it takes the windows of other instants to fit another.
 
     Parameters
     ----------

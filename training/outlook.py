@@ -8,7 +8,7 @@ the bundle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,14 +84,24 @@ class Basis:
     ----------
     names
         Names of the pair features; terms of features that are not among them are left out.
+    left_out
+        Names whose terms are left out though pairs have them.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        place = {name: n for n, name in enumerate(names)}
-        self._terms = [(place[name], transform) for name, transform in BASIS if name in place]
-        held = [name for name, _ in BASIS if name in place]
+    def __init__(self, names: Sequence[str], left_out: Collection[str] = ()) -> None:
+        place = {name: n for n, name in enumerate(names) if name not in left_out}
+        self._used = [n for n, (name, _) in enumerate(BASIS) if name in place]
+        self._terms = [(place[name], transform) for name, transform in (BASIS[n] for n in self._used)]
+        held = [BASIS[n][0] for n in self._used]
         self._product = tuple(held.index(name) for name in _TOGETHER if name in held)
-        self.size = len(self._terms) + (len(self._product) == len(_TOGETHER)) + 1
+        if len(self._product) == len(_TOGETHER):
+            self._used.append(len(BASIS))
+        self._used.append(len(BASIS) + 1)
+        self.size = len(self._used)
+
+    def within(self, larger: Basis) -> NDArray[np.int64]:
+        """Return the places that these terms have among those of a basis that has them all."""
+        return np.array([larger._used.index(term) for term in self._used], np.int64)
 
     def terms(self, pairs: NDArray[np.float32]) -> Floats:
         """Return the terms of pairs, float64 [m, size]; the last one is 1.
@@ -123,6 +133,10 @@ class Moments:
 
     squares: Floats
     outcomes: Floats
+
+    def of_terms(self, places: NDArray[np.int64]) -> Moments:
+        """Return what a basis with some of the terms would have been told."""
+        return Moments(self.squares[:, places[:, None], places], self.outcomes[:, places])
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Window:
     labels
         Outcomes, uint8 [n, T]; None where they are not known.
     fitted
-        Transforms fitted on these rows.
+        Transforms as of the instant: fitted on these rows, and the outlook on the windows before.
     """
 
     instant: int

@@ -73,6 +73,7 @@ class Refits:
 
     def __init__(self, job: TagJob, resamples: int = 200) -> None:
         self.folder: Path = job.folder / "refits"
+        self.builder = job.builder
         self.view = PairView(job.builder.layout, job.taxonomy)
         self.choose: Sequence[Window] = job.choose_windows()
         (self.validation,) = job.windows([job.plan.validation], job.as_of, "features and labels of validation")

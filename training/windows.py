@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -92,8 +92,51 @@ class WindowBuilder:
             Outcomes use what had arrived by then; None for no labels.
         """
         window = self._measured(instant, labels_known_at)
-        outlook = fit_outlook(self._view, [self._moments(before) for before in self._over_by(instant)])
-        return replace(window, fitted=replace(window.fitted, outlook=outlook))
+        (window,) = self.with_outlooks(
+            [window], {before: self.moments(before) for before in self._over_by(instant)}
+        )
+        return window
+
+    def when_over(self, instant: int) -> Window:
+        """Return the window with the outcomes that had arrived when it was over, and without an outlook."""
+        return self._measured(instant, instant + self._over)
+
+    def moments(self, instant: int) -> Moments:
+        """Return what a window taught, judged by what had arrived when it was over."""
+        key = self._moments_key(instant)
+        if not (self._cache / key).exists():
+            # Made before the lock of `_ready` is taken, which the window itself may need.
+            moments = window_moments(self._view, self.when_over(instant))
+            self._ready(
+                key, lambda work: np.savez(work / _MOMENTS, squares=moments.squares, outcomes=moments.outcomes)
+            )
+        with np.load(self._cache / key / _MOMENTS, allow_pickle=False) as kept:
+            return Moments(kept["squares"], kept["outcomes"])
+
+    def with_outlooks(
+        self, windows: Sequence[Window], taught: Mapping[int, Moments], view: PairView | None = None
+    ) -> list[Window]:
+        """Return windows with other outlooks, each fitted on what was over by its instant.
+
+        Parameters
+        ----------
+        windows
+            Any.
+        taught
+            Instant → moments of its window, of those that may be learned from.
+        view
+            Whose terms the moments are of; all terms by default.
+        """
+        outlooks = [
+            fit_outlook(
+                view or self._view, [m for before, m in taught.items() if before + self._over <= window.instant]
+            )
+            for window in windows
+        ]
+        return [
+            replace(window, fitted=replace(window.fitted, outlook=outlook))
+            for window, outlook in zip(windows, outlooks, strict=True)
+        ]
 
     def rows(self, instant: int) -> tuple[list[str], Matrix]:
         """Return people's keys, sorted, and their wide rows, memory-mapped, from the cache where they are there."""
@@ -134,22 +177,11 @@ class WindowBuilder:
     def _over_by(self, instant: int) -> list[int]:
         return [before for before in self._course if before + self._over <= instant]
 
-    def _moments(self, instant: int) -> Moments:
-        """Return what a window of the course taught, judged by what had arrived when it was over."""
-        key = self._moments_key(instant)
-        if not (self._cache / key).exists():
-            # Made before the lock of `_ready` is taken, which the window itself may need.
-            moments = window_moments(self._view, self._measured(instant, instant + self._over))
-            self._ready(
-                key, lambda work: np.savez(work / _MOMENTS, squares=moments.squares, outcomes=moments.outcomes)
-            )
-        with np.load(self._cache / key / _MOMENTS, allow_pickle=False) as kept:
-            return Moments(kept["squares"], kept["outcomes"])
-
     def _settled(self, instant: int, known_at: int) -> int:
-        """Return the earliest instant by which as much of the outcome window was known as at `known_at`."""
+        """Return the earliest instant by which as much was known of all that labels read as at `known_at`."""
+        # Rules may look back from the window: what happened before it and was told late counts, too.
         end = instant + self.taxonomy.horizon_days * DAY_SECONDS
-        return min(known_at, self.source.last_arrival(instant, end))
+        return min(known_at, max(instant, self.source.last_arrival(end)))
 
     def _compute_rows(self, instant: int, work: Path) -> None:
         spine = self.spine(instant)

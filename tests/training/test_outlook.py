@@ -36,6 +36,22 @@ def test_features_that_a_log_does_not_have_are_left_out() -> None:
     assert Basis([name for name, _ in BASIS]).size == len(BASIS) + 2
 
 
+def test_moments_of_some_terms_are_those_of_a_basis_without_the_others() -> None:
+    rng = np.random.default_rng(4)
+    pairs = rng.uniform(1, 9, (30, len(NAMES))).astype(np.float32)
+    truth = (rng.random((30, 1)) < 0.4).astype(float)
+    whole = Basis(NAMES)
+    told = moments(whole.terms(pairs)[:, None], truth)
+    for left_out in ("purchase_recency_all@tag", "purchase_days_30d"):
+        part = Basis(NAMES, [left_out])
+        expected = moments(part.terms(pairs)[:, None], truth)
+        found = told.of_terms(part.within(whole))
+        np.testing.assert_array_equal(found.squares, expected.squares)
+        np.testing.assert_array_equal(found.outcomes, expected.outcomes)
+    assert whole.size - Basis(NAMES, ["purchase_recency_all@tag"]).size == 1
+    assert whole.size - Basis(NAMES, ["purchase_days_30d"]).size == 2, "the product goes with its factor"
+
+
 def test_a_tag_without_outcomes_of_its_own_gets_the_shared_effects() -> None:
     rng = np.random.default_rng(0)
     terms = np.concatenate([rng.normal(size=(4_000, 1, 2)), np.ones((4_000, 1, 1))], axis=2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 from features.settings import Settings
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
 from training import refits as refits_module
-from training.ablation import NarrowView, families
+from training.ablation import NarrowView, ablation, families
 from training.bootstrap import paired_bootstrap
 from training.calibration import sigmoid
 from training.evaluation import Evaluation
 from training.job import TagJob
-from training.learning_curve import of_people
-from training.pairs import PairView
+from training.learning_curve import fewer_instants, fewer_people, of_people
+from training.outlook import Outlook
+from training.outlook_fit import window_moments
+from training.pairs import Fitted, PairView, Window
 from training.pooled import fit_pooled, pooled_logits
 from training.refits import Refit, Refits
 from training.statics import STATIC_NAMES
@@ -146,6 +149,56 @@ def test_fewer_people_are_a_smaller_log(job: TagJob) -> None:
     np.testing.assert_array_equal(some.rows, window.rows[3:9])
     np.testing.assert_array_equal(some.outcomes, window.outcomes[3:9])
     assert (some.fitted.statics != window.fitted.statics).any()
+
+
+def test_refits_have_outlooks_of_what_they_are_fitted_on(
+    job: TagJob, found: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, tuple[PairView | None, list[Window], Fitted]] = {}
+
+    def refit(
+        refits: Refits,
+        name: str,
+        *,
+        view: PairView | None = None,
+        windows: Sequence[Window] = (),
+        fitted: Fitted | None = None,
+    ) -> Refit:
+        if fitted is not None:
+            asked[name] = view, list(windows), fitted
+        return found.features[0]
+
+    monkeypatch.setattr(Refits, "refit", refit)
+    refits = Refits(job)
+    fewer_people(refits, lambda: None)
+    fewer_instants(refits, lambda: None)
+    ablation(refits, lambda: None)
+
+    view = refits.view
+    _, few, fitted = asked["10 % of people"]
+    assert np.isnan(few[0].fitted.outlook.own).all()
+    told = [window_moments(view, window) for window in few]
+    np.testing.assert_allclose(few[1].fitted.outlook.own, Outlook.fit(told[:1]).own)
+    np.testing.assert_allclose(fitted.outlook.own, Outlook.fit(told).own)
+    _, last, fitted = asked["1 instant"]
+    assert np.isnan(last[0].fitted.outlook.own).all()
+    np.testing.assert_allclose(fitted.outlook.own, Outlook.fit([window_moments(view, refits.choose[-1])]).own)
+
+    narrow, windows, fitted = asked["without label history"]
+    assert narrow is not None
+    people, tags = np.arange(20), np.arange(20) % len(TAXONOMY.tags)
+    rows = np.array(refits.validation.rows[:20])
+    other = rows.copy()
+    other[:, view.layout.tag_columns] = 1 - np.nan_to_num(other[:, view.layout.tag_columns])
+    np.testing.assert_array_equal(
+        narrow.gather(rows, fitted, people, tags), narrow.gather(other, fitted, people, tags)
+    )
+    whole = refits.validation.fitted
+    assert not np.array_equal(
+        view.gather(rows, whole, people, tags)[:, -1], view.gather(other, whole, people, tags)[:, -1]
+    )
+    assert np.isnan(windows[0].fitted.outlook.own).all()
+    assert np.isfinite(windows[-1].fitted.outlook.own).all()
 
 
 def test_a_rerun_fits_nothing_again(home: Settings, found: Study, monkeypatch: pytest.MonkeyPatch) -> None:
