@@ -187,7 +187,7 @@ class TagJob:
         instant
             The window's instant, not before `as_of`.
         known_at
-            Outcomes use what had arrived by then.
+            Outcomes use what had arrived by then, and nothing later is looked at.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class TagJob:
             return Evaluation.from_dict(json.loads(done.read_text()))
         train = self.train_windows()
         test = self.windows([instant], known_at, "features and labels of the later window")[0]
-        later = self._week_after(instant)
+        later = self._week_after(instant, known_at)
         spine = self.builder.spine(instant)
         with self.steps.step("evaluation beside the baselines", 4) as advance:
             result = evaluate_tags(
@@ -227,10 +227,10 @@ class TagJob:
         write_durably(done, canonical_json(result.as_dict()))
         return result
 
-    def _week_after(self, instant: int) -> Window | None:
-        """Build the window by which the steadiness of assignments is judged, where the log reaches it."""
+    def _week_after(self, instant: int, known_at: int) -> Window | None:
+        """Build the window by which steadiness is judged, where it is within the log and `known_at`."""
         later = shift_days(instant, stability.DAYS, self.builder.source.timezone)
-        if later > self.builder.source.last + 1:
+        if later > min(known_at, self.builder.source.last + 1):
             return None
         return self.windows([later], None, "features a week later")[0]
 

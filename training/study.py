@@ -143,16 +143,19 @@ class TagStudy:
         view, active, threads = model.view, model.active, self._settings.threads
         labels, seed = test.outcomes[:, active], self._choices.tags.seed
         rows = np.asarray(test.rows)
-        with self._steps.step("what each addition brought", 4) as advance:
+        with self._steps.step("what each addition brought", 5) as advance:
             ladder = {}
             ladder["history count"] = history_count_probabilities(view, train[-1], test.rows)
             advance()
             ladder["pooled logistic regression"] = PooledLogisticRegression(view, seed).fit(train).predict(test)
             advance()
-            alone = replace(model, head_share=np.zeros_like(model.head_share))
-            ladder["pooled trees"] = alone.predict(rows, threads=threads)
-            advance()
-            ladder["with heads blended in"] = model.predict(rows, threads=threads)
+            blended = replace(model, levels=np.zeros_like(model.levels))
+            alone = replace(blended, head_share=np.zeros_like(model.head_share))
+            for name, rung in (
+                ("pooled trees", alone), ("with heads blended in", blended), ("with a level per tag", model),
+            ):  # fmt: skip
+                ladder[name] = rung.predict(rows, threads=threads)
+                advance()
             previous, found = None, []
             for name, scores in ladder.items():
                 scored = scores[:, active]
@@ -161,7 +164,6 @@ class TagStudy:
                     over = paired_bootstrap(labels, scored, previous, seed=seed)
                 found.append(Addition(name, macro_metrics(labels, scored), over))
                 previous = scored
-            advance()
         return found
 
     def _refits(self, parts: tuple[str, ...]) -> dict[str, list[Refit]]:

@@ -70,10 +70,18 @@ def test_an_evaluation_has_slices_and_looks_a_week_ahead(found: Study) -> None:
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.as_dict()))).as_dict() == evaluation.as_dict()
 
 
+def test_nothing_after_the_end_is_looked_at_for_the_week_ahead(job: TagJob) -> None:
+    assert job._week_after(AS_OF, AS_OF + 7 * DAY - 1) is None
+    week_after = job._week_after(AS_OF - 15 * DAY, AS_OF)
+    assert week_after is not None
+    assert week_after.instant == AS_OF - 8 * DAY
+
+
 def test_the_ladder_ends_with_the_whole_recipe(found: Study) -> None:
     last = found.windows[-1]
     assert [step.name for step in found.additions] == [
         "history count", "pooled logistic regression", "pooled trees", "with heads blended in",
+        "with a level per tag",
     ]  # fmt: skip
     assert found.additions[-1].metrics.macro_auc == pytest.approx(last.macro["zhongcao"].macro_auc)
     assert found.additions[0].metrics.macro_auc == pytest.approx(last.macro["history_count"].macro_auc)
