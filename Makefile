@@ -29,10 +29,10 @@ lint: .venv ## ruff (rules and format) and mypy
 
 bench: .venv ## measure; JSON goes to bench/results (one of them: make bench BENCH=features)
 	@mkdir -p bench/results
-	@for name in $(BENCH); do \
+	@failed=0; for name in $(BENCH); do \
 	    echo "== bench.$$name"; \
-	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json"; \
-	done
+	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" || failed=1; \
+	done; exit $$failed
 
 # What a machine must have before anything is installed. Runs on any Python 3, so that an old one can be told.
 define CHECK

@@ -3,9 +3,9 @@
     python -m bench.new_tag --home HOME --json bench/results/new_tag.json
 
 HOME is a home that ``zhongcao retrain`` made on the Complete Journey log with ``examples/complete_journey``'s
-audience taxonomy. It is left as it is: every run works in a copy with links to log and windows. Wall and CPU
-seconds are those of the whole command, the start of the program and the check of the bundle in a process of its
-own included; medians of the runs.
+audience taxonomy, as ``make demo`` does; that of the settings by default. It is left as it is: every run works in a
+copy with links to log and windows. Wall and CPU seconds are those of the whole command, the start of the program and
+the check of the bundle in a process of its own included; medians of the runs.
 
 - ``rule, first``: a tag over a new vertical of five categories; the heads' bins are made.
 - ``rule, later``: another one in the same home; the bins are there.
@@ -33,7 +33,7 @@ from sklearn.metrics import roc_auc_score
 
 from bench.harness import medians, report, write_json
 from features.layout import RowLayout
-from features.settings import Settings
+from features.settings import Settings, load_settings
 from serving.added_columns import open_store
 from serving.sqlite_store import SqliteStore
 from training.bundle import load_bundle
@@ -50,7 +50,7 @@ RULES: Final = {"rule, first": "days(purchase) >= 2", "rule, later": "sum(purcha
 def main() -> None:
     """Measure in copies of a home."""
     parser = argparse.ArgumentParser(prog="python -m bench.new_tag")
-    parser.add_argument("--home", type=Path, required=True, help="a retrained home")
+    parser.add_argument("--home", type=Path, default=load_settings().home.resolve(), help="a retrained home")
     parser.add_argument("--people", type=int, default=200_000)
     parser.add_argument("--seeds", type=int, default=1_000)
     parser.add_argument("--runs", type=int, default=3)
