@@ -4,8 +4,8 @@
 
 HOME is a home that ``zhongcao retrain`` made on the Complete Journey log with ``examples/complete_journey``'s
 audience taxonomy, as ``make demo`` does; that of the settings by default. It is left as it is: every run works in a
-copy with links to log and windows. Wall and CPU seconds are those of the whole command, the start of the program and
-the check of the bundle in a process of its own included; medians of the runs.
+copy with links to log and windows. Wall and CPU seconds are those of the whole command, the start of the program
+and the check of the bundle in a process of its own included; medians of the runs.
 
 - ``rule, first``: a tag over a new vertical of five categories; the heads' bins are made.
 - ``rule, later``: another one in the same home; the bins are there.
