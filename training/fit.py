@@ -17,7 +17,7 @@ from training.assignment import AssignmentRule, assignment_thresholds
 from training.binned import bin_matrix, open_bins
 from training.calibration import Platt, choose_blend, fit_levels, fit_slope, sigmoid
 from training.head_fit import HeadSettings
-from training.heads import HeadTrainer, ThreadedHeads, head_logits
+from training.heads import Heads, HeadTrainer, ThreadedHeads, head_logits
 from training.metrics import MacroMetrics, macro_metrics
 from training.pairs import Fitted, PairView, Window
 from training.pooled import PooledSettings, fit_pooled, pooled_logits
@@ -50,9 +50,6 @@ class TrainingLog:
     head_share: float
     platt: Platt
     validation_metrics: MacroMetrics
-
-
-Heads = dict[int, lgb.Booster]
 
 
 def fit_tags(
@@ -117,9 +114,7 @@ def fit_tags(
             next_step="train as of another date, or use a longer log or broader rules",
         )
 
-    def fit(
-        windows: Sequence[Window], headed: NDArray[np.bool_], name: str
-    ) -> tuple[lgb.Booster, float, dict[int, lgb.Booster]]:
+    def fit(windows: Sequence[Window], headed: NDArray[np.bool_], name: str) -> tuple[lgb.Booster, float, Heads]:
         booster, share = fit_pooled(view, windows, active, settings.pooled, seed=settings.seed, threads=threads)
         advance()
         rows = [window.rows for window in windows]
