@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from features.settings import load_settings
+from serving.cli_settings import scoring_settings
 from serving.cli_train import (
     AsOfOption,
     AssignOption,
@@ -106,7 +106,7 @@ def evaluate_study(
     unknown = [part for part in wanted if part not in PARTS]
     if unknown:
         raise TrainingError("a study has no such part", value=unknown[0], valid=PARTS)
-    settings = load_settings()
+    settings = scoring_settings()
     instant = present_of(EventLog.open(settings), as_of)
     choices = choices_of(most_instants, step_days, delay_days, "share", seed)
     study = TagStudy(settings, load_taxonomy(taxonomy), instant, choices, Steps())

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.settings import Settings, load_settings
+from serving.cli_settings import scoring_settings
 
 if TYPE_CHECKING:
+    from features.settings import Settings
     from serving.row_source import RowSource
     from training.bundle import Bundle
 
@@ -48,7 +49,7 @@ def score(
     from training.bundle import load_bundle
     from training.champion import champion_path
 
-    settings = load_settings()
+    settings = scoring_settings()
     started, now = time.perf_counter(), int(time.time())
     bundle = load_bundle(champion_path(settings))
     source = _window_rows(settings, bundle, as_of) if as_of else _store_rows(settings, bundle)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from features.settings import Settings, load_settings
+from features.settings import load_settings
+from serving.cli_settings import scoring_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,9 @@ def serve(
     """Serve the champion model's tags over HTTP until stopped."""
     from serving.serve import serve as run
 
-    run(_settings(host=host, port=port), require_key=require_key)
+    given: dict[str, object] = {"host": host, "port": port}
+    given = {name: value for name, value in given.items() if value is not None}
+    run(scoring_settings(**given), require_key=require_key)
     typer.echo("stopped; `zhongcao serve` starts it again")
 
 
@@ -46,7 +49,7 @@ def add_key(
     """Make an API key and show it, once."""
     from serving.access import KeyRing
 
-    secret, key = KeyRing(_settings().access_file).add(name, scope, brand=brand, days=days)
+    secret, key = KeyRing(load_settings().access_file).add(name, scope, brand=brand, days=days)
     typer.echo(secret)
     typer.echo(f"made key {key.id}; it is not shown again. Send it as `Authorization: Bearer KEY`", err=True)
     typer.echo(f"next: zhongcao serve --host 0.0.0.0; zhongcao keys revoke {key.id} takes it back", err=True)
@@ -64,7 +67,7 @@ def list_keys() -> None:
 
     table = Table("id", "name", "scopes", "brand", "made", "expires")
     now = time.time()
-    keys = KeyRing(_settings().access_file).known()
+    keys = KeyRing(load_settings().access_file).known()
     for key in keys:
         made = datetime.fromtimestamp(key.created, UTC).date().isoformat()
         end = "never" if key.expires is None else datetime.fromtimestamp(key.expires, UTC).date().isoformat()
@@ -81,9 +84,5 @@ def revoke_key(
     """Take an API key back; a running server refuses it at once."""
     from serving.access import KeyRing
 
-    key = KeyRing(_settings().access_file).revoke(key_id)
+    key = KeyRing(load_settings().access_file).revoke(key_id)
     typer.echo(f"revoked key {key.id} of {key.name}; `zhongcao keys list` shows the others")
-
-
-def _settings(**given: object) -> Settings:
-    return load_settings(**{name: value for name, value in given.items() if value is not None})

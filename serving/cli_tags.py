@@ -9,6 +9,7 @@ import typer
 
 from features.errors import TaxonomyError
 from features.settings import load_settings
+from serving.cli_settings import scoring_settings
 
 if TYPE_CHECKING:
     from serving.new_tags import Change
@@ -56,7 +57,6 @@ def add(
 ) -> None:
     """Add tags to the serving model, from rules or from a list of people; no other tag changes."""
     from serving.new_tags import add_from_rules, add_from_seeds
-    from training.compact.cache import keep_compiled
     from training.steps import Steps
 
     if (file is None) == (seeds is None):
@@ -64,8 +64,7 @@ def add(
             "a new tag comes either from a file of rules or from a list of people",
             valid=["zhongcao tags add FILE", "zhongcao tags add --seeds people.csv --id ID --name NAME"],
         )
-    settings = load_settings()
-    keep_compiled(settings.home / "compiled")
+    settings = scoring_settings()
     if file is not None:
         _say(add_from_rules(settings, file, Steps(), into=into))
         known = f"{file} stands at the end of it, as --into writes it" if into is None else f"it names {into}"
@@ -83,12 +82,9 @@ def add(
 def remove(tag: Annotated[str, typer.Argument(help="Id of an added tag.", show_default=False)]) -> None:
     """Take an added tag away; no other tag changes."""
     from serving.new_tags import remove as take_away
-    from training.compact.cache import keep_compiled
     from training.steps import Steps
 
-    settings = load_settings()
-    keep_compiled(settings.home / "compiled")
-    change = take_away(settings, tag, Steps())
+    change = take_away(scoring_settings(), tag, Steps())
     typer.echo(f"{tag} is gone: champion {change.bundle}, made of {change.parent}")
     typer.echo("next: start zhongcao serve again")
 

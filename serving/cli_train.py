@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.settings import load_settings
+from serving.cli_settings import scoring_settings
 
 if TYPE_CHECKING:
     from training.job import JobSettings, TagJob
@@ -65,9 +65,8 @@ def retrain(
     from features.taxonomy import load_taxonomy
     from serving.retrain import retrain as run
 
-    settings = load_settings()
     run(
-        settings,
+        scoring_settings(),
         load_taxonomy(taxonomy),
         as_of,
         choices_of(most_instants, step_days, delay_days, assign, seed),
@@ -98,6 +97,6 @@ def job_of(taxonomy: Path, as_of: str, choices: JobSettings) -> TagJob:
     from training.source import present_of
     from training.steps import Steps
 
-    settings = load_settings()
+    settings = scoring_settings()
     instant = present_of(EventLog.open(settings), as_of)
     return TagJob(settings, load_taxonomy(taxonomy), instant, choices, Steps())

@@ -1,4 +1,4 @@
-"""Starting the prediction API: everything is checked before the port opens."""
+"""Starting the prediction API: everything is checked and warm before the port opens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from serving.scorer import Scorer
 from serving.service import build_service
 from training.bundle import load_bundle
 from training.champion import champion_path, verify_bundle
-from training.compact.cache import keep_compiled
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -55,11 +54,10 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
     ring = KeyRing(settings.access_file)
     check_bind(settings.host, ring, time.time(), require_key=require_key)
     free = is_loopback(settings.host) and not require_key
-    with _listen(settings.host, settings.port) as listening:
+    with _reserve(settings.host, settings.port) as reserved:
         folder = champion_path(settings)
         verify_bundle(folder)
         bundle = load_bundle(folder)
-        keep_compiled(settings.home / "compiled")
         bundle.model.warm()
         store = open_store(settings, bundle.layout)
         scorer = Scorer(bundle, store, load_key(settings))
@@ -71,10 +69,11 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             loopback=free,
         )
         info = scorer.check()
+        _listen(reserved, settings)
         sys.stdout.write(f"model {bundle.version}: {len(bundle.taxonomy.tags)} tags, {info.people} people\n")
         sys.stdout.write(f"{_try_it(settings, free)}\n")
         sys.stdout.flush()
-        _run(settings, guard, listening)
+        _run(settings, guard, reserved)
         store.close()
 
 
@@ -116,16 +115,34 @@ def _prepare_bentoml(settings: Settings) -> None:
     os.environ["BENTOML_HOME"] = str(home.resolve())
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _reserve(host: str, port: int) -> socket.socket:
+    """Take the port, so that a taken one is refused at once; callers are refused until `_listen`."""
+    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # The port is free as soon as the server before this one has ended, though its connections linger.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reserved.family == socket.AF_INET6:
+            reserved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        reserved.bind((host, port))
     except OSError as error:
-        raise SettingsError(
-            f"cannot listen: {str(error.strerror).partition(' (')[0]}",
-            value=f"{host}:{port}",
-            next_step="stop what listens there, or choose another --host or --port",
-        ) from error
+        reserved.close()
+        raise _cannot_listen(error, host, port) from error
+    return reserved
+
+
+def _listen(reserved: socket.socket, settings: Settings) -> None:
+    try:
+        reserved.listen(_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(error, settings.host, settings.port) from error
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> SettingsError:
+    return SettingsError(
+        f"cannot listen: {str(error.strerror).partition(' (')[0]}",
+        value=f"{host}:{port}",
+        next_step="stop what listens there, or choose another --host or --port",
+    )
 
 
 def _try_it(settings: Settings, free: bool) -> str:

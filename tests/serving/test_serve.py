@@ -16,7 +16,7 @@ from features.identity import load_key
 from features.settings import Settings
 from serving.schemas import AccountRef
 from serving.scorer import Scorer
-from serving.serve import serve
+from serving.serve import _listen, _reserve, serve
 from serving.sqlite_store import SqliteStore
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import PEOPLE, tiny_home
@@ -24,6 +24,7 @@ from tests.serving.servers import START_SECONDS, free_port, running
 from tests.source_tree import ROOT
 from training.bundle import load_bundle
 from training.champion import champion_path
+from training.tags import TagModel
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,28 @@ def test_a_taken_port_is_named(home: Settings) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"Address already in use: '127.0.0.1:{port}'; .*--port"):
             serve(here(home, port=port))
+
+
+def test_callers_are_refused_until_the_model_is_warm(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = here(home)
+
+    def warm(model: TagModel) -> None:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", settings.port), 5)
+        raise InterruptedError
+
+    monkeypatch.setattr(TagModel, "warm", warm)
+    with pytest.raises(InterruptedError):
+        serve(settings)
+
+
+def test_of_two_servers_that_start_at_once_the_later_one_is_refused(home: Settings) -> None:
+    settings = here(home)
+    with _reserve("127.0.0.1", settings.port) as one, _reserve("127.0.0.1", settings.port) as other:
+        _listen(one, settings)
+        socket.create_connection(("127.0.0.1", settings.port), 5).close()
+        with pytest.raises(SettingsError, match="Address already in use"):
+            _listen(other, settings)
 
 
 def test_loopback_may_need_a_key(home: Settings) -> None:
