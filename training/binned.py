@@ -130,6 +130,8 @@ def _leave(bins: Bins, target: Path) -> None:
     for old in (target, work):
         shutil.rmtree(old, ignore_errors=True)
     work.mkdir()
+    # What is made of sequences leaves LightGBM's messages of this thread on; what is made of arrays turns them off.
+    lgb.Dataset(np.zeros((1, 1)), params={"verbosity": -1}).construct()
     bins.data.save_binary(str(work / _BINS))
     about = {"sha256": _digest(work / _BINS), "columns": bins.columns}
     (work / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

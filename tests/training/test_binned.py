@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lightgbm as lgb
@@ -93,3 +94,11 @@ def test_a_broken_folder_is_made_again(tmp_path: Path, harm: str) -> None:
     (tmp_path / f"{folder.name}.part").mkdir()
     assert trained(open_bins(tmp_path, lambda: [odd_matrix()])) == trained(first)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # In a thread of its own: LightGBM keeps for each thread whether it prints.
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            pool.submit(open_bins, tmp_path, lambda: [odd_matrix()]).result()
+    assert capfd.readouterr() == ("", "")
