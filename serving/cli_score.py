@@ -43,6 +43,7 @@ def score(
     from features.identity import load_key
     from features.locks import exclusive
     from serving.batch_scores import score_people
+    from serving.consent import withdrawn_since
     from serving.listed_people import ListedPeople
     from serving.score_table import ScoreFilter
     from serving.scored_people import Everybody
@@ -53,7 +54,7 @@ def score(
     started, now = time.perf_counter(), int(time.time())
     bundle = load_bundle(champion_path(settings))
     source = _window_rows(settings, bundle, as_of) if as_of else _store_rows(settings, bundle)
-    withdrawn = _withdrawn(settings, source.as_of, now)
+    withdrawn = withdrawn_since(settings, source.as_of, now)
     listed = (
         Everybody(source, withdrawn)
         if people == "all"
@@ -126,18 +127,3 @@ def _window_rows(settings: Settings, bundle: Bundle, as_of: str) -> RowSource:
         accounts=owned["account"],
         owners=np.asarray(owned["row"]),
     )
-
-
-def _withdrawn(settings: Settings, as_of: int, now: int) -> list[str]:
-    """Return the keys of people who withdrew consent since; where there is no log, nobody did."""
-    from features.event_log import EventLog
-    from features.withdrawals import withdrawn
-
-    if not settings.log_dir.is_dir():
-        return []
-    log = EventLog.open(settings)
-    con = log.connect()
-    try:
-        return withdrawn(log.table(con, "identities"), as_of, now)
-    finally:
-        con.close()

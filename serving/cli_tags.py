@@ -56,6 +56,8 @@ def add(
     meaning: Annotated[str, typer.Option(help="With --seeds: one sentence that says what the list is.")] = "",
 ) -> None:
     """Add tags to the serving model, from rules or from a list of people; no other tag changes."""
+    import time
+
     from serving.new_tags import add_from_rules, add_from_seeds
     from training.steps import Steps
 
@@ -74,7 +76,7 @@ def add(
             raise TaxonomyError("a tag from a list needs --id and --name", value=tag_id or name)
         said = meaning or f"Like the people of the list: {name}."
         entry = {"id": tag_id, "name": name, "name_zh": name_zh or name, "meaning": said}
-        change = add_from_seeds(settings, seeds, entry, Steps())
+        change = add_from_seeds(settings, seeds, entry, Steps(), now=int(time.time()))
         _say_seeds(change)
         _say(change)
 

@@ -19,11 +19,11 @@ from features.identity import account_key
 from features.sources.mapping import Mapping, mapping_of
 from features.sources.open_reader import open_reader
 from features.sources.reader import Chunk, Refused
+from serving.consent import WITHDRAWN
 from serving.row_source import RowSource
 from serving.scored_people import (
     PEOPLE_PER_BLOCK,
     PEOPLE_PER_PART,
-    WITHDRAWN,
     Block,
     LeftOut,
     ScoredPeople,

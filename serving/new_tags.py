@@ -17,6 +17,7 @@ from features.settings import Settings
 from features.taxonomy import Seeds
 from features.taxonomy_addition import added_seed_tag, added_tags, merged_text, read_fragment, without_tag
 from serving.added_columns import AddedColumns, forget_added, open_store, read_added, write_added
+from serving.consent import withdrawn_since
 from serving.seed_list import SeedList, forget_seeds, head_rows, keep_seeds, kept_seeds, read_seeds
 from training.bundle import Bundle, load_bundle, write_bundle
 from training.champion import champion_path, checker, promote
@@ -97,7 +98,7 @@ def add_from_rules(settings: Settings, fragment: Path, steps: Steps, *, into: Pa
     return change
 
 
-def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps: Steps) -> Change:
+def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps: Steps, *, now: int) -> Change:
     """Add a tag that is learned from a list of people.
 
     Parameters
@@ -110,6 +111,8 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
         The tag's id, name, name_zh and meaning.
     steps
         Shows progress.
+    now
+        Of who withdrew consent by then nothing is learned, epoch seconds.
 
     Raises
     ------
@@ -129,7 +132,8 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
         as_of = _present(settings, bundle)
         store = open_store(settings, bundle.layout)
         with steps.step("people of the list", 1) as advance:
-            seeds = read_seeds(path, load_key(settings), store)
+            withdrawn = frozenset(withdrawn_since(settings, as_of, now))
+            seeds = read_seeds(path, load_key(settings), store, withdrawn)
             advance()
         facts = Seeds(len(seeds.persons), as_of)
         if _same(settings, bundle, entry, facts, seeds):
@@ -137,7 +141,8 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
         taxonomy = added_seed_tag(bundle.taxonomy, entry, facts)
         require_seeds(len(seeds.persons))
         with steps.step("rows of the list's people and of others", 1) as advance:
-            rows = head_rows(store, seeds.persons, others_wanted(len(seeds.persons)), bundle.layout.head_columns)
+            others = others_wanted(len(seeds.persons))
+            rows = head_rows(store, seeds.persons, others, bundle.layout.head_columns, withdrawn)
             advance()
         with steps.step("head of the new tag, six times fitted", 1) as advance:
             learned = learn_seed_tag(bundle, taxonomy, *rows, threads=settings.threads)

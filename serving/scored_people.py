@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from serving.consent import WITHDRAWN
 from serving.row_source import RowSource
 from serving.store import RowBlock
 
 PEOPLE_PER_PART: Final = 65_536
 PEOPLE_PER_BLOCK: Final = 1_024
-WITHDRAWN: Final = "the person withdrew consent"
 
 Block = tuple[RowBlock, dict[str, pa.Array]]
 """Rows of some people, and what the input list said of each, by column."""

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from features.errors import SourceError
 from features.identity import account_key
 from features.named_files import read_named
 from features.settings import Settings
+from serving.consent import WITHDRAWN
 from serving.store import OnlineStore
 
 UNKNOWN: Final = "unknown: no row in the online store"
@@ -47,7 +49,7 @@ class SeedList:
         return dict(Counter(reason for _, reason in self.unmatched))
 
 
-def read_seeds(path: Path, key: bytes, store: OnlineStore) -> SeedList:
+def read_seeds(path: Path, key: bytes, store: OnlineStore, withdrawn: AbstractSet[str]) -> SeedList:
     """Find the people of a CSV file in the online store.
 
     Parameters
@@ -59,6 +61,8 @@ def read_seeds(path: Path, key: bytes, store: OnlineStore) -> SeedList:
         Installation key that account ids are hashed with.
     store
         Filled.
+    withdrawn
+        Keys of people of whom nothing may be learned.
 
     Raises
     ------
@@ -85,7 +89,9 @@ def read_seeds(path: Path, key: bytes, store: OnlineStore) -> SeedList:
     known = _known(persons, store)
     kept: dict[str, None] = {}
     for (line, _), person in zip(whole, persons, strict=True):
-        if person not in known:
+        if person in withdrawn:
+            unmatched.append((line, WITHDRAWN))
+        elif person not in known:
             unmatched.append((line, UNKNOWN))
         elif person in kept:
             unmatched.append((line, TWICE))
@@ -137,7 +143,7 @@ def unmatched_file(settings: Settings, tag: str) -> Path:
 
 
 def head_rows(
-    store: OnlineStore, seeds: Sequence[str], others: int, columns: np.ndarray
+    store: OnlineStore, seeds: Sequence[str], others: int, columns: np.ndarray, withdrawn: AbstractSet[str]
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Read the listed people's rows, and those of some others, who are the first ones by key.
 
@@ -153,14 +159,17 @@ def head_rows(
         Others that are enough.
     columns
         Numbers of the columns that are read.
+    withdrawn
+        Keys of people of whom nothing may be learned.
 
     Returns
     -------
     tuple
-        float32 rows of the seeds and of the others, each in the order of keys, and how many people there are.
+        float32 rows of the seeds and of the others, each in the order of keys, and how many people there are
+        without those who withdrew.
     """
     info = store.describe()
-    listed = set(seeds)
+    passed_over = withdrawn | set(seeds)
     of_seeds = []
     for start in range(0, len(seeds), _KEYS_AT_ONCE):
         rows = store.get(seeds[start : start + _KEYS_AT_ONCE])
@@ -168,14 +177,14 @@ def head_rows(
     of_others: list[np.ndarray] = []
     count = 0
     for block in store.scan(info.fill, "", None, _KEYS_AT_ONCE):
-        kept = np.array([person not in listed for person in block.persons])
+        kept = np.array([person not in passed_over for person in block.persons])
         of_others.append(block.matrix[kept][:, columns])
         count += int(kept.sum())
         if count >= others:
             break
-    width = len(columns)
+    width, people = len(columns), info.people - len(_known(sorted(withdrawn), store))
     rest = np.concatenate([np.empty((0, width), np.float32), *of_others])[:others]
-    return np.array(of_seeds, np.float32).reshape(-1, width), rest, info.people
+    return np.array(of_seeds, np.float32).reshape(-1, width), rest, people
 
 
 def _known(persons: Sequence[str], store: OnlineStore) -> set[str]:

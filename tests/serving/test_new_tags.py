@@ -199,14 +199,14 @@ def test_home_and_list_fix_every_byte(added: Before, home: Settings, tmp_path: P
     other = home.model_copy(update={"home": tmp_path / "other"})
     shutil.copytree(home.home, other.home)
     people = listed(tmp_path / "club.csv", range(110))
-    versions = {add_from_seeds(one, people, CLUB, Steps()).bundle for one in (one_thread, other)}
+    versions = {add_from_seeds(one, people, CLUB, Steps(), now=PRESENT).bundle for one in (one_thread, other)}
     assert len(versions) == 1
 
 
 def test_a_tag_from_a_list(home: Settings, tmp_path: Path) -> None:
     before = answers(home)
     people = listed(tmp_path / "club.csv", range(110), "shop,nobody", ",u1", "shop,u3")
-    change = add_from_seeds(home, people, CLUB, Steps())
+    change = add_from_seeds(home, people, CLUB, Steps(), now=PRESENT)
     assert change.seeds is not None
     assert sorted(change.seeds.reasons.values()) == [1, 1, 1]
     assert change.left_out is not None
@@ -218,18 +218,18 @@ def test_a_tag_from_a_list(home: Settings, tmp_path: Path) -> None:
         assert one == {tag: p for tag, p in other.items() if tag != "club"}
     mean = np.mean([one["club"] for one in after if one])
     assert mean == pytest.approx(quality.base_rate, abs=0.1)
-    assert add_from_seeds(home, people, CLUB, Steps()).bundle == change.bundle
+    assert add_from_seeds(home, people, CLUB, Steps(), now=PRESENT).bundle == change.bundle
     text = "".join(path.read_text(encoding="utf-8") for path in champion_path(home).glob("*.json"))
     assert not any(person in text for person in change.seeds.persons)
     assert champion(home).taxonomy.tag("club").seeds is not None
     with pytest.raises(TaxonomyError, match="there is a tag with that id: 'club'"):
-        add_from_seeds(home, listed(tmp_path / "other.csv", range(105)), CLUB, Steps())
+        add_from_seeds(home, listed(tmp_path / "other.csv", range(105)), CLUB, Steps(), now=PRESENT)
 
 
 def test_tags_are_taken_away_again(added: Before, tmp_path: Path) -> None:
     home = added.settings.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(added.settings.home, home.home)
-    add_from_seeds(home, listed(tmp_path / "club.csv", range(110)), CLUB, Steps())
+    add_from_seeds(home, listed(tmp_path / "club.csv", range(110)), CLUB, Steps(), now=PRESENT)
     whole = answers(home)
     remove(home, "tea.week", Steps())
     assert answers(home) == [{tag: p for tag, p in one.items() if tag != "tea.week"} for one in whole]
@@ -249,12 +249,27 @@ def test_refusals_change_nothing(home: Settings, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="came true too rarely: 0 times in the training windows; valid: 20 or"):
         add_from_rules(home, tmp_path / "never.toml", Steps())
     with pytest.raises(TrainingError, match="too few seeds: 9 people"):
-        add_from_seeds(home, listed(tmp_path / "few.csv", range(9)), CLUB, Steps())
+        add_from_seeds(home, listed(tmp_path / "few.csv", range(9)), CLUB, Steps(), now=PRESENT)
     with pytest.raises(TaxonomyError, match="cannot be taken out alone"):
         remove(home, "tea.heavy", Steps())
     assert champion(home).version == version
     assert not (home.home / "added").exists()
     assert not seeds_folder(home).exists()
+
+
+def test_nothing_is_learned_of_who_withdrew_since(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def withdrawn_since(settings: Settings, as_of: int, now: int) -> list[str]:
+        asked.append((as_of, now))
+        return [account_key(load_key(settings), "shop", f"u{n}") for n in range(109)]
+
+    monkeypatch.setattr("serving.new_tags.withdrawn_since", withdrawn_since)
+    with pytest.raises(TrainingError, match=r"too few seeds: [01] people"):
+        add_from_seeds(home, listed(tmp_path / "club.csv", range(110)), CLUB, Steps(), now=PRESENT + DAY)
+    assert asked == [(PRESENT, PRESENT + DAY)]
 
 
 def test_a_store_of_another_layout_is_refused(home: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Who withdrew consent after rows were computed, as the log says today: their rows stay until the next fill."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from features.event_log import EventLog
+from features.settings import Settings
+from features.withdrawals import withdrawn
+
+WITHDRAWN: Final = "the person withdrew consent"
+
+
+def withdrawn_since(settings: Settings, as_of: int, now: int) -> list[str]:
+    """Return the keys of people whose rows must not be used, sorted; where there is no log, nobody withdrew.
+
+    Parameters
+    ----------
+    settings
+        Where the log lies.
+    as_of, now
+        See `features.withdrawals.withdrawn`.
+    """
+    if not settings.log_dir.is_dir():
+        return []
+    log = EventLog.open(settings)
+    con = log.connect()
+    try:
+        return withdrawn(log.table(con, "identities"), as_of, now)
+    finally:
+        con.close()
