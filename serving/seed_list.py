@@ -26,6 +26,8 @@ UNKNOWN: Final = "unknown: no row in the online store"
 EMPTY: Final = "empty"
 TWICE: Final = "the same person as in an earlier line"
 _KEYS_AT_ONCE: Final = 1_000
+_AROUND_IDS: Final = " \t\r"
+"""What the import takes away around ids before it hashes them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,14 @@ def read_seeds(path: Path, key: bytes, store: OnlineStore, withdrawn: AbstractSe
     """
     text = read_named(path, "seed", SourceError, "check the path")
     rows = csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline=""))
-    names = list(rows.fieldnames or ())
+    try:
+        names, lines = list(rows.fieldnames or ()), [(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise SourceError(
+            f"the seed file cannot be read after line {rows.line_num}: {error}",
+            value=str(path),
+            next_step="mend it",
+        ) from error
     by_account = {"platform", "account"} <= set(names)
     if not by_account and "person" not in names:
         raise SourceError(
@@ -81,7 +90,7 @@ def read_seeds(path: Path, key: bytes, store: OnlineStore, withdrawn: AbstractSe
             next_step="name its columns so in the first line",
         )
     wanted = ("platform", "account") if by_account else ("person",)
-    found = [(rows.line_num, [(row[name] or "").strip() for name in wanted]) for row in rows]
+    found = [(line, [(row[name] or "").strip(_AROUND_IDS) for name in wanted]) for line, row in lines]
     whole = [(line, values) for line, values in found if all(values)]
     unmatched = [(line, EMPTY) for line, values in found if not all(values)]
     keys = [account_key(key, *values) if by_account else values[0] for _, values in whole]

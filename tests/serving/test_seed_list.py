@@ -52,6 +52,13 @@ def test_accounts_are_matched_and_every_other_line_has_a_reason(store: SqliteSto
     assert seeds.reasons == {TWICE: 1, EMPTY: 2, UNKNOWN: 1}
 
 
+def test_ids_are_trimmed_as_the_import_does(store: SqliteStore, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("platform,account\n shop\t,\tann \nshop,bob\u00a0\n", encoding="utf-8")
+    seeds = read_seeds(path, KEY, store, NOBODY)
+    assert (seeds.persons, seeds.unmatched) == ((ANN,), ((3, UNKNOWN),))
+
+
 def test_person_keys_are_taken_as_they_are(store: SqliteStore, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(f"person\n{BOB}\n{'0' * 32}\n")
@@ -64,6 +71,7 @@ def test_person_keys_are_taken_as_they_are(store: SqliteStore, tmp_path: Path) -
         (b"id\n1\n", r"does not say who its people are: \['id'\]; valid: columns platform and account, a column"),
         (b"", r"does not say who its people are: \[\]"),
         (b"person\n\xff\xfe", "not text in UTF-8"),
+        (b"person\n" + b"x" * 200_000, "cannot be read after line 1: field larger than field limit"),
     ],
 )
 def test_a_file_without_people_is_refused(store: SqliteStore, tmp_path: Path, content: bytes, said: str) -> None:
