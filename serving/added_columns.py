@@ -97,9 +97,10 @@ class ExtendedStore(OnlineStore):
         self._hash = layout.schema_hash
         self._added = added
         # The name of a fill tells what is read; so it must tell the added columns, too.
-        self._mark = hashlib.sha256(f"{self._hash} {added.as_of}".encode() + added.columns.tobytes()).hexdigest()[
-            :8
-        ]
+        mark = hashlib.sha256(f"{self._hash} {added.as_of}".encode())
+        for part in (added.persons, added.columns):
+            mark.update(np.ascontiguousarray(part).data)
+        self._mark = mark.hexdigest()[:8]
 
     def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> Fill:
         """Begin to fill the store under it, see `OnlineStore.fill`."""
