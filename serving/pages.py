@@ -9,9 +9,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
+from features.durable import write_durably
+
 
 def write_page(path: Path, template: str, **values: object) -> None:
-    """Render a template of this package and put the page in its place at once.
+    """Render a template of this package and put the page in its place at once, for its owner only.
 
     Parameters
     ----------
@@ -27,9 +29,7 @@ def write_page(path: Path, template: str, **values: object) -> None:
     environment.filters |= {"number": number, "percent": percent}
     page = environment.get_template(template).render(**values)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(page, encoding="utf-8")
-    fresh.replace(path)
+    write_durably(path, page)
 
 
 def pictures(plots: Sequence[Path]) -> list[dict[str, str]]:

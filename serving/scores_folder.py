@@ -116,6 +116,7 @@ class ScoresFolder:
         draft = self.path / f".part-{number:05}.draft"
         # A rerun may have to replace parts; until it has, the folder is not complete.
         (self.path / MANIFEST).unlink(missing_ok=True)
+        draft.touch(mode=0o600)
         try:
             with pq.ParquetWriter(
                 draft,
@@ -174,6 +175,7 @@ class ScoresFolder:
             path.unlink(missing_ok=True)
             return
         draft = path.with_name(f".{path.name}.draft")
+        draft.touch(mode=0o600)
         with draft.open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(["line", "reason", "row"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,7 +221,9 @@ def test_a_list_by_accounts_is_echoed_and_nobody_in_it_is_lost(tmp_path: Path) -
         "dairy lover,shop,again\n"
         "one,shop,\n"
     )
+    (tmp_path / "out").mkdir(mode=0o755)
     done = run(listed(store, tmp_path / "people.csv", text), tmp_path / "out", ScoreFilter(top=1))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()} == {0o600}
     found = [(row["platform"], row["account"], row["person"], row["tag"]) for row in scores(tmp_path / "out")]
     assert found == [
         ("shop", "dairy lover", DAIRY, "dairy.will-buy"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_a_report_shows_people_and_the_same_quality(tmp_path: Path) -> None:
     assert EVIL not in text
     assert "50 % ×2.0" in text
     assert "no better than the base rate" in text
-    assert not path.with_suffix(".new").exists()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_study_colours_what_is_better_or_worse_beyond_chance(tmp_path: Path) -> None:
