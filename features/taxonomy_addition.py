@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from features.errors import TaxonomyError
+from features.named_files import read_named
 from features.rule_parser import EVERYWHERE
 from features.rules import Rule, quantile_measurements
 from features.taxonomy import Seeds, Tag, Taxonomy, Vertical, load_taxonomy
@@ -183,9 +184,11 @@ def merged_text(path: Path, fragment: Path, taxonomy: Taxonomy) -> str:
     Raises
     ------
     TaxonomyError
-        The two do not make a taxonomy in which the fragment's tags mean what they mean in `taxonomy`.
+        A file cannot be read, or the two do not make a taxonomy in which the fragment's tags mean what they mean in
+        `taxonomy`.
     """
-    text = f"{path.read_text(encoding='utf-8').rstrip()}\n\n{fragment.read_text(encoding='utf-8').strip()}\n"
+    held, more = (read_named(file, "taxonomy", TaxonomyError, "check the path") for file in (path, fragment))
+    text = f"{held.rstrip()}\n\n{more.strip()}\n"
     draft = path.with_name(f".{path.name}.merged")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from features.durable import write_durably
@@ -94,7 +95,9 @@ def add_from_rules(settings: Settings, fragment: Path, steps: Steps, *, into: Pa
             added = AddedColumns.of(as_of, windows.people.persons, columns)
             change = _publish(settings, bundle, learned, added, steps, check=check)
         if into is not None and merged is not None:
+            mode = into.stat().st_mode
             write_durably(into, merged)
+            into.chmod(S_IMODE(mode))
     return change
 
 

@@ -137,6 +137,8 @@ def test_the_merged_file_means_the_same(shop: Taxonomy, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text(FILE.replace("horizon_days = 30", "horizon_days = 20"))
     with pytest.raises(TaxonomyError, match=r"would mean something else than in the model: 'tea\.heavy'"):
         merged_text(tmp_path / "shop.toml", tmp_path / "tea.toml", more)
+    with pytest.raises(TaxonomyError, match="no such taxonomy file"):
+        merged_text(tmp_path / "none.toml", tmp_path / "tea.toml", more)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["merged.toml", "shop.toml", "tea.toml"]
 
 

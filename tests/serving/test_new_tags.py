@@ -6,6 +6,7 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -103,6 +104,7 @@ def added(trained: Settings, tmp_path_factory: pytest.TempPathFactory) -> Before
     shutil.copytree(trained.home, settings.home)
     (folder / "more.toml").write_text(FRAGMENT, encoding="utf-8")
     (folder / "small.toml").write_text(whole_file().removesuffix(FRAGMENT), encoding="utf-8")
+    (folder / "small.toml").chmod(0o640)
     bundle, before = champion(settings), answers(settings)
     change = add_from_rules(settings, folder / "more.toml", Steps(), into=folder / "small.toml")
     return Before(settings, change, bundle, before, folder / "more.toml", folder / "small.toml")
@@ -171,6 +173,7 @@ def test_the_same_tags_again_change_nothing(added: Before) -> None:
 
 def test_the_next_retraining_knows_the_tags(added: Before) -> None:
     assert load_taxonomy(added.file).tag("tea.week") == champion(added.settings).taxonomy.tag("tea.week")
+    assert S_IMODE(added.file.stat().st_mode) == 0o640
 
 
 def whole_file() -> str:
