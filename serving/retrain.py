@@ -15,6 +15,7 @@ from features.event_log import EventLog
 from features.locks import exclusive
 from features.settings import Settings
 from features.taxonomy import Taxonomy
+from serving.added_columns import forget_added
 from serving.fill import fill_store
 from serving.people import some_people
 from serving.report import write_report
@@ -82,6 +83,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
             fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash)
             advance()
         job.builder.forget_older()
+        forget_added(settings, [bundle.layout])
         people = some_people(settings, bundle, list(window.persons), evaluation)
         commands = next_commands(settings, bundle)
         write_report(
