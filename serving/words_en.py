@@ -107,7 +107,9 @@ def outlook(name: str, value: float) -> str:
     """Say what a tag's linear model expects."""
     if math.isnan(value):
         return f"what a history like this led to is not known yet for “{name}”"
-    return f"of people with a history like this, “{name}” came true for about {100 * min(max(value, 0.0), 1.0):.0f} %"
+    return (
+        f"of people with a history like this, “{name}” came true for about {100 * min(max(value, 0.0), 1.0):.0f} %"
+    )
 
 
 def derived(function: str, first: Measured, value: float, thing: str | None) -> str:
