@@ -75,19 +75,29 @@ def test_logits_that_hardly_differ_are_calibrated_to_the_base_rate(spread: float
 
 def test_levels_follow_common_tags_and_leave_rare_ones_to_the_shared_curve() -> None:
     rng = np.random.default_rng(3)
-    z = rng.normal(-1.5, 1.0, (4_000, 2))
-    y = (rng.random(z.shape) < sigmoid(z + 0.4)).astype(np.uint8)
+    z = rng.normal(-1.5, 1.0, (4_000, 3))
+    y = (rng.random(z.shape) < sigmoid(z + np.array([0.4, -0.4, 0.4]))).astype(np.uint8)
+    z[40:, 2], y[40:, 2] = -20, 0  # of the last tag, forty people are known
     levels = fit_levels(z, y, Platt())
-    few = fit_levels(z[:20], y[:20], Platt())
-    assert levels == pytest.approx([0.4, 0.4], abs=0.1)
-    assert (np.abs(few) < 0.15).all()
-    # where the penalised likelihood is highest, its slope is nought
-    slope = (y - sigmoid(z + levels)).sum(axis=0) - levels / 0.15**2
-    np.testing.assert_allclose(slope, 0, atol=1e-6)
+    assert 0.35 < levels[0] - levels[1] < 0.8
+    assert abs(levels[2] - (levels[0] + levels[1]) / 2) < 0.15
+    # but for a move that all tags share, the penalised likelihood is highest where its slope is nought
+    slopes = [
+        (y - sigmoid(z + levels - m)).sum(axis=0) - (levels - m) / 0.05**2 for m in np.linspace(-0.2, 0.2, 4001)
+    ]
+    assert min(np.abs(slope).max() for slope in slopes) < 0.2
+
+
+def test_levels_keep_the_mean_probability() -> None:
+    z = np.random.default_rng(4).normal(-1.5, 1.0, (2_000, 4))
+    platt = Platt(0.9, -0.1)
+    more = (np.random.default_rng(5).random(z.shape) < sigmoid(z + 0.5)).astype(np.uint8)
+    kept = sigmoid(platt.slope * z + platt.intercept + fit_levels(z, more, platt)).mean()
+    assert kept == pytest.approx(platt.apply(z).mean(), abs=1e-9)
 
 
 def test_levels_of_tags_that_came_true_for_all_or_nobody_stay_finite() -> None:
     z = np.zeros((500, 2))
     levels = fit_levels(z, np.tile(np.array([0, 1], np.uint8), (500, 1)), Platt(1.0, 12.0))
     assert np.isfinite(levels).all()
-    assert levels[0] < 0 <= levels[1]
+    assert levels[0] < levels[1]
