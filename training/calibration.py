@@ -128,8 +128,8 @@ def fit_levels(logits: Floats, labels: Labels, platt: Platt) -> Floats:
     Notes
     -----
     The mode of the likelihood times a normal prior with a standard deviation of 0.05, moved for all tags alike so
-    that the mean probability stays. A model of all tags does not hit each tag's level, and part of what it misses by
-    stays; see docs/decisions.md for what levels of one month did to the next. Slopes per tag brought nothing more.
+    that the mean probability stays. A model of all tags does not hit each tag's level, and part of what it misses
+    by stays; docs/decisions.md has what levels of one month did to the next. Slopes per tag brought nothing more.
     """
     shared = platt.slope * logits + platt.intercept
     levels = np.zeros(logits.shape[1])
