@@ -25,6 +25,7 @@ from training.champion import promote
 from training.code import code_version
 from training.evaluation import Evaluation
 from training.job import JobSettings, TagJob
+from training.new_tag_windows import forget_bins
 from training.plots import draw_evaluation
 from training.registry import Registered, Registry
 from training.source import present_of
@@ -84,6 +85,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
             advance()
         job.builder.forget_older()
         forget_added(settings, [bundle.layout])
+        forget_bins(settings)
         people = some_people(settings, bundle, list(window.persons), evaluation)
         commands = next_commands(settings, bundle)
         write_report(

@@ -105,13 +105,14 @@ def test_running_it_again_reuses_everything(home: Path, retrained: str) -> None:
     settings = load_settings()
     before = champion_path(settings), sorted(settings.bundles_dir.iterdir())
     assert "accepted 0" in done("import", "--mapping", "log.toml", "log.csv", "log.csv.gz")
-    stale = settings.home / "added" / "of-an-earlier-model"
-    stale.mkdir(parents=True)
+    stale = settings.home / "added" / "of-an-earlier-model", settings.work_dir / "bins" / "of-earlier-windows"
+    for folder in stale:
+        folder.mkdir(parents=True)
     again = zhongcao("retrain", *TRAINING, "--as-of", AS_OF)
     assert again.exit_code == 0
     assert "tag models: reused" in again.stderr
     assert "MLflow run: reused" in again.stderr
-    assert not stale.exists()
+    assert not any(folder.exists() for folder in stale)
     assert (champion_path(settings), sorted(settings.bundles_dir.iterdir())) == before
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from features.days import DAY_SECONDS
@@ -111,7 +113,7 @@ class NewTagWindows:
         self.bundle, self.taxonomy, self.layout = bundle, taxonomy, layout
         about = bundle.about
         self._folder = settings.work_dir / "windows"
-        self._bins = settings.work_dir / "bins"
+        self._bins = _bins_folder(settings)
         self._kinds = about.get("choices", {}).get("kinds")
         source = open_part(settings, taxonomy, layout, str(about.get("data_version")))
         self.course = Course.of(bundle, source.last)
@@ -160,3 +162,12 @@ class NewTagWindows:
     def _people(self, source: LogSource, instants: Sequence[int], present: int) -> NewTagPeople:
         windows = {instant: self.builder.rows(instant)[0] for instant in instants}
         return NewTagPeople(source, self.taxonomy, self.layout, windows, present=present, kinds=self.builder.kinds)
+
+
+def forget_bins(settings: Settings) -> None:
+    """Delete the bins that new tags of earlier champions left; the next new tag makes its own."""
+    shutil.rmtree(_bins_folder(settings), ignore_errors=True)
+
+
+def _bins_folder(settings: Settings) -> Path:
+    return settings.work_dir / "bins"
