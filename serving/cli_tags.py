@@ -10,6 +10,7 @@ import typer
 from features.errors import TaxonomyError
 from features.settings import load_settings
 from serving.cli_settings import scoring_settings
+from training.lean_start import import_lightgbm
 
 if TYPE_CHECKING:
     from serving.new_tags import Change
@@ -28,12 +29,13 @@ def list_tags() -> None:
     """List the serving tags: names, kind, how common, how good, and whether they were added."""
     from rich.console import Console
 
+    import_lightgbm()
     from serving.tag_table import tag_table
     from training.bundle import load_bundle
     from training.champion import champion_path
 
     settings = load_settings()
-    bundle = load_bundle(champion_path(settings))
+    bundle = load_bundle(champion_path(settings), saved=True)
     Console(width=None if Console().is_terminal else 200, markup=False).print(tag_table(settings, bundle))
     added = bundle.taxonomy.added_tags
     typer.echo(f"{len(bundle.taxonomy.tags)} tags, {added} of them added; next: zhongcao tags add FILE")
@@ -58,6 +60,7 @@ def add(
     """Add tags to the serving model, from rules or from a list of people; no other tag changes."""
     import time
 
+    import_lightgbm()
     from serving.new_tags import add_from_rules, add_from_seeds
     from training.steps import Steps
 
@@ -83,6 +86,7 @@ def add(
 
 def remove(tag: Annotated[str, typer.Argument(help="Id of an added tag.", show_default=False)]) -> None:
     """Take an added tag away; no other tag changes."""
+    import_lightgbm()
     from serving.new_tags import remove as take_away
     from training.steps import Steps
 

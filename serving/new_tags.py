@@ -83,7 +83,7 @@ def add_from_rules(settings: Settings, fragment: Path, steps: Steps, *, into: Pa
     """
     content = read_fragment(fragment)
     with _alone(settings), checker() as check:
-        bundle = load_bundle(champion_path(settings))
+        bundle = load_bundle(champion_path(settings), saved=True)
         taxonomy = added_tags(bundle.taxonomy, content)
         merged = None if into is None else merged_text(into, fragment, taxonomy)
         change = Change(bundle.version, bundle.version)
@@ -131,7 +131,7 @@ def add_from_seeds(settings: Settings, path: Path, entry: dict[str, str], steps:
         The online store holds rows of another layout.
     """
     with _alone(settings), checker() as check:
-        bundle = load_bundle(champion_path(settings))
+        bundle = load_bundle(champion_path(settings), saved=True)
         as_of = _present(settings, bundle)
         store = open_store(settings, bundle.layout)
         with steps.step("people of the list", 1) as advance:
@@ -170,7 +170,7 @@ def remove(settings: Settings, tag: str, steps: Steps) -> Change:
         The online store holds rows of another layout.
     """
     with _alone(settings), checker() as check:
-        bundle = load_bundle(champion_path(settings))
+        bundle = load_bundle(champion_path(settings), saved=True)
         taxonomy = without_tag(bundle.taxonomy, tag)
         as_of = _present(settings, bundle)
         model = with_taxonomy(bundle.model, taxonomy)

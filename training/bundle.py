@@ -10,6 +10,8 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +28,12 @@ from training.calibration import Platt
 from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, intact, write_manifest
 from training.outlook import Outlook
 from training.pairs import Fitted
+from training.saved_booster import AnyBooster, SavedBooster
 from training.tags import TagModel
 
 _GOLDEN_ROWS: Final = 16
 _GOLDEN_TOLERANCE: Final = 1e-9
+_READERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -143,16 +147,23 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
     np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
 
 
-def _text(booster: lgb.Booster) -> str:
+def _text(booster: AnyBooster) -> str:
     # Threads do not change the trees, so they are no part of the model's bytes.
     return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", str(booster.model_to_string()))
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, *, saved: bool = False) -> Bundle:
     """Load a bundle after its hashes are checked.
 
     The text parser of LightGBM can crash the process on a broken model, so a bundle whose maker is not this
     installation goes through `training.champion.verify_bundle` first.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    saved
+        Whether LightGBM reads a booster only when it has to predict: for whoever changes a few of many.
 
     Raises
     ------
@@ -161,7 +172,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     names = check_manifest(folder)
     try:
-        return _read(folder, names)
+        return _read(folder, names, SavedBooster if saved else _booster)
     except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError, FeatureError, TaxonomyError) as error:
         raise BundleError(
             f"bundle {folder.name} was written by another version of zhongcao: {type(error).__name__}: {error}",
@@ -169,7 +180,11 @@ def load_bundle(folder: Path) -> Bundle:
         ) from error
 
 
-def _read(folder: Path, names: list[str]) -> Bundle:
+def _booster(text: str) -> lgb.Booster:
+    return lgb.Booster(model_str=text)
+
+
+def _read(folder: Path, names: list[str], booster: Callable[[str], AnyBooster]) -> Bundle:
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in TEXTS}
     about = json.loads(texts["about.json"])
     decision = json.loads(texts["decision.json"])
@@ -178,12 +193,16 @@ def _read(folder: Path, names: list[str]) -> Bundle:
     affinities = Affinities.from_arrays(
         {name[len(prefix) : -4]: array for name, array in arrays.items() if name.startswith(prefix)}
     )
+    heads = json.loads(texts["heads.json"])
+    # LightGBM reads several texts at once.
+    with ThreadPoolExecutor(_READERS) as pool:
+        boosters = list(pool.map(booster, heads.values()))
     model = TagModel(
         layout=RowLayout.from_dict(json.loads(texts["layout.json"])),
         taxonomy=Taxonomy.from_dict(json.loads(texts["taxonomy.json"])),
-        pooled=lgb.Booster(model_str=texts["pooled.txt"]),
+        pooled=booster(texts["pooled.txt"]),
         negative_share=float(decision["negative_share"]),
-        heads={int(tag): lgb.Booster(model_str=text) for tag, text in json.loads(texts["heads.json"]).items()},
+        heads=dict(zip(map(int, heads), boosters, strict=True)),
         head_share=np.array(decision["head_share"], dtype=np.float64),
         platt=Platt(**decision["platt"]),
         levels=np.array(decision["levels"], dtype=np.float64),

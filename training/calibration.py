@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from sklearn.linear_model import LogisticRegression
 
 from training.metrics import CLIP, Floats, Labels
 
@@ -73,6 +72,9 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
         return Platt(1.0, float(logit(y.mean())) - middle)
     # Without penalty the scale changes nothing but how well the equations can be solved.
     scaled = (logits.reshape(-1, 1) - middle) / spread
+    # Imported where something is fitted: whoever only scores starts a second earlier without it.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(scaled, y)
     slope = float(model.coef_[0, 0]) / spread
     return Platt(slope, float(model.intercept_[0]) - slope * middle)
@@ -100,8 +102,7 @@ def fit_slope(logits: Floats, labels: Labels) -> Platt:
     slope = max(fit_platt(logits, labels).slope, 0.0)
     level = float(sigmoid(logits).mean())
     bound = 2 * LOGIT_BOUNDS[1] * (1 + slope)
-    intercept = brentq(lambda b: float(sigmoid(slope * logits + b).mean()) - level, -bound, bound)
-    return Platt(slope, float(intercept))
+    return Platt(slope, _root(lambda b: float(sigmoid(slope * logits + b).mean()) - level, bound))
 
 
 _LEVEL_SPREAD: Final = 0.05
@@ -141,8 +142,13 @@ def fit_levels(logits: Floats, labels: Labels, platt: Platt) -> Floats:
         levels = levels + np.clip(gradient / ((p * (1 - p)).sum(axis=0) + precision), -1.0, 1.0)
     mean = float(sigmoid(shared).mean())
     bound = float(np.abs(levels).max()) + 1.0
-    move = brentq(lambda b: float(sigmoid(shared + levels + b).mean()) - mean, -bound, bound)
-    return levels + float(move)
+    return levels + _root(lambda b: float(sigmoid(shared + levels + b).mean()) - mean, bound)
+
+
+def _root(function: Callable[[float], float], bound: float) -> float:
+    from scipy.optimize import brentq  # noqa: PLC0415  (as above)
+
+    return float(brentq(function, -bound, bound))
 
 
 def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20) -> Floats:

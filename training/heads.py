@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import lightgbm as lgb
 import numpy as np
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from features.durable import write_durably
 from training.binned import Bins
 from training.calibration import LOGIT_BOUNDS
-from training.compact.forest import CompactForest
 from training.head_fit import HeadSettings, fingerprint, fit_head
 from training.metrics import Floats, Labels
 from training.pairs import Matrix
+from training.saved_booster import AnyBooster
+
+if TYPE_CHECKING:
+    from training.compact.forest import CompactForest
 
 Heads = dict[int, lgb.Booster]
 
@@ -130,7 +133,7 @@ def kept_head(
 
 
 def head_logits(
-    heads: Mapping[int, lgb.Booster],
+    heads: Mapping[int, AnyBooster],
     matrix: Matrix,
     tags: int,
     *,

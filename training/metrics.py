@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+
+from training.ranking import average_precision, roc_auc
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.uint8]
@@ -105,8 +106,8 @@ def tag_metrics(labels: Labels, probabilities: Floats) -> TagMetrics:
     return TagMetrics(
         people=len(labels),
         positives=int(labels.sum()),
-        auc=float(roc_auc_score(labels, probabilities)) if both else float("nan"),
-        ap=float(average_precision_score(labels, probabilities)) if both else float("nan"),
+        auc=roc_auc(labels, probabilities) if both else float("nan"),
+        ap=average_precision(labels, probabilities) if both else float("nan"),
         log_loss=log_loss(labels, probabilities),
         normalised_entropy=normalised_entropy(labels, probabilities),
         ece=expected_calibration_error(labels, probabilities, bins=10),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import LOGIT_BOUNDS
-from training.compact.forest import CompactForest
 from training.metrics import Floats, Labels
 from training.pairs import Fitted, Matrix, PairView, Window
+from training.saved_booster import AnyBooster
+
+if TYPE_CHECKING:
+    from training.compact.forest import CompactForest
 
 GATHER_PAIRS = 1_000_000
 """Pairs whose wide rows are read at once while the training matrix is filled."""
@@ -139,7 +143,7 @@ def fit_pooled(
 
 
 def pooled_logits(
-    booster: lgb.Booster | CompactForest,
+    booster: AnyBooster | CompactForest,
     view: PairView,
     rows: Matrix,
     fitted: Fitted,
@@ -156,7 +160,7 @@ def pooled_logits(
     """
 
     def raw(pairs: Matrix) -> Floats:
-        if isinstance(booster, CompactForest):
+        if not isinstance(booster, AnyBooster):
             return booster.raw(pairs, threads=threads)[:, 0]
         return np.asarray(booster.predict(pairs, raw_score=True, num_threads=threads))
 

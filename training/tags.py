@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt, sigmoid
-from training.compact.forest import CompactForest
 from training.explain import Factor, explain
 from training.heads import head_logits
 from training.metrics import Floats
 from training.pairs import Fitted, Matrix, PairView
 from training.pooled import pooled_logits
+from training.saved_booster import AnyBooster
+
+if TYPE_CHECKING:
+    from training.compact.forest import CompactForest
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class TagModel:
 
     layout: RowLayout
     taxonomy: Taxonomy
-    pooled: lgb.Booster
+    pooled: AnyBooster
     negative_share: float
-    heads: dict[int, lgb.Booster]
+    heads: Mapping[int, AnyBooster]
     head_share: Floats
     platt: Platt
     levels: Floats
@@ -69,6 +72,9 @@ class TagModel:
     @cached_property
     def _forests(self) -> tuple[CompactForest, CompactForest]:
         """The pooled model and the heads, compact."""
+        # Who scores with LightGBM alone, as the check of a bundle does, need not wait for the compiler.
+        from training.compact.forest import CompactForest  # noqa: PLC0415
+
         pooled = CompactForest.from_boosters([self.pooled], len(self.view.names))
         heads = CompactForest.from_boosters(list(self.heads.values()), len(self.layout.head_columns))
         return pooled, heads

@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 from features.errors import ZhongcaoError
-from training.bundle import score_golden_rows
+from training.lean_start import import_lightgbm
 
 
 def main() -> int:
     """Score the golden rows of the bundle that standard input names; 0 when they agree."""
+    import_lightgbm()
+    from training.bundle import score_golden_rows  # noqa: PLC0415  (LightGBM comes first)
+
     try:
         score_golden_rows(Path(sys.stdin.read()))
     except ZhongcaoError as error:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from training.compact.columns import Columns, split_columns
 from training.compact.kernels import score_blocks, score_row
 from training.compact.lanes import LANES
 from training.compact.trees import read_trees
+from training.saved_booster import AnyBooster
 
 FEW_ROWS: Final = 8
 """So many rows are scored faster one by one than as a block."""
@@ -49,7 +49,7 @@ class CompactForest:
     blocks: bool
 
     @classmethod
-    def from_boosters(cls, boosters: Sequence[lgb.Booster], features: int) -> CompactForest:
+    def from_boosters(cls, boosters: Sequence[AnyBooster], features: int) -> CompactForest:
         """Take over boosters' trees, up to their best iteration.
 
         Parameters

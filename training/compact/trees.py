@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
+from training.saved_booster import AnyBooster
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -97,7 +97,7 @@ def starts(lengths: Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def read_trees(boosters: Sequence[lgb.Booster]) -> Trees:
+def read_trees(boosters: Sequence[AnyBooster]) -> Trees:
     """Read the trees that `Booster.predict` would use.
 
     Raises
