@@ -11,7 +11,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +32,6 @@ from training.tags import TagModel
 
 _GOLDEN_ROWS: Final = 16
 _GOLDEN_TOLERANCE: Final = 1e-9
-_READERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -193,16 +191,12 @@ def _read(folder: Path, names: list[str], booster: Callable[[str], AnyBooster]) 
     affinities = Affinities.from_arrays(
         {name[len(prefix) : -4]: array for name, array in arrays.items() if name.startswith(prefix)}
     )
-    heads = json.loads(texts["heads.json"])
-    # LightGBM reads several texts at once.
-    with ThreadPoolExecutor(_READERS) as pool:
-        boosters = list(pool.map(booster, heads.values()))
     model = TagModel(
         layout=RowLayout.from_dict(json.loads(texts["layout.json"])),
         taxonomy=Taxonomy.from_dict(json.loads(texts["taxonomy.json"])),
         pooled=booster(texts["pooled.txt"]),
         negative_share=float(decision["negative_share"]),
-        heads=dict(zip(map(int, heads), boosters, strict=True)),
+        heads={int(tag): booster(text) for tag, text in json.loads(texts["heads.json"]).items()},
         head_share=np.array(decision["head_share"], dtype=np.float64),
         platt=Platt(**decision["platt"]),
         levels=np.array(decision["levels"], dtype=np.float64),
