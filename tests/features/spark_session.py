@@ -36,7 +36,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
     with pytest.MonkeyPatch.context() as patch:
-        # Spark's workers would otherwise be the first python3 of the PATH, which may not be the one with the product.
+        # The workers would be the first python3 of the PATH otherwise, which may not be the one with the product.
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         session = builder.config("spark.sql.warehouse.dir", str(folder / "warehouse")).getOrCreate()
         session.sparkContext.setLogLevel("ERROR")
