@@ -165,6 +165,16 @@ NOTES: Final = Table(
     ),
 )
 
+NOTE_ITEMS: Final = Table(
+    "note_items",
+    "row_id",
+    (
+        *_made("row_id", "the pair"),
+        Column("note", "text", "Note.", required=True),
+        Column("item", "text", "An item behind one of the note's links.", required=True),
+    ),
+)
+
 ITEMS: Final = Table(
     "items",
     "item",
@@ -242,7 +252,7 @@ SPEND: Final = Table(
     ),
 )
 
-TABLES: Final = {t.name: t for t in (EVENTS, NOTES, ITEMS, CAMPAIGNS, PEOPLE, IDENTITIES, ASSIGNMENTS, SPEND)}
+TABLES: Final = {t.name: t for t in (EVENTS, NOTES, NOTE_ITEMS, ITEMS, CAMPAIGNS, PEOPLE, IDENTITIES, ASSIGNMENTS, SPEND)}
 
 
 def table(name: str) -> Table:

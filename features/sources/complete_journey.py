@@ -32,7 +32,7 @@ _ROWS_A_CHUNK = 250_000
 # The first campaign was sent on 2016-11-14; nothing in the data is older.
 _BEGINNING = 1_479_081_600
 _FILES = (
-    "transactions", "products", "campaigns", "campaign_descriptions", "coupon_redemptions", "promotions",
+    "transactions", "products", "campaigns", "campaign_descriptions", "coupon_redemptions", "coupons", "promotions",
     "demographics",
 )  # fmt: skip
 
@@ -99,6 +99,11 @@ CATALOGUE: Final = (
             "time": "epoch_s",
             "columns": {"note": "campaign_id", "campaign": "campaign_id", "paid": "paid", "published_at": "s"},
         },
+    ),
+    Extract(
+        "coupons",
+        "SELECT DISTINCT campaign_id, product_id FROM coupons ORDER BY 1, 2",
+        {"table": "note_items", "columns": {"note": "campaign_id", "item": "product_id"}},
     ),
     Extract(
         "households",

@@ -49,6 +49,9 @@ def data(tmp_path: Path) -> Path:
             "household_id": [1, 1], "coupon_upc": [5, 6], "campaign_id": [7, 7],
             "redemption_date": [day("2017-01-08T00:00:00")] * 2,
         },
+        "coupons": {
+            "coupon_upc": [5, 6, 6], "product_id": [100, 100, 200], "campaign_id": [7, 7, 7],
+        },
         "promotions": {
             "product_id": [100, 100, 200, 100], "store_id": [330, 330, 330, 999],
             "display_location": ["9", "0", "1", "1"],
@@ -68,7 +71,7 @@ def data(tmp_path: Path) -> Path:
 def test_purchases_notes_and_redemptions(tmp_path: Path, data: Path) -> None:
     home = settings_in(tmp_path)
     summaries = import_complete_journey(home, data=data)
-    assert {s.table for s in summaries} == {*TRUE_FROM, "items"} - {"spend"}
+    assert {s.table for s in summaries} == {*TRUE_FROM, "items", "note_items"} - {"spend"}
     assert summaries[-1].unknown_items == 1
     log = EventLog.open(home)
     assert (log.currency, log.timezone) == ("USD", "UTC")
@@ -88,6 +91,7 @@ def test_purchases_notes_and_redemptions(tmp_path: Path, data: Path) -> None:
         ("link_click", "mail", "7", "7", _second("2017-01-08")),
     ]
     assert rows(home, "paid, campaign", "notes") == [(True, "7")]
+    assert rows(home, "note, item", "note_items") == [("7", "100"), ("7", "200")]
     assert len(rows(home, table="people")) == 6
 
 
