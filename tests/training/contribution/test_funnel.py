@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import FeatureError
+from tests.training.contribution.small_notes import DAY, START, Row, event, link, log_of
+from training.contribution.funnel import Funnel, by_key, funnel
+
+NOTES = [
+    {"note": "n1", "brand": "B", "creator": "c1", "campaign": "k1", "paid": True},
+    {"note": "n2", "brand": "B", "creator": "c1"},
+    {"note": "other", "brand": "X", "creator": "c2"},
+]
+LINKS = [link("a", "P"), link("sa", "P")]
+
+
+def counted(
+    events: list[Row], by: Any = "click_date", days: int = 2, **more: Any
+) -> dict[str, dict[str | None, Funnel]]:
+    tables = {name: more.pop(name) for name in ("links", "items", "campaigns", "spend") if name in more}
+    known = {"as_of": START + 60 * DAY, "post_click_days": 7} | more
+    log = log_of(events, notes=NOTES, **{"links": LINKS, **tables})
+    rows = funnel(**log, brand="B", start=START, end=START + days * DAY, timezone="UTC", by=by, **known)
+    return {part: by_key(rows, part) for part in ("all", "note", "creator", "campaign", "day")}
+
+
+def everything(events: list[Row], **more: Any) -> Funnel:
+    return counted(events, **more)["all"][None]
+
+
+def test_a_person_goes_the_whole_way() -> None:
+    log = [
+        event("impression", "a", 0.1, note="n1", cost_micros=120_000),
+        event("impression", "b", 0.2, note="n1", cost_micros=80_000),
+        event("click", "a", 0.11, note="n1"),
+        event("read", "a", 0.111, note="n1", dwell_ms=9_000),
+        event("save", "a", 0.112, note="n1"),
+        event("link_click", "a", 0.12, note="n1"),
+        event("store_visit", "sa", 0.121, note="n1", brand="B"),
+        event("cart", "sa", 0.122, note="n1", brand="B"),
+        event("purchase", "sa", 0.5, note="n1", brand="B", order="o", amount=900),
+        event("purchase", "sa", 0.5, note="n1", brand="B", order="o", amount=100),
+        event("refund", "sa", 9.0, order="o", amount=100),
+        event("hide", "b", 0.2, note="n1"),
+    ]
+    found = counted(log)
+    expected = Funnel(
+        "note", "n1", impressions=2, reached=2, clicks=1, clickers=1, deep_reads=1, deep_acts=1, true_interest=1,
+        hides=1, link_clicks=1, store_visits=1, entered=1, carts=1, orders=1, revenue=900, bought=1, bought_new=1,
+        cost_micros=200_000,
+    )  # fmt: skip
+    assert found["note"] == {"n1": expected}
+    assert found["campaign"]["k1"].counts() == found["creator"]["c1"].counts() == expected.counts()
+    assert found["all"][None].counts() == found["day"]["19000"].counts() == expected.counts()
+    assert (expected.cost(2), expected.cost_per_entry(2)) == (20, 20.0)
+    assert expected.rates["click_rate"] == 0.5
+
+
+def test_people_are_counted_once_in_each_row() -> None:
+    clicks = [event("click", "a", hour, note=note) for hour, note in ((0.1, "n1"), (0.2, "n1"), (1.1, "n2"))]
+    found = counted([*clicks, event("click", "sa", 1.2, note="n1")])
+    assert (found["all"][None].clicks, found["all"][None].clickers) == (4, 1)
+    assert {key: row.clickers for key, row in found["note"].items()} == {"n1": 1, "n2": 1}
+    assert found["creator"]["c1"].clickers == 1
+
+
+def later(row: Row, seconds: int, kind: str, **more: Any) -> Row:
+    return row | {"kind": kind, "note": None, "brand": "B", "event_time": row["event_time"] + seconds} | more
+
+
+def test_a_jump_is_followed_for_half_an_hour() -> None:
+    log = []
+    for account, seconds, brand in (("b", 1_800, "B"), ("c", 1_801, "B"), ("d", 60, "X")):
+        jump = event("link_click", account, 0.1, note="n1")
+        log += [jump, later(jump, seconds, "store_visit", brand=brand)]
+    assert (everything(log).link_clicks, everything(log).bounces) == (3, 2)
+    assert everything(log, as_of=log[0]["event_time"] + 1_800).bounces == 0
+
+
+def test_what_follows_a_click_counts_inside_the_window() -> None:
+    log = []
+    for number, seconds in enumerate((0, 7 * DAY - 1, 7 * DAY, -1)):
+        click = event("click", f"b{number}", 1.0, note="n1")
+        log += [click, *(later(click, seconds, kind) for kind in ("store_visit", "search", "purchase"))]
+    found = everything(log)
+    assert (found.clickers, found.entered, found.searched, found.bought, found.true_interest) == (4, 2, 2, 2, 2)
+
+
+def test_click_date_and_order_date() -> None:
+    log = [
+        event("click", "a", -1.0, note="n1"),
+        event("click", "b", 1.5, note="n1"),
+        event("purchase", "sa", 1.0, note="n1", brand="B", order="o1", amount=10),
+        event("purchase", "b", 3.0, note="n1", brand="B", order="o2", amount=500),
+    ]
+    by_click, by_order = counted(log), counted(log, by="order_date")
+    assert {day: row.revenue for day, row in by_click["day"].items()} == {"19001": 500}
+    assert {day: row.revenue for day, row in by_order["day"].items()} == {"19001": 10}
+    assert (by_click["all"][None].bought, by_order["all"][None].bought) == (1, 1)
+
+
+def test_who_bought_before_is_no_new_customer() -> None:
+    click = event("click", "a", 0.5, note="n1")
+    bought = event("purchase", "sa", 1.0, brand="B", order="o", amount=1)
+    again = [event("click", "b", 0.5, note="n1"), *(event("purchase", "b", day, brand="B") for day in (-90, 1))]
+    found = everything([click, bought, *again])
+    assert (found.bought, found.bought_new, found.rates["new_customer_share"]) == (2, 1, 0.5)
+
+
+def test_an_account_that_was_never_linked_counts_through_the_link() -> None:
+    log = [
+        event("click", "a", 0.5, note="n1"),
+        event("store_visit", "s9", 0.9, note="n1", brand="B"),
+        event("purchase", "s9", 1.0, note="n1", brand="B", order="o", amount=7),
+    ]
+    found = everything(log)
+    assert (found.entered, found.bought, found.bought_new, found.revenue) == (1, 1, 1, 7)
+
+
+def test_only_what_was_known_counts() -> None:
+    log = [event("click", "a", 0.5, note="n1"), event("click", "a", 0.6, note="n1", late=5)]
+    assert everything(log, as_of=START + 3 * DAY).clicks == 1
+    assert everything(log, as_of=START + 6 * DAY).clicks == 2
+    visit = event("store_visit", "sa", 1.0, brand="B")
+    late = [link("a", "P"), link("sa", "P", late=310)]
+    assert everything([log[0], visit], links=late, as_of=START + 9 * DAY).entered == 0
+    assert everything([log[0], visit], links=late, as_of=START + 11 * DAY).entered == 1
+
+
+def test_clicks_whose_window_is_not_over_are_said() -> None:
+    log = [event("click", "a", day, note="n1") for day in (0.5, 1.0, 1.5)]
+    assert everything(log, as_of=START + 8 * DAY).open_clicks == 1
+
+
+def test_other_brands_notes_and_items_stay_outside() -> None:
+    log = [
+        event("impression", "a", 0.1, note="other"),
+        event("purchase", "sa", 0.2, note="other", brand="B", order="o", amount=5),
+        event("purchase", "sa", 0.2, note="n1", brand="X", order="h", amount=3),
+    ]
+    found = everything(log)
+    assert (found.impressions, found.orders, found.revenue) == (0, 1, 3)
+
+
+def test_spending_counts_where_impressions_name_no_cost() -> None:
+    campaigns = [{"campaign": "k1", "brand": "B"}, {"campaign": "k2", "brand": "B"}]
+    spend = [
+        {"campaign": k, "spent_at": START + DAY, "amount": 50, "arrived_at": START + DAY} for k in ("k1", "k2")
+    ]
+    found = counted(
+        [event("impression", "a", 0.1, note="n1", cost_micros=10_000)], campaigns=campaigns, spend=spend
+    )
+    assert {key: row.cost(2) for key, row in found["campaign"].items()} == {"k1": 1, "k2": 50}
+    assert found["all"][None].cost(2) == 51
+    assert found["day"]["19001"].cost(2) == 50
+
+
+def test_a_brand_comes_from_the_campaign_or_the_event_where_the_note_says_none() -> None:
+    campaigns = [{"campaign": "k9", "brand": "B"}]
+    log = [
+        event("impression", "a", 0.1, note="u1", campaign="k9"),
+        event("impression", "a", 0.1, note="u2", brand="B"),
+    ]
+    assert set(counted(log, campaigns=campaigns)["note"]) == {"u1", "u2"}
+
+
+def test_an_item_says_the_brand_of_a_line_that_names_none() -> None:
+    log = [event("click", account, 0.5, note="n1") for account in "ab"]
+    log += [event("purchase", account, 1.0, item=item) for account, item in (("a", "i1"), ("b", "i2"))]
+    assert everything(log, items=[{"item": "i1", "brand": "B"}, {"item": "i2", "brand": "X"}]).bought == 1
+
+
+def test_a_wrong_basis_and_an_empty_period_are_refused() -> None:
+    with pytest.raises(FeatureError, match="unknown basis of a period: 'order'; valid: click_date, order_date"):
+        counted([], by="order")
+    with pytest.raises(FeatureError, match="the period is empty"):
+        counted([], days=0)
+
+
+KINDS = ("impression", "click", "read", "save", "hide", "link_click", "store_visit", "search", "cart", "purchase")
+
+
+@st.composite
+def random_log(draw: st.DrawFn) -> list[Row]:
+    log = []
+    for number in range(draw(st.integers(0, 60))):
+        kind = draw(st.sampled_from(KINDS))
+        named = kind not in ("search",) and draw(st.booleans())
+        # No two things happen at once, so that what follows what is never a matter of ties.
+        at = draw(st.integers(-48, 200)) / 24 + number / 50_000
+        log.append(
+            event(
+                kind, draw(st.sampled_from(["a", "b", "sa", "s9"])), at, late=draw(st.sampled_from([0, 0, 30])),
+                note=draw(st.sampled_from(["n1", "n2", "other"])) if named or kind in KINDS[:6] else None,
+                brand=draw(st.sampled_from(["B", "X"])), order=f"o{number}", amount=draw(st.integers(0, 9)),
+                dwell_ms=draw(st.sampled_from([None, 4_999, 5_000])),
+            )
+        )  # fmt: skip
+    return log
+
+
+def first_purchases(acts: list[Row]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for act in sorted(acts, key=lambda e: e["event_time"]):
+        if act["kind"] == "purchase":
+            found.setdefault(act["person"], act["event_time"])
+    return found
+
+
+def followers(clicks: list[Row], acts: list[Row], by: str, period: range, window: int) -> dict[str, set[str]]:
+    """People who did something with the brand after a click on the note."""
+    people: dict[str, set[str]] = {name: set() for name in ("store_visit", "search", "purchase", "new")}
+    first = first_purchases(acts)
+    for click, act in product(clicks, acts):
+        basis = click if by == "click_date" else act
+        inside = 0 <= act["event_time"] - click["event_time"] < window and basis["event_time"] in period
+        if act["person"] == click["person"] and inside:
+            people.setdefault(act["kind"], set()).add(act["person"])
+            if act["kind"] == "purchase" and first[act["person"]] >= click["event_time"]:
+                people["new"].add(act["person"])
+    return people
+
+
+def through_the_link(mine: list[Row], by: str, period: range, window: int) -> Iterator[tuple[Row, int | None]]:
+    """Acts with the note that count, each with the click before it."""
+    for act in mine:
+        same = [c["event_time"] for c in mine if c["kind"] == "click" and c["person"] == act["person"]]
+        clicked = max((time for time in same if time <= act["event_time"]), default=None)
+        basis = clicked if by == "click_date" and clicked is not None else act["event_time"]
+        if basis in period and (clicked is None or act["event_time"] < clicked + window):
+            yield act, clicked
+
+
+def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[str, int]:
+    """Read the definitions of one note's counts literally; the period is five days."""
+    period = range(START, START + 5 * DAY)
+    known = [
+        row | {"person": {"a": "P", "sa": "P"}.get(row["account"], row["account"])}
+        for row in log
+        if row["event_time"] < as_of and row["arrived_at"] <= as_of
+    ]
+    acts = [e for e in known if e["brand"] == "B" or e["note"] in {"n1", "n2"}]
+    first = first_purchases(acts)
+    mine = [e for e in known if e["note"] == note]
+    inside = [e for e in mine if e["event_time"] in period]
+    people = followers([e for e in mine if e["kind"] == "click"], acts, by, period, window)
+    won, direct = set(people["search"]), list(through_the_link(mine, by, period, window))
+    for act, clicked in direct:
+        deep = act["kind"] == "save" or (act["kind"] == "read" and (act["dwell_ms"] or 0) >= 5_000)
+        if deep and clicked is not None:
+            won.add(act["person"])
+        if act["kind"] in {"store_visit", "purchase"}:
+            people[act["kind"]].add(act["person"])
+        if act["kind"] == "purchase" and first[act["person"]] >= (clicked or act["event_time"]):
+            people["new"].add(act["person"])
+    visits = [(v["person"], v["event_time"]) for v in acts if v["kind"] == "store_visit"]
+    return {
+        "impressions": sum(e["kind"] == "impression" for e in inside),
+        "reached": len({e["person"] for e in inside if e["kind"] == "impression"}),
+        "clicks": sum(e["kind"] == "click" for e in inside),
+        "hides": sum(e["kind"] == "hide" for e in inside),
+        "link_clicks": sum(e["kind"] == "link_click" for e in inside),
+        "bounces": sum(
+            e["kind"] == "link_click"
+            and e["event_time"] + 1_800 < as_of
+            and not any(who == e["person"] and 0 <= at - e["event_time"] <= 1_800 for who, at in visits)
+            for e in inside
+        ),
+        "deep_reads": sum(act["kind"] == "read" and (act["dwell_ms"] or 0) >= 5_000 for act, _ in direct),
+        "store_visits": sum(act["kind"] == "store_visit" for act, _ in direct),
+        "carts": sum(act["kind"] == "cart" for act, _ in direct),
+        "orders": sum(act["kind"] == "purchase" for act, _ in direct),
+        "revenue": sum(act["amount"] for act, _ in direct if act["kind"] == "purchase"),
+        "true_interest": len(won),
+        "entered": len(people["store_visit"]),
+        "searched": len(people["search"]),
+        "bought": len(people["purchase"]),
+        "bought_new": len(people["new"]),
+    }
+
+
+@settings(max_examples=10, deadline=None)
+@given(random_log(), st.sampled_from(["click_date", "order_date"]), st.sampled_from([5, 40]))
+def test_random_logs_agree_with_the_definitions_read_literally(log: list[Row], by: str, known_days: int) -> None:
+    as_of = START + known_days * DAY
+    found = counted(log, by=by, days=5, as_of=as_of, post_click_days=3)["note"]
+    for note in ("n1", "n2"):
+        expected = oracle(log, note, by, as_of, 3 * DAY)
+        counts = found.get(note, Funnel("note", note)).counts()
+        assert {name: counts[name] for name in expected} == expected

@@ -1,0 +1,1 @@
+"""What notes and campaigns contributed: credited by rules, and caused."""
