@@ -20,7 +20,7 @@ demo: .venv ## import Complete Journey, train and evaluate the tags, write var/r
 	@$(BIN)/zhongcao retrain --taxonomy examples/complete_journey/audience.toml --as-of 2018-01-01
 
 test: .venv ## run the whole suite, coverage measured
-	@$(BIN)/python -m pytest --cov --durations=10
+	@$(BIN)/python -m pytest --cov --durations=10 --numprocesses=2 --dist=loadfile
 
 lint: .venv ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .
