@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import StoreError
+from serving.sqlite_file import SqliteFile
 from serving.store import Fill, OnlineStore, RowBlock, StoredRow, StoreInfo, check_block, filled_anew
 
 _TABLES: Final = {
@@ -23,7 +23,6 @@ _TABLES: Final = {
 }
 _DESCRIBE: Final = "SELECT schema_hash, width, as_of, people, accounts, fill FROM meta"
 _KEYS_PER_QUERY: Final = 1000
-_WRITER_WAITS_SECONDS: Final = 5.0
 
 
 class SqliteStore(OnlineStore):
@@ -45,18 +44,13 @@ class SqliteStore(OnlineStore):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._idle: list[sqlite3.Connection] = []
+        self._file = SqliteFile(path, "online store", "zhongcao retrain")
 
     def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> SqliteFill:
         """Begin to fill the store, see `OnlineStore.fill`."""
-        with _named_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.touch(mode=0o600)
-            connection = sqlite3.connect(self._path, timeout=_WRITER_WAITS_SECONDS, isolation_level=None)
+        connection = self._file.writer()
+        with self._file.named_errors():
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
                 for table, columns in _TABLES.items():
                     if replace:
@@ -75,7 +69,7 @@ class SqliteStore(OnlineStore):
                 connection.close()
                 raise
         before = held[1] if held else ""
-        return SqliteFill(connection, self._path, before, schema_hash=schema_hash, width=width, as_of=as_of)
+        return SqliteFill(connection, self._file, before, schema_hash=schema_hash, width=width, as_of=as_of)
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
@@ -90,7 +84,7 @@ class SqliteStore(OnlineStore):
         """Yield the rows of everybody whose key lies in a range, see `OnlineStore.scan`."""
         until, keys = ("", [first]) if end is None else ("AND person < ?", [first, end])
         query = f"SELECT person, as_of, vector FROM rows WHERE person >= ? {until} ORDER BY person"  # noqa: S608
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             connection.execute("BEGIN")
             if (found := connection.execute("SELECT fill FROM meta").fetchone()[0]) != fill:
                 raise filled_anew(fill, found)
@@ -109,7 +103,7 @@ class SqliteStore(OnlineStore):
 
     def describe(self) -> StoreInfo:
         """Return what the store holds, see `OnlineStore.describe`."""
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             row = connection.execute(_DESCRIBE).fetchone()
         if row is None:
             raise StoreError("the online store is empty", next_step="run `zhongcao retrain` to fill it")
@@ -117,12 +111,11 @@ class SqliteStore(OnlineStore):
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        while self._idle:
-            self._idle.pop().close()
+        self._file.close()
 
     def _select(self, query: str, keys: Sequence[str]) -> list[Any]:
         found: list[Any] = []
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             # One read transaction, so that an answer never mixes two fills.
             connection.execute("BEGIN")
             for start in range(0, len(keys), _KEYS_PER_QUERY):
@@ -131,40 +124,25 @@ class SqliteStore(OnlineStore):
             connection.execute("COMMIT")
         return found
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to one reader; threads come and go in a server, connections stay."""
-        with _named_errors(self._path):
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._connect()
-            try:
-                yield connection
-            except BaseException:
-                connection.close()
-                raise
-            self._idle.append(connection)
-
-    def _connect(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            raise StoreError("there is no online store yet", next_step="run `zhongcao retrain` first")
-        return sqlite3.connect(
-            f"{self._path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
-        )
-
 
 class SqliteFill(Fill):
     """One write transaction on a `SqliteStore`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, before: str, *, schema_hash: str, width: int, as_of: int
+        self,
+        connection: sqlite3.Connection,
+        file: SqliteFile,
+        before: str,
+        *,
+        schema_hash: str,
+        width: int,
+        as_of: int,
     ) -> None:
         self._connection = connection
         self._schema_hash = schema_hash
         self._width = width
         self._as_of = as_of
-        self._path = path
+        self._file = file
         self._digest = hashlib.sha256(f"{before}\x1f{schema_hash}\x1f{as_of}".encode())
 
     def add(self, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
@@ -173,7 +151,7 @@ class SqliteFill(Fill):
         packed = np.ascontiguousarray(matrix)
         self._digest.update("\x1f".join(persons).encode())
         self._digest.update(packed.data)
-        with _named_errors(self._path):
+        with self._file.named_errors():
             self._connection.executemany(
                 "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (person)"
                 " DO UPDATE SET as_of = excluded.as_of, vector = excluded.vector",
@@ -183,7 +161,7 @@ class SqliteFill(Fill):
     def link(self, accounts: Sequence[str], persons: Sequence[str]) -> None:
         """Say which person each account belongs to, see `Fill.link`."""
         self._digest.update("\x1f".join([*accounts, *persons]).encode())
-        with _named_errors(self._path):
+        with self._file.named_errors():
             self._connection.executemany(
                 "INSERT OR REPLACE INTO accounts VALUES (?, ?)", zip(accounts, persons, strict=True)
             )
@@ -191,7 +169,7 @@ class SqliteFill(Fill):
     def commit(self) -> None:
         """Make everything that was added visible, at once."""
         try:
-            with _named_errors(self._path):
+            with self._file.named_errors():
                 self._connection.execute(
                     "INSERT OR REPLACE INTO meta SELECT 1, ?, ?, ?,"
                     " (SELECT COUNT(*) FROM rows), (SELECT COUNT(*) FROM accounts), ?",
@@ -204,27 +182,3 @@ class SqliteFill(Fill):
     def abandon(self) -> None:
         """Forget everything that was added."""
         self._connection.close()
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise StoreError(
-                "another fill of the online store is under way", next_step="wait until it has ended"
-            ) from error
-        if "no such" in str(error):
-            raise StoreError(
-                "the online store is empty, or was written by another version of zhongcao",
-                value=str(path),
-                next_step="run `zhongcao retrain` to fill it anew",
-            ) from error
-        raise StoreError(f"the online store cannot be used: {error}", value=str(path)) from error
-    except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"the online store is damaged: {error}",
-            value=str(path),
-            next_step="remove it and run `zhongcao retrain`",
-        ) from error

@@ -135,7 +135,7 @@ class StoreContract(ABC):
         assert all(as_of == value for answer in answers for as_of, value in answer)
 
     def test_only_one_fill_at_a_time(self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("serving.sqlite_store._WRITER_WAITS_SECONDS", 0.01)
+        monkeypatch.setattr("serving.sqlite_file._WRITER_WAITS_SECONDS", 0.01)
         first = store.fill("h", 1, AS_OF)
         with pytest.raises(StoreError, match="another fill"):
             store.fill("h", 1, AS_OF)
