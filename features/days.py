@@ -89,6 +89,27 @@ def utc_of_local(seconds: npt.ArrayLike, timezone: str) -> Int64:
     return local - offsets[np.searchsorted(changes, local, side="right")]
 
 
+@lru_cache(maxsize=8)
+def turned_back(timezone: str) -> tuple[Int64, Int64, Int64]:
+    """Return the days that begin twice because the clock is put back over their first midnight.
+
+    Returns
+    -------
+    days, back, again
+        Sorted days; from `back` until `again` it is the day before once more.
+
+    Examples
+    --------
+    >>> days, back, again = turned_back("America/St_Johns")
+    >>> day_text(int(back[0]), "America/St_Johns"), float(((again - back) / 60).max())
+    ('1990-10-27', 59.0)
+    """
+    starts, offsets = _offsets(timezone)
+    days = day_of(starts - 1, timezone).astype(np.int64)
+    over = days > day_of(starts, timezone)
+    return days[over], starts[over], days[over] * DAY_SECONDS - offsets[1:][over]
+
+
 def day_text(instant: int, timezone: str) -> str:
     """Write the day that an instant falls on in a time zone.
 

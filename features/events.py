@@ -252,7 +252,9 @@ SPEND: Final = Table(
     ),
 )
 
-TABLES: Final = {t.name: t for t in (EVENTS, NOTES, NOTE_ITEMS, ITEMS, CAMPAIGNS, PEOPLE, IDENTITIES, ASSIGNMENTS, SPEND)}
+TABLES: Final = {
+    t.name: t for t in (EVENTS, NOTES, NOTE_ITEMS, ITEMS, CAMPAIGNS, PEOPLE, IDENTITIES, ASSIGNMENTS, SPEND)
+}
 
 
 def table(name: str) -> Table:
