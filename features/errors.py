@@ -100,3 +100,7 @@ class ScoresError(ZhongcaoError):
 
 class AccessError(ZhongcaoError):
     """A caller has no right to what it asks for, or a bind is not safe."""
+
+
+class ContributionError(ZhongcaoError):
+    """A contribution report is asked for what the log does not hold, or for days that are none."""
