@@ -1,0 +1,68 @@
+"""Whose account it was, and when: links of accounts to persons as stretches of time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from features.events import IDENTITIES
+from features.small_tables import columns_of
+
+EVER: Final = 1 << 40
+"""Later than any instant."""
+_COLUMNS: Final = ("row_id", "account", "person", "valid_from", "arrived_at")
+
+# Of links that hold from the same moment on the one that arrived last wins, as in features.population.
+_OWNERS: Final = """
+with latest as (
+    select account, valid_from, max_by(person, (arrived_at, row_id)) as person
+    from links where arrived_at <= $known_at group by account, valid_from
+), linked as (
+    select account, person, valid_from as since,
+        lead(valid_from, 1, $ever) over (partition by account order by valid_from) as until
+    from latest
+), before as (
+    select account, min(since) as first from linked group by account
+)
+select account, person, since, until from linked
+union all
+select accounts.account, accounts.account, 0, coalesce(first, $ever)
+from accounts left join before using (account)
+order by account, since
+"""
+
+
+def owners(accounts: pa.Array, identities: Any | None, known_at: int) -> pa.Table:
+    """Return who owned each account from when to when.
+
+    Parameters
+    ----------
+    accounts
+        The accounts that are asked for, as text; accounts that only the links name come back too.
+    identities
+        Links in the canonical columns of the identities table (relation, frame or Arrow table), or None.
+    known_at
+        Only links that had arrived by then count.
+
+    Returns
+    -------
+    pa.Table
+        ``account``, ``person``, ``since`` (closed) and ``until`` (open), epoch seconds; the stretches of an account
+        that was asked for cover all time. Before its first link it is a person of its own under its own key.
+
+    Examples
+    --------
+    >>> link = {"row_id": "1", "account": "a", "person": "P", "valid_from": 50, "arrived_at": 70}
+    >>> owners(pa.array(["a"]), pa.Table.from_pylist([link]), 70).to_pylist()[1]["person"]
+    'P'
+    >>> owners(pa.array(["a"]), pa.Table.from_pylist([link]), 69)["person"].to_pylist()
+    ['a']
+    """
+    con = duckdb.connect()
+    con.register("accounts", pa.table({"account": accounts.unique()}))
+    con.register("links", columns_of(identities, IDENTITIES, _COLUMNS))
+    answer: pa.Table = con.sql(_OWNERS, params={"known_at": int(known_at), "ever": EVER}).to_arrow_table()
+    con.close()
+    return answer

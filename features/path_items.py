@@ -1,0 +1,77 @@
+"""Direct or halo: whether an order holds an item behind the link of the note that was touched."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.events import NOTES
+from features.small_tables import codes_of, columns_of
+
+Int64 = npt.NDArray[np.int64]
+
+_LINKS: Final = """
+select note, item from notes where item is not null union select note, item from more where item is not null
+order by note, item
+"""
+_DIRECT: Final = """
+with bought as (select number, unnest(items) as item from conversions)
+select distinct number, note from bought join links using (item)
+"""
+
+
+def note_links(notes: Any | None, note_items: pa.Table | None = None) -> pa.Table:
+    """Return the items behind each note's link: those of the notes table and those of a table of pairs.
+
+    Examples
+    --------
+    >>> note_links(pa.table({"note": ["n"], "item": ["i"]}), pa.table({"note": ["n"], "item": ["j"]})).num_rows
+    2
+    """
+    empty = pa.schema([("note", pa.string()), ("item", pa.string())]).empty_table()
+    with duckdb.connect() as con:
+        con.register("notes", columns_of(notes, NOTES, ("note", "item")))
+        con.register("more", empty if note_items is None else note_items.select(["note", "item"]))
+        links: pa.Table = con.sql(_LINKS).to_arrow_table()
+    return links
+
+
+def halo_of(
+    touches: pa.Table, conversions: pa.Table, conversion: Int64, touch: Int64, links: pa.Table | None
+) -> npt.NDArray[np.bool_]:
+    """Return which pairs of a conversion and a touch are halo: the note links items, none of which was bought.
+
+    Parameters
+    ----------
+    touches, conversions
+        Tables that the pairs point into.
+    conversion, touch
+        int64 [pairs].
+    links
+        As `note_links` gives them; without them nothing is halo.
+    """
+    if links is None or not links.num_rows:
+        return np.zeros(len(touch), bool)
+    notes, names = codes_of(touches, "note")
+    with duckdb.connect() as con:
+        con.register("links", links)
+        con.register(
+            "conversions",
+            pa.table({"number": np.arange(conversions.num_rows), "items": conversions["items"]}),
+        )
+        direct = con.sql(_DIRECT).to_arrow_table()
+    numbers = pc.index_in(direct["note"], names)
+    known = numbers.is_valid()
+    pairs = direct["number"].filter(known).to_numpy() * len(names) + numbers.filter(known).to_numpy()
+    linked = pc.is_in(names, links["note"].unique()).to_numpy(zero_copy_only=False)
+    listed = pc.list_value_length(conversions["items"]).fill_null(0).to_numpy() > 0
+    position = notes[touch]
+    halo: npt.NDArray[np.bool_] = (
+        linked[position] & listed[conversion] & ~np.isin(conversion * len(names) + position, pairs)
+    )
+    return halo
