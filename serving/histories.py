@@ -14,19 +14,39 @@ from features.errors import StoreError
 
 
 @dataclass(frozen=True)
-class PersonHistory:
-    """What the store knows of a person.
+class Found:
+    """What the store knows of some people, all of one fill.
 
     Parameters
     ----------
+    fill
+        Names the fill; the shared parts of the same fill belong to it.
     as_of
         Instant of the fill: nothing that happened or arrived later is in it, epoch seconds.
     events
-        One row per event, columns as the fill declared them.
+        Each person's events, one row per event, columns as the fill declared them; None where there is nothing.
     """
 
+    fill: str
     as_of: int
-    events: pa.RecordBatch
+    events: list[pa.RecordBatch | None]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a fill knows beside the histories, which every answer needs.
+
+    Parameters
+    ----------
+    fill, as_of
+        As in `Found`.
+    parts
+        Name → content.
+    """
+
+    fill: str
+    as_of: int
+    parts: dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -83,6 +103,10 @@ class HistoryFill(ABC):
         """
 
     @abstractmethod
+    def share(self, name: str, content: bytes) -> None:
+        """Add something that every answer needs; what has the name already is replaced."""
+
+    @abstractmethod
     def commit(self) -> None:
         """Make everything that was added visible, in place of what was there."""
 
@@ -129,8 +153,18 @@ class HistoryStore(ABC):
         """
 
     @abstractmethod
-    def get(self, persons: Sequence[str]) -> list[PersonHistory | None]:
-        """Return each person's history, None where there is none, in the order asked; all of one fill.
+    def get(self, persons: Sequence[str]) -> Found:
+        """Return each person's history, in the order asked.
+
+        Raises
+        ------
+        StoreError
+            The store is missing or cannot be read.
+        """
+
+    @abstractmethod
+    def shared(self) -> Shared:
+        """Return what the fill knows beside the histories.
 
         Raises
         ------

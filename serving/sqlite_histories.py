@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.errors import StoreError
 from features.locks import exclusive
-from serving.histories import HistoryFill, HistoryInfo, HistoryStore, PersonHistory, check_columns
+from serving.histories import Found, HistoryFill, HistoryInfo, HistoryStore, Shared, check_columns
 from serving.sqlite_file import SqliteFile
 
 _FORMAT: Final = 1
@@ -27,11 +27,13 @@ _FILLS: Final = (
 _TABLES: Final = {
     "histories": "(person TEXT NOT NULL UNIQUE, events BLOB NOT NULL)",
     "links": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
+    "shared": "(name TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
 }
 _COUNT: Final = (
     "UPDATE fills SET people = (SELECT COUNT(*) FROM histories_{0}), accounts = (SELECT COUNT(*) FROM links_{0})"
     " WHERE number = {0}"
 )
+_NAMED: Final = "SELECT number || ' ' || as_of || ' ' || source, as_of, columns FROM fills WHERE serves"
 _KEYS_PER_QUERY: Final = 1000
 _LENGTH: Final = struct.Struct("<q")
 
@@ -51,7 +53,7 @@ class SqliteHistories(HistoryStore):
     >>> events = pa.record_batch({"kind": ["click"], "event_time": [7]})
     >>> with store.fill(events.schema, 9, "log 1") as fill:
     ...     fill.add("all", {"ann": events}, {"account": "ann"})
-    >>> store.get(store.resolve(["account"]))[0].events.to_pylist()
+    >>> store.get(store.resolve(["account"])).events[0].to_pylist()
     [{'kind': 'click', 'event_time': 7}]
     >>> store.close()
     """
@@ -68,17 +70,21 @@ class SqliteHistories(HistoryStore):
                 number, done = _begin(connection, schema.serialize().to_pybytes(), as_of, source)
             return SqliteHistoryFill(connection, self._file, held.pop_all(), schema, number=number, done=done)
 
-    def get(self, persons: Sequence[str]) -> list[PersonHistory | None]:
+    def get(self, persons: Sequence[str]) -> Found:
         """Return each person's history, see `HistoryStore.get`."""
         with self._serving() as (connection, number):
-            as_of, columns = connection.execute("SELECT as_of, columns FROM fills WHERE serves").fetchone()
+            name, as_of, columns = connection.execute(_NAMED).fetchone()
             schema = _schema_of(columns)
             query = f"SELECT person, events FROM histories_{number} WHERE person IN"  # noqa: S608
-            found = {
-                person: PersonHistory(as_of, _unpacked(packed, schema))
-                for person, packed in _select(connection, query, persons)
-            }
-        return [found.get(person) for person in persons]
+            found = {person: _unpacked(packed, schema) for person, packed in _select(connection, query, persons)}
+        return Found(name, as_of, [found.get(person) for person in persons])
+
+    def shared(self) -> Shared:
+        """Return what the fill knows beside the histories, see `HistoryStore.shared`."""
+        with self._serving() as (connection, number):
+            name, as_of, _ = connection.execute(_NAMED).fetchone()
+            query = f"SELECT name, content FROM shared_{number} ORDER BY name"  # noqa: S608
+            return Shared(name, as_of, dict(connection.execute(query).fetchall()))
 
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `HistoryStore.resolve`."""
@@ -181,6 +187,14 @@ class SqliteHistoryFill(HistoryFill):
             self._connection.execute("UPDATE fills SET done = ? WHERE number = ?", (part, self._number))
             self._connection.execute("COMMIT")
         self.done = part
+
+    def share(self, name: str, content: bytes) -> None:
+        """Add something that every answer needs, see `HistoryFill.share`."""
+        with self._file.named_errors():
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO shared_{self._number} VALUES (?, ?)",  # noqa: S608
+                (name, content),
+            )
 
     def commit(self) -> None:
         """Make everything that was added visible, see `HistoryFill.commit`."""

@@ -31,7 +31,7 @@ def put(store: HistoryStore, as_of: int = AS_OF, source: str = "log 1", **histor
 
 
 def times(store: HistoryStore, *persons: str) -> list[list[int] | None]:
-    return [found and found.events["event_time"].to_pylist() for found in store.get(persons)]
+    return [found and found["event_time"].to_pylist() for found in store.get(persons).events]
 
 
 class HistoriesContract(ABC):
@@ -50,10 +50,10 @@ class HistoriesContract(ABC):
     def test_histories_come_back_in_the_order_asked(self, store: HistoryStore) -> None:
         put(store, a=events(1, 2), b=events(3))
         assert times(store, "b", "x", "a", "b") == [[3], None, [1, 2], [3]]
-        found = store.get(["a"])[0]
-        assert found is not None
+        found = store.get(["x", "a"])
         assert found.as_of == AS_OF
-        assert found.events.schema == SCHEMA
+        assert found.events[1] is not None
+        assert found.events[1].schema == SCHEMA
 
     def test_more_people_than_fit_one_query(self, store: HistoryStore) -> None:
         people = [f"p{i}" for i in range(2500)]
@@ -65,6 +65,22 @@ class HistoriesContract(ABC):
             fill.add("1", {"ann": events(1)}, {"a1": "ann", "a2": "ann"})
             fill.add("2", {"bob": events(2)}, {"b1": "bob"})
         assert store.resolve(["a2", "b1", "nobody", "ann", "a1"]) == ["ann", "bob", "nobody", "ann", "ann"]
+
+    def test_what_is_shared_belongs_to_its_fill(self, store: HistoryStore) -> None:
+        with store.fill(SCHEMA, AS_OF, "log 1") as fill:
+            fill.add("all", {"a": events(1)}, {})
+            fill.share("notes", b"one")
+            fill.share("notes", b"two")
+            fill.share("prices", b"")
+        first = store.shared()
+        assert (first.as_of, first.parts) == (AS_OF, {"notes": b"two", "prices": b""})
+        assert first.fill == store.get(["a"]).fill == store.get(["nobody"]).fill
+        with store.fill(SCHEMA, AS_OF, "log 1") as fill:
+            fill.share("notes", b"three")
+            assert store.shared() == first
+        again = store.shared()
+        assert again.parts == {"notes": b"three"}
+        assert again.fill == store.get(["a"]).fill != first.fill
 
     def test_it_says_what_it_holds(self, store: HistoryStore) -> None:
         with store.fill(SCHEMA, AS_OF, "log v7") as fill:
@@ -171,8 +187,8 @@ class HistoriesContract(ABC):
         put(store, 0, **{person: events(0) for person in people})
 
         def read(_: int) -> set[tuple[int, int]]:
-            found = [history for history in store.get(people) if history]
-            return {(history.as_of, history.events["event_time"][0].as_py()) for history in found}
+            found = store.get(people)
+            return {(found.as_of, history["event_time"][0].as_py()) for history in found.events if history}
 
         with ThreadPoolExecutor(4) as pool:
             seen = [pool.submit(read, i) for i in range(100)]
@@ -203,9 +219,9 @@ class HistoriesContract(ABC):
     )
     def test_every_value_comes_back(self, store: HistoryStore, rows: list[dict[str, object]]) -> None:
         put(store, a=pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
-        found = store.get(["a"])[0]
+        found = store.get(["a"]).events[0]
         assert found is not None
-        assert found.events.to_pylist() == rows
+        assert found.to_pylist() == rows
 
 
 class TestSqliteHistories(HistoriesContract):
