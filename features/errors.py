@@ -82,6 +82,10 @@ class TrainingError(ZhongcaoError):
     """A model cannot be trained on what was given."""
 
 
+class OverlapError(ZhongcaoError):
+    """An effect cannot be told from the data: nobody comparable was left without the campaign."""
+
+
 class BundleError(ZhongcaoError):
     """A bundle is corrupt, foreign, or fails its golden rows."""
 

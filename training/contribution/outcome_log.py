@@ -1,0 +1,205 @@
+"""What experiments on campaigns are read from: ad slots, clicks, visits and sales by person, read once for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.events import ASSIGNMENTS
+from features.joins import relation_of
+from features.population import population
+from features.small_tables import codes_of, columns_of
+
+Ints = npt.NDArray[np.int64]
+
+HOLD_OUT: Final = "hold_out"
+"""Arm of those who are kept from a campaign."""
+
+WITHHELD: Final = "hold_out:"
+"""Before a campaign's name in an impression's policy: a house ad that its hold-out put in the campaign's place."""
+
+PURCHASE, REFUND, VISIT = 0, 1, 2
+
+_KNOWN: Final = """
+with known as (
+    select accounts.row as person, e.* from events_ e join accounts using (account)
+    where event_time < {known_at} and arrived_at <= {known_at}
+)
+"""
+_SLOTS: Final = """
+select person, event_time as time, day, campaign, propensity,
+    case when starts_with(policy, '{withheld}') then substr(policy, {after}) end as withheld
+from known where kind = 'impression' and (campaign is not null or cost_micros > 0 or propensity is not null)
+order by time, person
+"""
+_ACTS: Final = """
+select person, day, kind = 'click' as click, brand, category, count(*) as number
+from known where kind in ('click', 'impression') group by all order by all
+"""
+# A refund takes back its purchase, so it stands where the purchase stood, whatever brand or moment it names itself.
+_SALES: Final = """
+, bought as (
+    select "order" as bill, item, min(event_time) as time, min(day) as day, min_by(brand, event_time) as brand,
+        min_by(category, event_time) as category
+    from known where kind = 'purchase' and "order" is not null group by grouping sets (("order", item), ("order"))
+), lines as (
+    select bill, item, any_value(b) as line from bought b group by bill, item
+)
+select k.person, coalesce(l.line.time, w.line.time, event_time) as time,
+    coalesce(l.line.day, w.line.day, k.day) as day,
+    coalesce(l.line.brand, w.line.brand, k.brand) as brand,
+    coalesce(l.line.category, w.line.category, k.category) as category,
+    case kind when 'purchase' then 0 when 'refund' then 1 else 2 end as what,
+    case kind when 'purchase' then coalesce(amount, 0) when 'refund' then -coalesce(amount, 0) else 0 end as amount
+from known k
+    left join lines l on kind = 'refund' and l.bill = k."order" and l.item = k.item
+    left join lines w on kind = 'refund' and w.bill = k."order" and w.item is null
+where kind in ('purchase', 'refund', 'store_visit') order by time, k.person, what, amount
+"""
+
+
+@dataclass(frozen=True)
+class OutcomeLog:
+    """The log as experiments need it; people are numbered, everything is ordered by time.
+
+    Parameters
+    ----------
+    people
+        Keys of the people who agree to be personalised, as the log knows their accounts at `known_at`.
+    first_day
+        Day of the first event.
+    known_at
+        Only what had happened and arrived by then is in here.
+    slots
+        Paid impressions: ``time, day, person``, and codes of ``campaign`` and ``withheld``, -1 for none.
+    propensity
+        Recorded probability of each slot's choice, NaN where there is none.
+    acts
+        Clicks and impressions, counted: ``person, day, click, brand, category, number``.
+    sales
+        ``time, day, person, brand, category, what, amount``: purchases, refunds (at their purchase, negative) and
+        store visits.
+    arms
+        Per campaign: (person, 1 treated or 0 held out), people with accounts in both arms left out.
+    campaigns, brands, categories
+        Names of the codes.
+    """
+
+    people: pa.Array
+    first_day: int
+    known_at: int
+    timezone: str
+    slots: dict[str, Ints]
+    propensity: npt.NDArray[np.float64]
+    acts: dict[str, Ints]
+    sales: dict[str, Ints]
+    arms: dict[str, tuple[Ints, Ints]]
+    campaigns: tuple[str, ...]
+    brands: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def code(self, kind: str, name: str | None) -> int:
+        """Return the code of a campaign's, brand's or category's name, -2 for one that never occurs."""
+        names: tuple[str, ...] = getattr(self, kind)
+        return names.index(name) if name in names else -2
+
+
+def read_outcome_log(
+    events: Any, identities: Any | None, assignments: Any | None, *, known_at: int, timezone: str = "UTC"
+) -> OutcomeLog:
+    """Read what experiments on campaigns need, once for all campaigns.
+
+    Parameters
+    ----------
+    events, identities, assignments
+        Canonical tables: DuckDB relations, frames or Arrow tables.
+    known_at
+        Only what had happened and arrived by then counts. Whose account it is, is read as of then too: a shop
+        account that was linked last week brings its earlier orders.
+    timezone
+        The log's time zone.
+    """
+    relation = relation_of(events)
+    spine = population(relation, identities, [known_at], timezone, known_at=known_at)
+    accounts = spine.accounts
+    slots = _ask(relation, accounts, known_at, _SLOTS.format(withheld=WITHHELD, after=len(WITHHELD) + 1))
+    acts = _ask(relation, accounts, known_at, _ACTS)
+    sales = _ask(relation, accounts, known_at, _SALES)
+    campaigns, shown = _shared(slots, ("campaign", "withheld"))
+    brands, branded = _shared_tables((acts, sales), "brand")
+    categories, sorted_ = _shared_tables((acts, sales), "category")
+    days = [np.asarray(table["day"]).astype(np.int64) for table in (slots, acts, sales)]
+    return OutcomeLog(
+        people=spine.rows["person"].combine_chunks(),
+        first_day=min((int(d.min()) for d in days if len(d)), default=0),
+        known_at=known_at,
+        timezone=timezone,
+        slots=_numbers(slots, ("time", "day", "person")) | shown,
+        propensity=np.asarray(slots["propensity"].fill_null(float("nan"))),
+        acts=_numbers(acts, ("person", "day", "click", "number")) | {"brand": branded[0], "category": sorted_[0]},
+        sales=_numbers(sales, ("time", "day", "person", "what", "amount"))
+        | {"brand": branded[1], "category": sorted_[1]},
+        arms=_arms(assignments, accounts, known_at),
+        campaigns=campaigns,
+        brands=brands,
+        categories=categories,
+    )
+
+
+def _ask(
+    relation: duckdb.DuckDBPyRelation,
+    accounts: pa.Table,  # noqa: ARG001  (DuckDB finds it by its name)
+    known_at: int,
+    question: str,
+) -> pa.Table:
+    return relation.query("events_", _KNOWN.format(known_at=int(known_at)) + question).to_arrow_table()
+
+
+def _numbers(table: pa.Table, names: tuple[str, ...]) -> dict[str, Ints]:
+    return {name: np.asarray(table[name].to_numpy()).astype(np.int64) for name in names}
+
+
+def _shared(table: pa.Table, columns: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Ints]]:
+    names, codes = _shared_tables([table.select([c]).rename_columns(["name"]) for c in columns], "name")
+    return names, dict(zip(columns, codes, strict=True))
+
+
+def _shared_tables(tables: Any, column: str) -> tuple[tuple[str, ...], list[Ints]]:
+    """Code one column of several tables with the same names, sorted; null is -1."""
+    joined = pa.concat_tables([table.select([column]).cast(pa.schema([(column, pa.string())])) for table in tables])
+    codes, names = codes_of(joined, column)
+    words = names.to_pylist()
+    rank = np.append(np.argsort(np.argsort(words)), -1) if words else np.array([-1])
+    ends = np.cumsum([table.num_rows for table in tables])[:-1]
+    return tuple(sorted(words)), np.split(rank[codes].astype(np.int64), ends)
+
+
+def _arms(
+    assignments: Any | None,
+    accounts: pa.Table,  # noqa: ARG001  (DuckDB finds it by its name)
+    known_at: int,
+) -> dict[str, tuple[Ints, Ints]]:
+    said = columns_of(assignments, ASSIGNMENTS, ["campaign", "account", "arm", "valid_from", "arrived_at"])  # noqa: F841
+    answer = (
+        duckdb.connect()
+        .sql(
+            f"""
+        select campaign, row as person, bool_and(arm <> '{HOLD_OUT}') as treated
+        from said join accounts using (account) where greatest(valid_from, arrived_at) <= {int(known_at)}
+        group by campaign, row having bool_and(arm <> '{HOLD_OUT}') = bool_or(arm <> '{HOLD_OUT}')
+        order by campaign, row
+        """  # noqa: S608
+        )
+        .to_arrow_table()
+    )
+    codes, names = codes_of(answer, "campaign")
+    numbers = _numbers(answer, ("person", "treated"))
+    return {
+        name: (numbers["person"][codes == code], numbers["treated"][codes == code])
+        for code, name in enumerate(names.to_pylist())
+    }
