@@ -93,8 +93,13 @@ class Settings(BaseSettings):
 
     @property
     def champion_file(self) -> Path:
-        """Pointer to the bundle that serves."""
+        """Pointer to the bundle of tag models that serves."""
         return self.home / "champion.json"
+
+    @property
+    def conversion_champion_file(self) -> Path:
+        """Pointer to the bundle of conversion models that serves."""
+        return self.home / "conversion_champion.json"
 
     @property
     def store_file(self) -> Path:

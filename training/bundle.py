@@ -7,9 +7,6 @@ bytes, and the version is the hash of the manifest.
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +15,26 @@ from typing import Any, Final
 import lightgbm as lgb
 import numpy as np
 
-from features.durable import publish
 from features.errors import BundleError, FeatureError, TaxonomyError
 from features.fitted import BASIS, Affinities
 from features.layout import RowLayout
 from features.taxonomy import Taxonomy
 from training.calibration import Platt
-from training.manifest import TEXTS, bundle_version, canonical_json, check_manifest, intact, write_manifest
+from training.manifest import (
+    TAGS,
+    bundle_version,
+    canonical_json,
+    check_golden,
+    check_manifest,
+    publish_bundle,
+    write_golden,
+)
 from training.outlook import Outlook
 from training.pairs import Fitted
-from training.saved_booster import AnyBooster, SavedBooster
+from training.saved_booster import AnyBooster, SavedBooster, booster_text
 from training.tags import TagModel
 
 _GOLDEN_ROWS: Final = 16
-_GOLDEN_TOLERANCE: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,7 @@ def write_bundle(model: TagModel, about: dict[str, Any], as_of: int, parent: Pat
     Path
         The bundle's folder; one that was there already, and is whole, is left as it is.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-    try:
-        _write_files(model, {**about, "as_of": as_of}, work)
-        version = write_manifest(work)
-        target = parent / version
-        if target.exists():
-            if intact(target):
-                return target
-            shutil.rmtree(target)
-        work.chmod(0o755)
-        publish(work, target)
-        return target
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    return publish_bundle(parent, TAGS, lambda folder: _write_files(model, {**about, "as_of": as_of}, folder))
 
 
 def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
@@ -124,30 +113,24 @@ def _write_files(model: TagModel, about: dict[str, Any], folder: Path) -> None:
         "assign_at": model.assign_at.tolist(),
         "pair_features": list(model.view.names),
     }
-    heads = {str(tag): _text(booster) for tag, booster in sorted(model.heads.items())}
+    heads = {str(tag): booster_text(booster) for tag, booster in sorted(model.heads.items())}
     texts = {
         "about.json": canonical_json(about),
         "layout.json": canonical_json(model.layout.to_dict()),
         "taxonomy.json": canonical_json(model.taxonomy.to_dict()),
         "decision.json": canonical_json(decision),
-        "pooled.txt": _text(model.pooled),
+        "pooled.txt": booster_text(model.pooled),
         "heads.json": canonical_json(heads),
     }
-    for name in TEXTS:
-        (folder / name).write_text(texts[name], encoding="utf-8")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     for name, array in model.fitted.affinities.to_arrays().items():
         np.save(folder / f"affinity_{name}.npy", array, allow_pickle=False)
     np.save(folder / "statics.npy", model.fitted.statics, allow_pickle=False)
     np.save(folder / "outlook_shared.npy", model.fitted.outlook.shared, allow_pickle=False)
     np.save(folder / "outlook_own.npy", model.fitted.outlook.own, allow_pickle=False)
     rows = golden_rows(model.layout)
-    np.save(folder / "golden_rows.npy", rows, allow_pickle=False)
-    np.save(folder / "golden_probabilities.npy", model.predict(rows), allow_pickle=False)
-
-
-def _text(booster: AnyBooster) -> str:
-    # Threads do not change the trees, so they are no part of the model's bytes.
-    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", str(booster.model_to_string()))
+    write_golden(folder, rows, model.predict(rows))
 
 
 def load_bundle(folder: Path, *, saved: bool = False) -> Bundle:
@@ -183,7 +166,7 @@ def _booster(text: str) -> lgb.Booster:
 
 
 def _read(folder: Path, names: list[str], booster: Callable[[str], AnyBooster]) -> Bundle:
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in TEXTS}
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in TAGS.texts}
     about = json.loads(texts["about.json"])
     decision = json.loads(texts["decision.json"])
     arrays = {name: np.load(folder / name, allow_pickle=False) for name in names if name.endswith(".npy")}
@@ -214,18 +197,10 @@ def _read(folder: Path, names: list[str], booster: Callable[[str], AnyBooster]) 
 def score_golden_rows(folder: Path) -> None:
     """Load a bundle and compare its golden rows' probabilities with the recorded ones.
 
-    They were recorded by the compact scorer and are computed by LightGBM here: both must agree.
-
     Raises
     ------
     BundleError
         They differ by more than 1e-9.
     """
-    bundle = load_bundle(folder)
-    rows = np.load(folder / "golden_rows.npy", allow_pickle=False)
-    expected = np.load(folder / "golden_probabilities.npy", allow_pickle=False)
-    got = bundle.model.predict(rows, compact=False)
-    if got.shape != expected.shape or not np.allclose(
-        got, expected, rtol=0, atol=_GOLDEN_TOLERANCE, equal_nan=True
-    ):
-        raise BundleError(f"bundle {folder.name} scores its golden rows differently from when it was written")
+    model = load_bundle(folder).model
+    check_golden(folder, lambda rows: model.predict(rows, compact=False))

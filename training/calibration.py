@@ -48,7 +48,7 @@ class Platt:
         return sigmoid(self.slope * logits + self.intercept)
 
 
-def fit_platt(logits: Floats, labels: Labels) -> Platt:
+def fit_platt(logits: Floats, labels: Labels, weights: Floats | None = None) -> Platt:
     """Fit slope and intercept by maximum likelihood.
 
     Parameters
@@ -56,6 +56,8 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
     logits, labels
         Same shape; flattened. With labels of one class the logits are left as they are; where all logits are
         equal, only the intercept is fitted.
+    weights
+        How much each counts, same shape; None for alike.
 
     Examples
     --------
@@ -69,18 +71,19 @@ def fit_platt(logits: Floats, labels: Labels) -> Platt:
         return Platt()
     middle, spread = float(logits.mean()), float(logits.std())
     if spread <= 1e-9 * max(1.0, abs(middle)):
-        return Platt(1.0, float(logit(y.mean())) - middle)
+        return Platt(1.0, float(logit(np.asarray(np.average(y, weights=weights)))) - middle)
     # Without penalty the scale changes nothing but how well the equations can be solved.
     scaled = (logits.reshape(-1, 1) - middle) / spread
     # Imported where something is fitted: whoever only scores starts a second earlier without it.
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(scaled, y)
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8)
+    model.fit(scaled, y, None if weights is None else weights.ravel())
     slope = float(model.coef_[0, 0]) / spread
     return Platt(slope, float(model.intercept_[0]) - slope * middle)
 
 
-def fit_slope(logits: Floats, labels: Labels) -> Platt:
+def fit_slope(logits: Floats, labels: Labels, weights: Floats | None = None) -> Platt:
     """Fit the slope by maximum likelihood and keep the model's own level.
 
     How far a model over- or understates differences carries over from window to window; whether a month had a few
@@ -89,8 +92,8 @@ def fit_slope(logits: Floats, labels: Labels) -> Platt:
 
     Parameters
     ----------
-    logits, labels
-        Same shape; flattened.
+    logits, labels, weights
+        As for `fit_platt`.
 
     Examples
     --------
@@ -99,10 +102,15 @@ def fit_slope(logits: Floats, labels: Labels) -> Platt:
     >>> round(float(calibrated.mean() - sigmoid(z).mean()), 9)
     0.0
     """
-    slope = max(fit_platt(logits, labels).slope, 0.0)
-    level = float(sigmoid(logits).mean())
-    bound = 2 * LOGIT_BOUNDS[1] * (1 + slope)
-    return Platt(slope, _root(lambda b: float(sigmoid(slope * logits + b).mean()) - level, bound))
+    slope = max(fit_platt(logits, labels, weights).slope, 0.0)
+    return Platt(slope, keeping_mean(slope * logits, sigmoid(logits), weights))
+
+
+def keeping_mean(logits: Floats, probabilities: Floats, weights: Floats | None = None) -> float:
+    """Return what is to be added to logits so that their mean probability is that of given probabilities."""
+    level = float(np.average(probabilities, weights=weights))
+    bound = 2 * LOGIT_BOUNDS[1] + float(np.abs(logits).max())
+    return _root(lambda b: float(np.average(sigmoid(logits + b), weights=weights)) - level, bound)
 
 
 _LEVEL_SPREAD: Final = 0.05

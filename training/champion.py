@@ -1,4 +1,4 @@
-"""The champion: which bundle serves, and the checks that a bundle passes before it may."""
+"""The champions: which bundle of each kind serves, and the checks that a bundle passes before it may."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Final
 from features.durable import write_durably
 from features.errors import BundleError
 from features.settings import Settings
-from training.manifest import canonical_json, check_manifest
+from training.manifest import CONVERSION, TAGS, Kind, canonical_json, check_manifest
 
 _VERIFY_SECONDS: Final = 120
 
 
-def verify_bundle(folder: Path) -> None:
+def verify_bundle(folder: Path, kind: Kind = TAGS) -> None:
     """Check the hashes, then load the bundle and score its golden rows in a throw-away child process.
 
     Raises
@@ -27,12 +27,12 @@ def verify_bundle(folder: Path) -> None:
     BundleError
         The bundle is corrupt or foreign, crashes the child, or scores its golden rows differently.
     """
-    with checker() as check:
+    with checker(kind) as check:
         check(folder)
 
 
 @contextmanager
-def checker() -> Iterator[Callable[[Path], None]]:
+def checker(kind: Kind = TAGS) -> Iterator[Callable[[Path], None]]:
     """Start the child process of `verify_bundle`, which gets ready while the bundle is still being made.
 
     Yields
@@ -41,7 +41,7 @@ def checker() -> Iterator[Callable[[Path], None]]:
         Checks one bundle, once.
     """
     # -P: whatever lies in the working folder is not imported.
-    command = [sys.executable, "-P", "-m", "training.verify"]
+    command = [sys.executable, "-P", "-m", "training.verify", kind.name]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         command,
@@ -53,7 +53,7 @@ def checker() -> Iterator[Callable[[Path], None]]:
     )
 
     def check(folder: Path) -> None:
-        check_manifest(folder)
+        check_manifest(folder, kind)
         try:
             _, said = child.communicate(str(folder.resolve()), timeout=_VERIFY_SECONDS)
         except subprocess.TimeoutExpired as error:
@@ -73,7 +73,9 @@ def checker() -> Iterator[Callable[[Path], None]]:
             child.kill()
 
 
-def promote(settings: Settings, folder: Path, check: Callable[[Path], None] | None = None) -> None:
+def promote(
+    settings: Settings, folder: Path, check: Callable[[Path], None] | None = None, *, kind: Kind = TAGS
+) -> None:
     """Make a verified bundle the champion, by an atomically replaced pointer.
 
     Parameters
@@ -84,6 +86,8 @@ def promote(settings: Settings, folder: Path, check: Callable[[Path], None] | No
         The bundle.
     check
         From a `checker` that was started before; a new one by default.
+    kind
+        What the bundle holds; each kind has a champion of its own.
 
     Raises
     ------
@@ -96,11 +100,14 @@ def promote(settings: Settings, folder: Path, check: Callable[[Path], None] | No
             value=str(folder),
             next_step=f"copy it into {settings.bundles_dir} first",
         )
-    (check or verify_bundle)(folder)
-    write_durably(settings.champion_file, canonical_json({"bundle": folder.name}))
+    if check is None:
+        verify_bundle(folder, kind)
+    else:
+        check(folder)
+    write_durably(_pointer(settings, kind), canonical_json({"bundle": folder.name}))
 
 
-def champion_path(settings: Settings) -> Path:
+def champion_path(settings: Settings, kind: Kind = TAGS) -> Path:
     """Return the folder of the bundle that serves.
 
     Raises
@@ -109,10 +116,15 @@ def champion_path(settings: Settings) -> Path:
         Nothing was promoted yet, or the pointer leads outside the bundles' folder.
     """
     try:
-        name = json.loads(settings.champion_file.read_text(encoding="utf-8"))["bundle"]
+        name = json.loads(_pointer(settings, kind).read_text(encoding="utf-8"))["bundle"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError("there is no champion yet", next_step="run `zhongcao retrain` first") from error
+        verb = "train conversion" if kind is CONVERSION else "retrain"
+        raise BundleError("there is no champion yet", next_step=f"run `zhongcao {verb}` first") from error
     folder = settings.bundles_dir / str(name)
     if folder.resolve().parent != settings.bundles_dir.resolve() or not folder.is_dir():
         raise BundleError("the champion pointer names no bundle", value=name, next_step="promote another")
     return folder
+
+
+def _pointer(settings: Settings, kind: Kind) -> Path:
+    return settings.conversion_champion_file if kind is CONVERSION else settings.champion_file

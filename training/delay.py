@@ -132,6 +132,10 @@ class DelayModel:
         part = (age - low) / (high - low)
         return np.asarray((1 - part) * self.curves[row, right - 1] + part * self.curves[row, right])
 
+    def quantile(self, share: float) -> int:
+        """Return the age in seconds by which a share of all groups' conversions is known."""
+        return int(np.interp(share, self.curves[0], self.edges))
+
     def _rows(self, groups: NDArray[np.str_]) -> NDArray[np.int64]:
         if not self.groups:
             return np.zeros(groups.shape, np.int64)

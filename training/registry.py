@@ -25,8 +25,8 @@ from mlflow.exceptions import MlflowException
 
 from features.errors import RegistryError
 
-EXPERIMENT: Final = "zhongcao-tags"
-MODEL: Final = "zhongcao-tags"
+TAG_MODEL: Final = "zhongcao-tags"
+CONVERSION_MODEL: Final = "zhongcao-conversion"
 _BATCH: Final = 900
 
 
@@ -45,12 +45,15 @@ class Registry:
     ----------
     folder
         The mlruns folder; its SQLite store and artifacts are made on first use.
+    model
+        Name of the registered model and of its experiment.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: str = TAG_MODEL) -> None:
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._folder = folder.resolve()
+        self._model = model
         self._folder.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{self._folder / 'mlflow.db'}"
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -96,13 +99,17 @@ class Registry:
         source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
         self._ensure_model()
         version = client.create_model_version(
-            MODEL, source=source, run_id=run_id, tags={"bundle": bundle.name}, description=json.dumps(dict(tags))
+            self._model,
+            source=source,
+            run_id=run_id,
+            tags={"bundle": bundle.name},
+            description=json.dumps(dict(tags)),
         )
         return Registered(run_id, str(version.version))
 
     def set_alias(self, alias: str, model_version: str) -> None:
         """Point an alias (``champion`` or ``challenger``) at a model version."""
-        self._client.set_registered_model_alias(MODEL, alias, model_version)
+        self._client.set_registered_model_alias(self._model, alias, model_version)
 
     def by_alias(self, alias: str) -> Registered:
         """Return the run and version that an alias points at.
@@ -113,7 +120,7 @@ class Registry:
             The alias is not set.
         """
         try:
-            version = self._client.get_model_version_by_alias(MODEL, alias)
+            version = self._client.get_model_version_by_alias(self._model, alias)
         except MlflowException as error:
             raise RegistryError(
                 "no model version has the alias", value=alias, next_step="run `zhongcao retrain` first"
@@ -123,7 +130,7 @@ class Registry:
     def has(self, registered: Registered) -> bool:
         """Tell whether a model version is (still) in the registry."""
         try:
-            version = self._client.get_model_version(MODEL, registered.model_version)
+            version = self._client.get_model_version(self._model, registered.model_version)
         except MlflowException:
             return False
         return bool(version.run_id == registered.run_id)
@@ -137,7 +144,7 @@ class Registry:
         # the old experiment stays readable and new runs go to one of their own, with its artifacts here.
         location = str(self._folder / "artifacts")
         here = hashlib.sha256(location.encode()).hexdigest()[:8]
-        for name in (EXPERIMENT, f"{EXPERIMENT}-{here}"):
+        for name in (self._model, f"{self._model}-{here}"):
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return str(self._client.create_experiment(name, artifact_location=location))
@@ -146,5 +153,5 @@ class Registry:
         raise RegistryError("the registry has no experiment for this folder", value=location)
 
     def _ensure_model(self) -> None:
-        if not self._client.search_registered_models(filter_string=f"name='{MODEL}'"):
-            self._client.create_registered_model(MODEL)
+        if not self._client.search_registered_models(filter_string=f"name='{self._model}'"):
+            self._client.create_registered_model(self._model)

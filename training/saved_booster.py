@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -47,3 +48,8 @@ class SavedBooster:
 
 AnyBooster: TypeAlias = lgb.Booster | SavedBooster
 """A booster in memory, or as its text."""
+
+
+def booster_text(booster: AnyBooster) -> str:
+    """Return a booster's text without the number of threads that trained it, which does not change its trees."""
+    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", str(booster.model_to_string()))

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from features.errors import ZhongcaoError
 from training.lean_start import import_lightgbm
+from training.manifest import CONVERSION
 
 
 def main() -> int:
-    """Score the golden rows of the bundle that standard input names; 0 when they agree."""
+    """Score the golden rows of the bundle, of the given kind, that standard input names; 0 when they agree."""
     import_lightgbm()
-    from training.bundle import score_golden_rows  # noqa: PLC0415  (LightGBM comes first)
-
+    # LightGBM comes first.
+    if sys.argv[1:] == [CONVERSION.name]:
+        from training.conversion.bundle import score_golden_rows  # noqa: PLC0415
+    else:
+        from training.bundle import score_golden_rows  # noqa: PLC0415
     try:
         score_golden_rows(Path(sys.stdin.read()))
     except ZhongcaoError as error:

@@ -1,0 +1,1 @@
+"""Conversion models: what follows when a person sees a note."""

@@ -1,0 +1,134 @@
+"""Bundles of conversion models: text, JSON and plain arrays behind SHA-256 hashes, like those of tag models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import BundleError, FeatureError
+from training.conversion.model import ConversionModel, Stage
+from training.manifest import (
+    CONVERSION,
+    bundle_version,
+    canonical_json,
+    check_golden,
+    check_manifest,
+    publish_bundle,
+    write_golden,
+)
+from training.saved_booster import booster_text
+
+_GOLDEN_ROWS: Final = 16
+
+
+@dataclass(frozen=True)
+class ConversionBundle:
+    """A loaded bundle.
+
+    Parameters
+    ----------
+    version
+        Derived from the manifest's hash.
+    as_of
+        Instant of the model's knowledge, epoch seconds.
+    model
+        The conversion model.
+    about
+        Data version, code version, settings, training log, as written by training.
+    """
+
+    version: str
+    as_of: int
+    model: ConversionModel
+    about: dict[str, Any]
+
+
+def write_conversion_bundle(model: ConversionModel, about: dict[str, Any], as_of: int, parent: Path) -> Path:
+    """Write a bundle under `parent`, atomically, in a folder named after its version.
+
+    Parameters
+    ----------
+    model
+        What to write.
+    about
+        JSON-able facts about its making; no clock time and no path, or the bytes would differ from run to run.
+    as_of
+        Instant of the model's knowledge.
+    parent
+        Folder of the bundles.
+    """
+    return publish_bundle(parent, CONVERSION, lambda folder: _write(model, {**about, "as_of": as_of}, folder))
+
+
+def _write(model: ConversionModel, about: dict[str, Any], folder: Path) -> None:
+    stages = {
+        "features": list(model.features),
+        "windows": {target: model.windows[target] for target in model.targets},
+        "stages": [stage.to_dict() for stage in model.stages],
+    }
+    texts = {
+        "about.json": canonical_json(about),
+        "stages.json": canonical_json(stages),
+        "boosters.json": canonical_json([booster_text(booster) for booster in model.boosters]),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    rows = golden_rows(len(model.features))
+    write_golden(folder, rows, model.predict(rows))
+
+
+def golden_rows(columns: int) -> NDArray[np.float32]:
+    """Make synthetic rows, of nobody, that exercise zeros, missing values, small counts and large sums."""
+    rng = np.random.default_rng(20170101)
+    rows = np.floor(np.exp(rng.normal(0.5, 2.0, (_GOLDEN_ROWS, columns)))).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.4] = 0.0
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    return rows
+
+
+def load_conversion_bundle(folder: Path) -> ConversionBundle:
+    """Load a bundle after its hashes are checked.
+
+    As with tag models, a bundle whose maker is not this installation goes through
+    `training.champion.verify_bundle` first.
+
+    Raises
+    ------
+    BundleError
+        The folder is no bundle of this format, or a file is missing, unlisted or changed.
+    """
+    check_manifest(folder, CONVERSION)
+    try:
+        about, stages, boosters = (
+            json.loads((folder / name).read_text(encoding="utf-8")) for name in CONVERSION.texts
+        )
+        model = ConversionModel(
+            features=tuple(stages["features"]),
+            stages=tuple(Stage.from_dict(stage) for stage in stages["stages"]),
+            boosters=tuple(lgb.Booster(model_str=text) for text in boosters),
+            windows={target: int(length) for target, length in stages["windows"].items()},
+        )
+        return ConversionBundle(bundle_version(folder, CONVERSION), int(about["as_of"]), model, about)
+    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError, FeatureError) as error:
+        raise BundleError(
+            f"bundle {folder.name} was written by another version of zhongcao: {type(error).__name__}: {error}",
+            next_step="train again with this version",
+        ) from error
+
+
+def score_golden_rows(folder: Path) -> None:
+    """Load a bundle and compare its golden rows' probabilities, by LightGBM, with the recorded ones.
+
+    Raises
+    ------
+    BundleError
+        They differ by more than 1e-9.
+    """
+    model = load_conversion_bundle(folder).model
+    check_golden(folder, lambda rows: model.predict(rows, compact=False))

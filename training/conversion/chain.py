@@ -1,0 +1,94 @@
+"""Which target is a part of which, and the boosters of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import lightgbm as lgb
+import numpy as np
+
+from training.conversion.boosting import Answers, BoosterSettings, fit_booster
+from training.conversion.examples import Floats, Known, Mask
+
+PRESUPPOSED: Final[Mapping[str, tuple[str, ...]]] = {
+    "click": (),
+    "true_interest": ("click",),
+    "link_click": ("click",),
+    "store_visit": ("link_click", "click"),
+    "cart": ("store_visit", "link_click", "click"),
+    "purchase": ("cart", "store_visit", "link_click", "click"),
+    "ctcvr": ("cart", "store_visit", "link_click", "click", "purchase"),
+}
+"""Target → what may have to come before it, nearest first."""
+_NESTED: Final = 0.999
+_FEWEST: Final = 1_000
+"""As if at least so many had come true, so that rare targets are told from enough of the rest."""
+
+
+def parts_of(seen: Mapping[str, Mask]) -> dict[str, tuple[str, ...]]:
+    """Find which targets each target is a part of in a log.
+
+    In one log a shop reports every step, in another purchases come without a visit: the data tell.
+
+    Parameters
+    ----------
+    seen
+        Target → which impressions led to it, bool [n].
+
+    Returns
+    -------
+    dict
+        Target → the targets that (almost) all of its impressions led to as well, nearest first.
+
+    Examples
+    --------
+    >>> click, cart, purchase = (np.array(x, bool) for x in ([1, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]))
+    >>> parts_of({"click": click, "cart": cart, "purchase": purchase})
+    {'click': (), 'cart': ('click',), 'purchase': ('click',)}
+    """
+    return {
+        target: tuple(
+            before
+            for before in PRESUPPOSED[target]
+            if before in seen and (hits & seen[before]).sum() >= _NESTED * hits.sum()
+        )
+        for target, hits in seen.items()
+    }
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """Fits boosters on what was known of the examples.
+
+    Parameters
+    ----------
+    data
+        The examples' rows, binned.
+    known
+        What was known at the instant as of which is fitted.
+    settings, seed, threads
+        Of the boosters.
+    """
+
+    data: lgb.Dataset
+    known: Known
+    settings: BoosterSettings
+    seed: int
+    threads: int
+
+    def direct(self, target: str) -> tuple[lgb.Booster, float]:
+        """Fit over all impressions: the entire space, no click needed."""
+        return self._fit(self.known.usable(target), target, self.known.exposure(target))
+
+    def chain(self, target: str, parent: str) -> tuple[lgb.Booster, float]:
+        """Fit over the impressions that led to the parent."""
+        return self._fit(
+            self.known.usable(target) & self.known.seen(parent), target, self.known.exposure(target, parent)
+        )
+
+    def _fit(self, rows: Mask, target: str, exposure: Floats) -> tuple[lgb.Booster, float]:
+        chosen = np.flatnonzero(rows & (exposure > 0))
+        answers = Answers(self.known.seen(target)[chosen], exposure[chosen], self.known.examples.weight[chosen])
+        return fit_booster(self.data, chosen, answers, self.settings, seed=self.seed, threads=self.threads)

@@ -1,0 +1,98 @@
+"""What is chosen on a slice of impressions that are later than those that were learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import lightgbm as lgb
+import numpy as np
+
+from features.errors import TrainingError
+from training.conversion.chain import Fitter
+from training.conversion.curves import choose_share, fit_curve, losses
+from training.conversion.examples import Floats, Ints
+from training.conversion.model import Booster, Curve, Stage
+
+_FEW: Final = 20
+"""With fewer conversions nothing is chosen or calibrated."""
+
+
+@dataclass(frozen=True)
+class StageLog:
+    """What was found for a target on the later slice, and what it was learned from."""
+
+    impressions: int
+    positives: int
+    chain_share: float
+    slope: float
+    bent: bool
+    slice_positives: int
+    slice_log_loss: float
+    slice_base_log_loss: float
+    median_delay: int | None
+
+
+class Chooser:
+    """Fits each target as of the slice's start, and chooses on the slice how it is to be made."""
+
+    def __init__(self, fitter: Fitter, rows: Ints, as_of: int, advance: Callable[[], object]) -> None:
+        self.stages: list[Stage] = []
+        self._fitter = fitter
+        self._examples = fitter.known.examples
+        self._rows = rows
+        self._matrix = self._examples.rows[rows]
+        self._as_of = as_of
+        self._advance = advance
+        self._known: dict[str, Floats] = {}
+
+    def choose(self, target: str, within: tuple[str, ...]) -> StageLog:
+        """Choose the share of the chain and the calibration of a target."""
+        examples = self._examples
+        before = int((self._fitter.known.seen(target) & self._fitter.known.usable(target)).sum())
+        judged = examples.mature(target, self._as_of)[self._rows]
+        labels = examples.seen(target, self._as_of)[self._rows].astype(np.uint8)
+        weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
+        y = labels[judged]
+        raw: list[Floats] = []
+
+        def booster(fitted: tuple[lgb.Booster, float]) -> Booster:
+            scores = fitted[0].predict(self._matrix, raw_score=True, num_threads=self._fitter.threads)
+            raw.append(np.asarray(scores))
+            self._advance()
+            return Booster(len(raw) - 1, fitted[1])
+
+        if before < _FEW:
+            raise TrainingError(
+                f"only {before} impressions were known to have led to {target} by the start of the later slice",
+                value=before,
+                valid=[f"{_FEW} or more"],
+                next_step="use a longer log, a shorter window, or the strategy corrected",
+            )
+        direct = booster(self._fitter.direct(target))
+        chain = booster(self._fitter.chain(target, within[0])) if within else None
+        scores = np.stack(raw, axis=1)
+        share = 0.0
+        if chain is not None:
+            ends = [Stage(target, within, direct, chain, s).logits(scores, self._known)[judged] for s in (0.0, 1.0)]
+            share = choose_share(ends[0], ends[1], y, weight) if y.sum() >= _FEW else 0.5
+        stage = Stage(target, within, direct, chain, share)
+        z = stage.logits(scores, self._known)[judged]
+        curve = fit_curve(z, y, weight, person) if y.sum() >= _FEW else Curve()
+        stage = replace(stage, curve=curve)
+        self._known[target] = stage.probabilities(scores, self._known)
+        self.stages.append(stage)
+        base = np.full(len(y), np.average(y, weights=weight))
+        delays = self._fitter.known.delays.get(target)
+        return StageLog(
+            impressions=int(self._fitter.known.usable(target).sum()),
+            positives=before,
+            chain_share=share,
+            slope=curve.line.slope,
+            bent=bool(curve.at),
+            slice_positives=int(y.sum()),
+            slice_log_loss=float(np.average(losses(y, self._known[target][judged]), weights=weight)),
+            slice_base_log_loss=float(np.average(losses(y, base), weights=weight)),
+            median_delay=None if delays is None else delays.quantile(0.5),
+        )

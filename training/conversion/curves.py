@@ -1,0 +1,108 @@
+"""Choices on a later slice: how much of the chain, and which calibration."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from training.calibration import Platt, fit_platt, fit_slope, keeping_mean, sigmoid
+from training.conversion.examples import Floats, Ints
+from training.conversion.model import Curve, log_odds
+from training.metrics import Labels
+
+SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the chain that are tried."""
+_FOLDS: Final = 4
+_STEPS: Final = 20
+_ADDED: Final = 20.0
+_STANDARD_ERRORS: Final = 2.0
+
+
+def losses(labels: Labels, probabilities: Floats) -> Floats:
+    """Return the negative log likelihood of each, float64 [n]."""
+    z = log_odds(probabilities)
+    return np.asarray(np.logaddexp(0.0, np.where(labels == 1, -z, z)))
+
+
+def choose_share(direct: Floats, chain: Floats, labels: Labels, weight: Floats) -> float:
+    """Choose the share of the chain's logits that gives the lowest log loss once it is calibrated.
+
+    Parameters
+    ----------
+    direct, chain
+        Logits, float64 [n].
+    labels, weight
+        What came true, and how much each counts, [n].
+    """
+
+    def loss(share: float) -> float:
+        blended = (1 - share) * direct + share * chain
+        calibrated = fit_platt(blended, labels, weight).apply(blended)
+        return float(np.average(losses(labels, calibrated), weights=weight))
+
+    return min(SHARES, key=loss)
+
+
+def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> Curve:
+    """Fit the calibration that keeps the mean probability.
+
+    A rising curve replaces the line only where it has a lower log loss on people it was not fitted on, by more than
+    two standard errors. Both keep the mean: a level missed in one week is not that of the next, and the model that
+    is fitted afterwards has seen that week.
+
+    Parameters
+    ----------
+    logits, labels, weight
+        Of the later slice, [n].
+    person
+        Numbers of the people, whose impressions are kept together, int64 [n].
+    """
+    line = fit_slope(logits, labels, weight)
+    fold = person % _FOLDS
+    gain = np.zeros(len(logits))
+    for number in range(_FOLDS):
+        mine = fold == number
+        rest = ~mine
+        if not (0 < labels[rest].sum() < rest.sum() and mine.any()):
+            return Curve(line)
+        straight = fit_platt(logits[rest], labels[rest], weight[rest])
+        bent = _isotonic(straight, logits[rest], labels[rest], weight[rest])
+        gain[mine] = losses(labels[mine], straight.apply(logits[mine])) - losses(
+            labels[mine], bent.apply(logits[mine])
+        )
+    of_person = np.bincount(np.unique(person, return_inverse=True)[1], gain * weight)
+    error = of_person.std() * np.sqrt(len(of_person))
+    if of_person.sum() <= _STANDARD_ERRORS * error:
+        return Curve(line)
+    return keep_mean(_isotonic(line, logits, labels, weight), logits, weight)
+
+
+def keep_mean(curve: Curve, logits: Floats, weight: Floats) -> Curve:
+    """Move a curve so that the mean probability stays that of the logits."""
+    calibrated = log_odds(curve.apply(logits))
+    level = keeping_mean(calibrated, sigmoid(logits), weight)
+    if not curve.at:
+        return Curve(Platt(curve.line.slope, curve.line.intercept + level))
+    return Curve(curve.line, curve.at, tuple(to + level for to in curve.to))
+
+
+def _isotonic(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Curve:
+    """Fit a rising curve through equally heavy groups of the logits."""
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415  (a second to import)
+
+    z = line.slope * logits + line.intercept
+    order = np.argsort(z, kind="stable")
+    heavy = np.cumsum(weight[order])
+    group = np.minimum((heavy / heavy[-1] * _STEPS).astype(np.int64), _STEPS - 1)
+    size = np.bincount(group, weight[order], _STEPS)
+    used = size > 0
+    at = np.bincount(group, weight[order] * z[order], _STEPS)[used] / size[used]
+    hits = np.bincount(group, weight[order] * labels[order], _STEPS)[used]
+    expected = np.bincount(group, weight[order] * sigmoid(z[order]), _STEPS)[used]
+    # Some impressions as the line expects them are added, so that a group without hits is not certain of it.
+    added = _ADDED * float(np.average(weight))
+    share = (hits + added * expected / size[used]) / (size[used] + added)
+    to = log_odds(np.asarray(isotonic_regression(share, sample_weight=size[used])))
+    distinct = np.append(True, np.diff(at) > 0)
+    return Curve(line, tuple(at[distinct].tolist()), tuple(to[distinct].tolist()))

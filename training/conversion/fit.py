@@ -1,0 +1,143 @@
+"""Fitting a conversion model: choices on a later slice, then a fit on everything known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import lightgbm as lgb
+import numpy as np
+
+from features.days import DAY_SECONDS
+from features.errors import LogTooShortError, TrainingError
+from training.conversion.boosting import BoosterSettings, binned
+from training.conversion.chain import Fitter, parts_of
+from training.conversion.choose import Chooser, StageLog
+from training.conversion.examples import Examples, Known, Mask, Strategy
+from training.conversion.model import Booster, ConversionModel, Stage
+from training.saved_booster import AnyBooster
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Everything that, with the data and the code, fixes a conversion model byte for byte."""
+
+    booster: BoosterSettings = field(default_factory=BoosterSettings)
+    strategy: Strategy = "corrected"
+    min_positives: int = 50
+    """A target that fewer impressions led to is left out, and said."""
+    slice_share: float = 0.2
+    """Share of the time before the last window that the later slice takes."""
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class ConversionLog:
+    """What made a model: returned with it, written beside it."""
+
+    examples: int
+    slice_start: int
+    left_out: tuple[str, ...]
+    same: Mapping[str, str]
+    stages: Mapping[str, StageLog]
+
+
+def fit_conversion(
+    examples: Examples,
+    as_of: int,
+    settings: FitSettings,
+    *,
+    threads: int,
+    advance: Callable[[], object] = lambda: None,
+) -> tuple[ConversionModel, ConversionLog]:
+    """Choose chain shares and calibration on a later slice, then fit on all impressions before an instant.
+
+    Parameters
+    ----------
+    examples
+        Impressions before `as_of`, and what was known of them by then; later knowledge is not looked at.
+    as_of
+        The present, epoch seconds.
+    settings
+        Parameters and seed.
+    threads
+        Threads of the boosters; the model does not depend on them.
+    advance
+        Called after each booster.
+
+    Raises
+    ------
+    TrainingError
+        No target came true often enough, or the log is too short for a later slice whose windows are over.
+    """
+    positives = {target: int(examples.seen(target, as_of).sum()) for target in examples.targets}
+    targets = [target for target, number in positives.items() if number >= settings.min_positives]
+    if not targets:
+        raise TrainingError(
+            f"no target came true for {settings.min_positives} impressions",
+            value=positives,
+            next_step="use a longer log, or longer windows",
+        )
+    seen = {target: examples.seen(target, as_of) for target in targets}
+    same = _same(seen)
+    parts = parts_of({target: hits for target, hits in seen.items() if target not in same})
+    data = binned(examples.rows, settings.booster)
+    start = _slice_start(examples, as_of, settings)
+
+    def fitter(at: int) -> Fitter:
+        known = Known(examples, at, settings.strategy)
+        return Fitter(data, known, settings.booster, settings.seed, threads)
+
+    chooser = Chooser(fitter(start), np.flatnonzero(examples.time >= start), as_of, advance)
+    logs = {target: chooser.choose(target, within) for target, within in parts.items()}
+    last = fitter(as_of)
+    boosters: list[AnyBooster] = []
+    stages = {stage.target: _refit(stage, last, boosters, advance) for stage in chooser.stages}
+    for target, other in same.items():
+        stages[target] = replace(stages[other], target=target, within=(*stages[other].within, other))
+        logs[target] = logs[other]
+    model = ConversionModel(
+        features=examples.features,
+        stages=tuple(stages[target] for target in targets),
+        boosters=tuple(boosters),
+        windows={target: int(examples.windows[examples.targets.index(target)]) for target in targets},
+    )
+    left_out = tuple(target for target in examples.targets if target not in targets)
+    return model, ConversionLog(len(examples), start, left_out, same, logs)
+
+
+def _refit(stage: Stage, fitter: Fitter, boosters: list[AnyBooster], advance: Callable[[], object]) -> Stage:
+    """Fit a stage's boosters on all that is known, but for those that its share leaves out."""
+
+    def booster(fitted: tuple[lgb.Booster, float]) -> Booster:
+        boosters.append(fitted[0])
+        advance()
+        return Booster(len(boosters) - 1, fitted[1])
+
+    direct = booster(fitter.direct(stage.target)) if stage.chain_share < 1 else None
+    chain = booster(fitter.chain(stage.target, stage.within[0])) if stage.chain_share > 0 else None
+    return replace(stage, direct=direct, chain=chain)
+
+
+def _same(seen: Mapping[str, Mask]) -> dict[str, str]:
+    """Return targets whose impressions are exactly those of an earlier target, with that target's name."""
+    names = list(seen)
+    return {
+        target: other
+        for number, target in enumerate(names)
+        for other in names[:number]
+        if np.array_equal(seen[target], seen[other])
+    }
+
+
+def _slice_start(examples: Examples, as_of: int, settings: FitSettings) -> int:
+    """Return when the later slice starts: the last part of the time whose windows are all over."""
+    end = as_of - int(examples.windows.max()) - examples.arrival_delay
+    first = int(examples.time.min())
+    if end - first < 2 * DAY_SECONDS:
+        raise LogTooShortError(
+            "the log is too short before the as-of date: no later slice of it has windows that are over",
+            value=f"{(as_of - first) / DAY_SECONDS:.1f} days",
+            next_step="use a longer log, a later date or a shorter window",
+        )
+    return end - int(settings.slice_share * (end - first))
