@@ -65,10 +65,20 @@ def day_of(timestamps: npt.ArrayLike, timezone: str) -> npt.NDArray[np.int32]:
     >>> day_of([0, 57_599, 57_600], "Asia/Shanghai").tolist()
     [0, 0, 1]
     """
+    return (local_of_utc(timestamps, timezone) // DAY_SECONDS).astype(np.int32)
+
+
+def local_of_utc(timestamps: npt.ArrayLike, timezone: str) -> Int64:
+    """Return what the clock shows at each instant, counted as if it were UTC.
+
+    Examples
+    --------
+    >>> local_of_utc([0], "Asia/Shanghai").tolist()
+    [28800]
+    """
     seconds = np.asarray(timestamps, np.int64)
     starts, offsets = _offsets(timezone)
-    local = seconds + offsets[np.searchsorted(starts, seconds, side="right")]
-    return (local // DAY_SECONDS).astype(np.int32)
+    return seconds + offsets[np.searchsorted(starts, seconds, side="right")]
 
 
 def utc_of_local(seconds: npt.ArrayLike, timezone: str) -> Int64:

@@ -152,6 +152,14 @@ class PersonLinks:
         ]
         return pa.table(columns, schema=HOLDINGS_SCHEMA)
 
+    def accounts_of(self, persons: pa.Array) -> pa.Table:
+        """Return all accounts that some persons ever had, as `holdings`; a key without links is an account, too."""
+        listed = self.holdings()
+        own = persons.filter(pc.invert(pc.is_in(persons, self._accounts)))
+        zeros = np.zeros(len(own), np.int64)
+        alone = pa.table([own, own, zeros, zeros], schema=HOLDINGS_SCHEMA)
+        return pa.concat_tables([listed.filter(pc.is_in(listed["person"], persons)), alone])
+
     def _version(self, owners: Int64, instants: Int64) -> Int64:
         by = np.searchsorted(self._lost, packed(owners, instants), side="right")
         found: Int64 = by - np.searchsorted(self._lost, packed(owners, np.zeros_like(owners)))

@@ -1,0 +1,117 @@
+"""Columns of an impression row beside the declared statistics: the moment, the price, the session, the stock."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.asof import NEVER, Int64
+from features.days import DAY_SECONDS, local_of_utc
+from features.definitions import Aggregate, past
+from features.history import History
+from features.impression_columns import BUY
+from features.impressions import Impressions
+
+Columns = dict[str, npt.NDArray[np.float64]]
+Codes = dict[str, Int64]
+
+MOMENT: Final = (
+    "position", "paid", "video", "platform", "hour", "weekday", "note_age_days", "price",
+)  # fmt: skip
+PRICES: Final = (
+    "person_price", "person_category_price", "category_price", "price_over_person", "price_over_person_category",
+    "price_over_category",
+)  # fmt: skip
+SESSION: Final = ("session_impressions",)
+STOCK: Final = ("person_category_gap_days", "category_gap_days", "since_purchase_over_gap")
+CONTEXT: Final = (*MOMENT, *PRICES, *SESSION, *STOCK)
+
+PAID: Final = Aggregate(BUY, "sum", of="amount")
+PIECES: Final = Aggregate(BUY, "sum", of="quantity")
+_LATELY: Final = past(90)
+LATELY_PAID: Final = Aggregate(BUY, "sum", of="amount", window=_LATELY)
+LATELY_PIECES: Final = Aggregate(BUY, "sum", of="quantity", window=_LATELY)
+_DAYS, _LAST, _FIRST = Aggregate(BUY, "days"), Aggregate(BUY, "recency"), Aggregate(BUY, "tenure")
+_GAP_WEIGHT: Final = 2
+"""Gaps of a person in a category beside which the category's usual gap weighs as much."""
+
+
+def ratio(top: npt.NDArray[Any], base: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Divide, NaN where the base is 0 or missing."""
+    usable = np.where(base > 0, base, np.nan).astype(np.float64)
+    result: npt.NDArray[np.float64] = top / usable
+    return result
+
+
+def moment(impressions: Impressions, platforms: tuple[str, ...]) -> Columns:
+    """Return what the impression itself says; `platform` is the place in the given names, NaN for others."""
+    table, times = impressions.table, impressions.times
+    local = local_of_utc(times, impressions.timezone)
+    named = {name: place for place, name in enumerate(platforms)}
+    platform = table["platform"].combine_chunks().dictionary_encode()
+    places = np.array([*(named.get(p, np.nan) for p in platform.dictionary.to_pylist()), np.nan])
+    return {
+        "position": _floats(table["position"]),
+        "paid": _floats(table["paid"]),
+        "video": _floats(pc.equal(table["media"], "video")),
+        "platform": places[_floats(pc.fill_null(platform.indices, len(places) - 1)).astype(np.int64)],
+        "hour": (local % DAY_SECONDS // 3_600).astype(np.float64),
+        "weekday": ((local // DAY_SECONDS + 3) % 7).astype(np.float64),  # 0 is Monday
+        "note_age_days": (times - _floats(table["published_at"])) / DAY_SECONDS,
+        "price": _floats(table["price"]),
+    }
+
+
+def prices(impressions: Impressions, history: History, codes: Codes) -> Columns:
+    """Return mean paid prices of a piece, and the price of the note's item over them."""
+    times, price = impressions.times, _floats(impressions.table["price"])
+    both = (PAID, PIECES)
+    mine = history.people.ask("person", codes["person"], None, times, both)
+    here = history.people.ask("person_category", codes["person"], codes["category"], times, both)
+    usual = history.notes.ask("category", codes["category"], times, (LATELY_PAID, LATELY_PIECES))
+    level = {
+        "person_price": ratio(mine[PAID], mine[PIECES]),
+        "person_category_price": ratio(here[PAID], here[PIECES]),
+        "category_price": ratio(usual[LATELY_PAID], usual[LATELY_PIECES]),
+    }
+    return level | {
+        "price_over_person": ratio(price, level["person_price"]),
+        "price_over_person_category": ratio(price, level["person_category_price"]),
+        "price_over_category": ratio(price, level["category_price"]),
+    }
+
+
+def session(impressions: Impressions, history: History, codes: Codes) -> Columns:
+    """Return how many impressions the running session has had."""
+    seen = history.people.session(codes["person"], impressions.times)
+    return {"session_impressions": seen.astype(np.float64)}
+
+
+def stock(impressions: Impressions, history: History, codes: Codes) -> Columns:
+    """Return usual days between purchases of the category, and how much of them has passed since the last one."""
+    times = impressions.times
+    own = history.people.ask("person_category", codes["person"], codes["category"], times, (_DAYS, _LAST, _FIRST))
+    span, again = history.notes.gaps(codes["category"], times)
+    usual = ratio(span, again)
+    gaps = np.maximum(own[_DAYS] - 1, 0)
+    own_span = np.where(own[_LAST] == NEVER, 0, own[_FIRST] - own[_LAST]) / DAY_SECONDS
+    # Without a usual gap the person's own stands alone.
+    known = ~np.isnan(usual)
+    gap = ratio(
+        own_span + np.where(known, _GAP_WEIGHT * np.nan_to_num(usual), 0.0), gaps + np.where(known, _GAP_WEIGHT, 0)
+    )
+    since = np.where(own[_LAST] == NEVER, np.nan, own[_LAST] / DAY_SECONDS)
+    return {
+        "person_category_gap_days": gap,
+        "category_gap_days": usual,
+        "since_purchase_over_gap": ratio(since, gap),
+    }
+
+
+def _floats(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Return numbers or flags with NaN for null."""
+    return np.asarray(column.cast(pa.float64()), np.float64)
