@@ -202,7 +202,7 @@ class Mapping(_Strict):
 
     def minor_digits(self, currency: str) -> int:
         """Return the number of decimals of the amounts' currency."""
-        return _MINOR_DIGITS.get(self.currency or currency, 2)
+        return minor_digits(self.currency or currency)
 
     def order_start(self, timezone: str) -> int:
         """Return the instant of the first row where time is mere order."""
@@ -213,6 +213,17 @@ class Mapping(_Strict):
         return (
             name == "arrived_at" or keyed_by_hash or (self.order is not None and name == TRUE_FROM.get(self.table))
         )
+
+
+def minor_digits(currency: str) -> int:
+    """Return the number of decimals of a currency.
+
+    Examples
+    --------
+    >>> minor_digits("CNY"), minor_digits("JPY")
+    (2, 0)
+    """
+    return _MINOR_DIGITS.get(currency, 2)
 
 
 def mapping_of(content: dict[str, Any], origin: str) -> Mapping:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS, day_of
 from features.errors import FeatureError
+from features.ownership import owners
 from training.contribution.funnel_query import funnel_query
 
 Basis = Literal["click_date", "order_date"]
@@ -127,8 +128,8 @@ def funnel(
 ) -> list[Funnel]:
     """Count what happened with a brand's notes in a period, in one pass over the log.
 
-    A note is the brand's if the notes table says so, else if its campaign is, else if the event names the brand. An
-    account's person is that of its latest link by the as-of instant.
+    A note is the brand's if the notes table says so, or the item behind its link is; else if its campaign is; else
+    if the event names the brand. An event is of the person who owned its account at its time.
 
     Parameters
     ----------
@@ -169,7 +170,8 @@ def funnel(
         raise FeatureError("unknown basis of a period", value=by, valid=BASES)
     if end <= start:
         raise FeatureError("the period is empty", value=(start, end), next_step="let it end after it starts")
-    links, spent = identities, _spent(spend, start, end, as_of, timezone, minor_digits)  # noqa: F841
+    owned = owners(pa.array([], pa.string()), identities, as_of)  # noqa: F841
+    spent = _spent(spend, start, end, as_of, timezone, minor_digits)  # noqa: F841
     query = funnel_query(
         brand,
         start=start,

@@ -12,28 +12,32 @@ DEEP_ACTS: Final = ("save", "comment", "share", "follow")
 
 _BRAND_ACTS: Final = ("store_visit", "item_view", "favourite", "cart", "purchase", "search")
 
-# Whose account it is, is read once, as of the report: a shop account that was linked last week brings its earlier
-# orders. An event belongs to the brand of its note; without a note, to the brand that it names or its item is of.
+# An event is of whoever owned its account at its time, and belongs to the brand of its note; without a note, to the
+# brand that it names or its item is of. An act on a note that names no campaign is of the one that showed the note.
 _KNOWN: Final = """
-with latest as (
-    select account, max_by(person, (valid_from, arrived_at, row_id)) as person
-    from links where valid_from <= {as_of} and arrived_at <= {as_of} group by account
-), known as materialized (
-    select e.event_id, e.kind, e.event_time as moment, e.day, coalesce(l.person, e.account) as person, e.note,
+with named as materialized (
+    select e.event_id, e.kind, e.event_time as moment, e.day, coalesce(o.person, e.account) as person, e.note,
         coalesce(e.creator, n.creator) as creator,
-        coalesce(e.campaign, case when n.paid then n.campaign end) as campaign,
+        e.campaign,
         coalesce(e.note, e.campaign) is not null and coalesce(n.brand, c.brand, e.brand) = {brand} as of_note,
         coalesce(e.brand, i.brand) = {brand} as of_brand,
         e."order" as bill, e.item, e.amount, e.cost_micros,
         coalesce(e.dwell_ms, 0) >= 5000 or coalesce(e.read_percent, 0) >= 50 as deep
     from events_ e
-        left join latest l using (account)
-        left join (select note, creator, campaign, brand, paid from notes) n on n.note = e.note
+        left join owned o on o.account = e.account and e.event_time >= o.since and e.event_time < o.until
+        left join (
+            select note, creator, campaign, coalesce(notes.brand, linked.brand) as brand
+            from notes left join items linked using (item)
+        ) n on n.note = e.note
         left join (select campaign, brand from campaigns) c on c.campaign = coalesce(e.campaign, n.campaign)
         left join (select item, brand from items where brand = {brand}) i on i.item = e.item and e.brand is null
     where e.event_time < {as_of} and e.arrived_at <= {as_of}
         and (coalesce(n.brand, c.brand, e.brand, i.brand) = {brand} or coalesce(e.brand, i.brand) = {brand}
             or e.kind = 'refund')
+), known as materialized (
+    select n.* replace (coalesce(n.campaign, s.campaign) as campaign)
+    from named n asof left join (select * from named where kind = 'impression' and note is not null) s
+        on s.person = n.person and s.note = n.note and s.moment <= n.moment
 )
 """
 
@@ -160,7 +164,7 @@ from long group by grouping sets ((), (note), (creator), (campaign), (day)) orde
 
 
 def funnel_query(brand: str, *, start: int, end: int, as_of: int, window: int, by_click: bool) -> str:
-    """Return the question, over ``events_``, ``links``, ``notes``, ``items``, ``campaigns`` and ``spent``.
+    """Return the question, over ``events_``, ``owned``, ``notes``, ``items``, ``campaigns`` and ``spent``.
 
     Parameters
     ----------

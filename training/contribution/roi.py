@@ -145,13 +145,14 @@ def decision_cycles(delays: DelayModel | None, orders: dict[str, int]) -> list[D
 def roi_curve(
     *,
     touched: NDArray[np.int64],
-    cost: NDArray[np.int64],
+    cost_micros: NDArray[np.int64],
     counts: NDArray[np.bool_],
     categories: Sequence[str],
     ordered: NDArray[np.int64],
     value: NDArray[np.int64],
     as_of: int,
     timezone: str,
+    minor_digits: int,
     delays: DelayModel | None,
 ) -> RoiCurve:
     """Return the curve of one note, creator or campaign, or of all.
@@ -160,8 +161,8 @@ def roi_curve(
     ----------
     touched
         Times of its touches, epoch seconds, int64 [n], n >= 1.
-    cost
-        Minor units of each, int64 [n].
+    cost_micros
+        Of each, millionths of a currency unit, int64 [n].
     counts
         Which touches orders are expected of: the clicks, bool [n].
     categories
@@ -172,6 +173,8 @@ def roi_curve(
         Of the report.
     timezone
         In which days are counted.
+    minor_digits
+        Decimals of the currency.
     delays
         How long orders take; None where that is not known.
     """
@@ -183,13 +186,9 @@ def roi_curve(
         seen = _seen(as_of - touched[counts], np.asarray(categories, str)[counts], delays)
         still = 1 - seen[0] / seen[-1]
         expected = value.sum() * seen[1:] / seen[0] if seen[0] > 0 else expected
-    return RoiCurve(
-        first,
-        _cumulated(days - first, cost, length),
-        _cumulated(order_days - first, value, length),
-        expected,
-        still,
-    )
+    unit = int(10 ** (6 - minor_digits))
+    spent = (2 * _cumulated(days - first, cost_micros, length) + unit) // (2 * unit)
+    return RoiCurve(first, spent, _cumulated(order_days - first, value, length), expected, still)
 
 
 def _seen(ages: NDArray[np.int64], categories: NDArray[np.str_], delays: DelayModel) -> NDArray[np.float64]:

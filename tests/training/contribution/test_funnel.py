@@ -13,7 +13,7 @@ from tests.training.contribution.small_notes import DAY, START, Row, event, link
 from training.contribution.funnel import Funnel, by_key, funnel
 
 NOTES = [
-    {"note": "n1", "brand": "B", "creator": "c1", "campaign": "k1", "paid": True},
+    {"note": "n1", "brand": "B", "creator": "c1"},
     {"note": "n2", "brand": "B", "creator": "c1"},
     {"note": "other", "brand": "X", "creator": "c2"},
 ]
@@ -36,8 +36,8 @@ def everything(events: list[Row], **more: Any) -> Funnel:
 
 def test_a_person_goes_the_whole_way() -> None:
     log = [
-        event("impression", "a", 0.1, note="n1", cost_micros=120_000),
-        event("impression", "b", 0.2, note="n1", cost_micros=80_000),
+        event("impression", "a", 0.1, note="n1", campaign="k1", cost_micros=120_000),
+        event("impression", "b", 0.2, note="n1", campaign="k1", cost_micros=80_000),
         event("click", "a", 0.11, note="n1"),
         event("read", "a", 0.111, note="n1", dwell_ms=9_000),
         event("save", "a", 0.112, note="n1"),
@@ -60,6 +60,16 @@ def test_a_person_goes_the_whole_way() -> None:
     assert found["all"][None].counts() == found["day"]["19000"].counts() == expected.counts()
     assert (expected.cost(2), expected.cost_per_entry(2)) == (20, 20.0)
     assert expected.rates["click_rate"] == 0.5
+
+
+def test_an_act_is_of_the_campaign_that_showed_the_note_last() -> None:
+    log = [
+        event("impression", "a", 0.1, note="n1", campaign="k1"),
+        event("click", "a", 0.2, note="n1"),
+        event("impression", "a", 0.3, note="n1"),
+        event("click", "a", 0.4, note="n1"),
+    ]
+    assert {key: row.clicks for key, row in counted(log)["campaign"].items()} == {"k1": 1, None: 1}
 
 
 def test_people_are_counted_once_in_each_row() -> None:
@@ -126,11 +136,16 @@ def test_an_account_that_was_never_linked_counts_through_the_link() -> None:
 def test_only_what_was_known_counts() -> None:
     log = [event("click", "a", 0.5, note="n1"), event("click", "a", 0.6, note="n1", late=5)]
     assert everything(log, as_of=START + 3 * DAY).clicks == 1
-    assert everything(log, as_of=START + 6 * DAY).clicks == 2
-    visit = event("store_visit", "sa", 1.0, brand="B")
+    log.append(event("store_visit", "sa", 1.0, brand="B"))
     late = [link("a", "P"), link("sa", "P", late=310)]
-    assert everything([log[0], visit], links=late, as_of=START + 9 * DAY).entered == 0
-    assert everything([log[0], visit], links=late, as_of=START + 11 * DAY).entered == 1
+    early, later = (everything(log, links=late, as_of=START + days * DAY) for days in (9, 11))
+    assert (early.clicks, early.entered, later.entered) == (2, 0, 1)
+
+
+def test_an_account_is_a_persons_from_a_moment_on() -> None:
+    log = [event("click", "a", 0.5, note="n1"), event("store_visit", "sa", 1.0, brand="B")]
+    since = [everything(log, links=[link("a", "P"), link("sa", "P", days=day)]).entered for day in (0.9, 1.1)]
+    assert since == [1, 0]
 
 
 def test_clicks_whose_window_is_not_over_are_said() -> None:
@@ -154,7 +169,9 @@ def test_spending_counts_where_impressions_name_no_cost() -> None:
         {"campaign": k, "spent_at": START + DAY, "amount": 50, "arrived_at": START + DAY} for k in ("k1", "k2")
     ]
     found = counted(
-        [event("impression", "a", 0.1, note="n1", cost_micros=10_000)], campaigns=campaigns, spend=spend
+        [event("impression", "a", 0.1, note="n1", campaign="k1", cost_micros=10_000)],
+        campaigns=campaigns,
+        spend=spend,
     )
     assert {key: row.cost(2) for key, row in found["campaign"].items()} == {"k1": 1, "k2": 50}
     assert found["all"][None].cost(2) == 51

@@ -26,8 +26,9 @@ def curve(touched: list[float], **more: Any) -> RoiCurve:
     """Touches by day, clicks all, that cost 10 each; nothing was ordered."""
     times = np.array([round(day * DAY) for day in touched])
     given = {
-        "cost": np.full(len(times), 10), "counts": np.ones(len(times), bool), "categories": ["serum"] * len(times),
+        "cost_micros": np.full(len(times), 100_000), "counts": np.ones(len(times), bool), "categories": ["serum"] * len(times),
         "ordered": np.empty(0, np.int64), "value": np.empty(0, np.int64), "timezone": "UTC", "delays": None,
+        "minor_digits": 2,
     }  # fmt: skip
     return roi_curve(touched=times, **given | more)
 
@@ -49,7 +50,7 @@ def test_days_are_those_of_the_logs_zone() -> None:
 
 
 def test_what_costs_nothing_has_no_roi() -> None:
-    found = curve([0.5], cost=np.array([0]), ordered=np.array([DAY]), value=np.array([9]), as_of=2 * DAY)
+    found = curve([0.5], cost_micros=np.array([0]), ordered=np.array([DAY]), value=np.array([9]), as_of=2 * DAY)
     assert np.isnan(found.roi).all()
 
 
@@ -122,7 +123,7 @@ def test_curves_end_at_the_totals(touches: list[tuple[int, int]], orders: list[t
     first = min(hour for hour, _ in touches)
     found = curve(
         [hour / 24 for hour, _ in touches],
-        cost=np.array([cost for _, cost in touches]),
+        cost_micros=np.array([cost * 10_000 for _, cost in touches]),
         ordered=np.array([(first + hour) * HOUR for hour, _ in orders], np.int64),
         value=np.array([value for _, value in orders], np.int64),
         as_of=42 * DAY,
