@@ -26,7 +26,8 @@ def curve(touched: list[float], **more: Any) -> RoiCurve:
     """Touches by day, clicks all, that cost 10 each; nothing was ordered."""
     times = np.array([round(day * DAY) for day in touched])
     given = {
-        "cost_micros": np.full(len(times), 100_000), "counts": np.ones(len(times), bool), "categories": ["serum"] * len(times),
+        "cost_micros": np.full(len(times), 100_000), "counts": np.ones(len(times), bool),
+        "categories": ["serum"] * len(times),
         "ordered": np.empty(0, np.int64), "value": np.empty(0, np.int64), "timezone": "UTC", "delays": None,
         "minor_digits": 2,
     }  # fmt: skip
