@@ -30,7 +30,7 @@ from bench.scorer_timing import Score, medians
 from training.compact.cache import keep_compiled
 from training.compact.forest import CompactForest
 
-BATCH, SINGLE = 1_024, 20
+BATCH, SINGLE = 1_024, 100
 PYFUNC_HEADS = 10
 """Heads that are asked through pyfunc; its figures are scaled to all of them."""
 

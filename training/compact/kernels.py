@@ -90,15 +90,23 @@ def score_row(
             out = masks.ruled_out[i]
             leaves = (~np.uint32(0) >> (out & _LEAF)) << ((out >> _BITS) & _LEAF)
             words[_U(out >> (_BITS + _BITS))] &= ~leaves
-    word = _U(0)
-    for booster in range(sums.shape[0]):
-        total = 0.0
-        for tree in range(_U(nodes.first_tree[booster]), _U(nodes.first_tree[booster + 1])):
+    values = np.empty(len(masks.first))
+    if masks.words == len(masks.first):
+        # A word for every tree: a loop without branches, which vector instructions do.
+        for tree in range(len(masks.first)):
+            leaf = np.uint32(trailing_zeros(words[tree]))  # type: ignore[call-arg]
+            values[tree] = masks.leaves[_U(np.uint32(masks.first[tree]) + np.uint32(masks.stride) * leaf)]
+    else:
+        word = _U(0)
+        for tree in range(_U(len(masks.first))):
             left = word
             while words[left] == np.uint32(0):
                 left += _U(1)
-            leaf = _U(WORD) * (left - word) + _U(trailing_zeros(words[left]))  # type: ignore[call-arg]
-            total += masks.leaves[_U(masks.first[tree]) + _U(masks.stride) * leaf]
-            nodes_of = _U(nodes.first[tree + _U(1)] - nodes.first[tree])
-            word += nodes_of // _U(WORD) + _U(1)
+            leaf = np.uint32(_U(WORD) * (left - word)) + np.uint32(trailing_zeros(words[left]))  # type: ignore[call-arg]
+            values[tree] = masks.leaves[_U(np.uint32(masks.first[tree]) + np.uint32(masks.stride) * leaf)]
+            word += _U(nodes.first[tree + _U(1)] - nodes.first[tree]) // _U(WORD) + _U(1)
+    for booster in range(sums.shape[0]):
+        total = 0.0
+        for tree in range(_U(nodes.first_tree[booster]), _U(nodes.first_tree[booster + 1])):
+            total += values[tree]
         sums[booster] = total
