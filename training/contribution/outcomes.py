@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from features.days import DAY_SECONDS, day_of
-from training.contribution.outcome_log import PURCHASE, VISIT, Ints, OutcomeLog
+from features.events import CAMPAIGNS
+from features.small_tables import columns_of
+from training.contribution.outcome_log import PURCHASE, VISIT, Ints, OutcomeLog, read_outcome_log
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,6 +46,8 @@ class CampaignOutcomes:
 
     Parameters
     ----------
+    log
+        What it was collected from.
     campaign
         Which.
     until
@@ -64,6 +68,7 @@ class CampaignOutcomes:
         What was known before the start, or before `reached` where that is logged [n, k].
     """
 
+    log: OutcomeLog
     campaign: Campaign
     until: int
     person: Ints
@@ -77,14 +82,51 @@ class CampaignOutcomes:
     covariates: Floats
     names: tuple[str, ...]
 
-    def keys(self, log: OutcomeLog) -> pa.Array:
+    def keys(self) -> pa.Array:
         """Return the people's keys."""
-        return log.people.take(pa.array(self.person))
+        return self.log.people.take(pa.array(self.person))
 
 
 def campaign_outcomes(
-    log: OutcomeLog, campaign: Campaign, *, window_days: int, pre_days: int = 28
-) -> CampaignOutcomes:
+    events: Any,
+    identities: Any | None,
+    assignments: Any | None,
+    campaigns: Any,
+    *,
+    window_days: int,
+    pre_days: int = 28,
+    known_at: int,
+    timezone: str = "UTC",
+) -> dict[str, CampaignOutcomes]:
+    """Collect the outcomes of campaigns in one pass over the log.
+
+    Parameters
+    ----------
+    events, identities, assignments, campaigns
+        Canonical tables: DuckDB relations, frames or Arrow tables.
+    window_days, pre_days
+        As for `outcomes_of`.
+    known_at
+        Only what had happened and arrived by then counts.
+    timezone
+        The log's time zone.
+
+    Returns
+    -------
+    dict
+        By campaign; those without a brand, a beginning or an end are left out.
+    """
+    log = read_outcome_log(events, identities, assignments, known_at=known_at, timezone=timezone)
+    named = columns_of(campaigns, CAMPAIGNS, ["campaign", "brand", "starts_at", "ends_at"]).to_pylist()
+    wanted = [
+        Campaign(row["campaign"], row["brand"], row["starts_at"], row["ends_at"] + 1)
+        for row in named
+        if None not in row.values()
+    ]
+    return {one.name: outcomes_of(log, one, window_days=window_days, pre_days=pre_days) for one in wanted}
+
+
+def outcomes_of(log: OutcomeLog, campaign: Campaign, *, window_days: int, pre_days: int = 28) -> CampaignOutcomes:
     """Collect the outcomes of one campaign.
 
     Parameters
@@ -119,6 +161,7 @@ def campaign_outcomes(
     whole = totals(log, campaign.brand, np.full(n, campaign.start), until)
     after = totals(log, campaign.brand, np.where(reached > NEVER, reached, until), until)
     return CampaignOutcomes(
+        log,
         campaign,
         until,
         person,
