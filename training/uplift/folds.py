@@ -1,0 +1,73 @@
+"""Folds that hold the same mix of arms and outcomes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.errors import TrainingError
+from training.metrics import Floats
+from training.uplift.arms import Codes
+
+
+def balanced_folds(codes: Codes, y: Floats, folds: int, seed: int) -> Codes:
+    """Deal people to folds, arm by arm and those with an outcome apart, so that folds differ as little as possible.
+
+    Parameters
+    ----------
+    codes, y
+        Arm and outcome of each person.
+    folds
+        How many, at least 2.
+    seed
+        Fixes who comes where.
+
+    Returns
+    -------
+    ndarray
+        Fold of each person, 0 … folds - 1.
+
+    Raises
+    ------
+    TrainingError
+        There are fewer than two folds, or an arm has fewer people than folds.
+
+    Examples
+    --------
+    >>> balanced_folds(np.array([0, 0, 1, 1]), np.zeros(4), 2, seed=1).reshape(2, 2).sum(axis=1).tolist()
+    [1, 1]
+    """
+    smallest = int(np.bincount(codes).min())
+    if folds < 2 or smallest < folds:
+        raise TrainingError(
+            "folds are at least two, and no more than the people of the smallest arm",
+            value=folds,
+            valid=[f"2 … {smallest}"],
+        )
+    rng = np.random.default_rng(seed)
+    fold = np.empty(len(codes), np.int64)
+    dealt = 0
+    for arm in np.unique(codes):
+        for active in (False, True):
+            group = rng.permutation(np.flatnonzero((codes == arm) & ((y != 0) == active)))
+            fold[group] = (dealt + np.arange(len(group))) % folds
+            dealt += len(group)
+    return fold
+
+
+def ranks_within(scores: Floats, fold: Codes) -> Floats:
+    """Return each person's place among those of their fold, as a share; ties share the mean of their places.
+
+    Scores of different folds come from different models, whose levels differ by chance; the places do not.
+
+    Examples
+    --------
+    >>> ranks_within(np.array([3.0, 1.0, 1.0, 0.1, 0.2]), np.array([0, 0, 0, 1, 1])).round(2).tolist()
+    [0.83, 0.33, 0.33, 0.25, 0.75]
+    """
+    places = np.empty(len(scores))
+    for one in np.unique(fold):
+        members = np.flatnonzero(fold == one)
+        _, group, counts = np.unique(scores[members], return_inverse=True, return_counts=True)
+        below = np.cumsum(counts) - counts
+        places[members] = (below + counts / 2)[group] / len(members)
+    return places
