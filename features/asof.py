@@ -223,9 +223,11 @@ class Stream:
         return probe.given(started - ended(probe))
 
     def _begun(self, probe: Probe) -> Int64:
-        if self._asked[0] is not probe:
-            self._asked = probe, self._starts(probe)
-        return self._asked[1]
+        asked, begun = self._asked
+        if asked is not probe:  # another thread may have asked meanwhile
+            begun = self._starts(probe)
+            self._asked = probe, begun
+        return begun
 
     def last(self, probe: Probe) -> Int64:
         """Return when the last known event happened, `NEVER` where there is none."""
