@@ -8,7 +8,6 @@ from typing import Any, Final
 import anyio
 import orjson
 from anyio.to_thread import run_sync
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,8 +16,9 @@ from starlette.routing import Route
 
 from features.errors import StoreError
 from serving.access import Scope
+from serving.bodies import parse
 from serving.problems import Problem
-from serving.schemas import AccountRef, PersonRef, TagsAnswer, TagsRequest
+from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
 
 NEEDS: Final[dict[str, Scope]] = {"/v1/tags": "predict", "/livez": "predict", "/readyz": "predict"}
@@ -28,14 +28,6 @@ OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 """Health checks, which need no key; `/readyz` says more to those who have one."""
 
 _log = logging.getLogger("zhongcao.serving")
-_SHOWN_ERRORS: Final = 10
-_SHOWN_NAME: Final = 40
-_FIELDS: Final = {
-    "": TagsRequest.model_fields,
-    "account": AccountRef.model_fields,
-    "person": PersonRef.model_fields,
-}
-"""Fields of the body, and of a person by the way of naming people."""
 
 
 def build_api(scorer: Scorer, threads: int) -> Starlette:
@@ -51,7 +43,7 @@ def build_api(scorer: Scorer, threads: int) -> Starlette:
     limiter = anyio.CapacityLimiter(threads)
 
     async def tags(request: Request) -> Response:
-        asked = _parse(await request.body())
+        asked = parse(await request.body(), TagsRequest, PERSON_PARTS)
         answer = await run_sync(_score, scorer, asked, limiter=limiter, abandon_on_cancel=True)
         return _json(answer)
 
@@ -89,46 +81,6 @@ def build_api(scorer: Scorer, threads: int) -> Starlette:
 def _score(scorer: Scorer, asked: TagsRequest) -> TagsAnswer:
     people = scorer.tags(asked.people, top=asked.top, min_probability=asked.min_probability, explain=asked.explain)
     return TagsAnswer(scorer.bundle.version, people)
-
-
-def _parse(body: bytes) -> TagsRequest:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"the body is not JSON (line {error.lineno}, column {error.colno})") from error
-    try:
-        return TagsRequest.model_validate(document)
-    except ValidationError as error:
-        faults = [
-            {"where": _where(fault["loc"]), "problem": _what(fault["type"], fault["loc"], fault["msg"])}
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise Problem(
-            422,
-            f"the body has {_count(len(faults))}; docs/operations.md shows a valid one",
-            errors=faults[:_SHOWN_ERRORS],
-        ) from error
-
-
-def _count(faults: int) -> str:
-    return "1 fault" if faults == 1 else f"{faults} faults"
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    # After a person's number pydantic names the way of naming people, which is no part of the body.
-    path = location[:2] + location[3:] if location[:1] == ("people",) else location
-    return ".".join(str(part)[:_SHOWN_NAME] for part in path) or "body"
-
-
-def _what(kind: str, location: tuple[int | str, ...], message: str) -> str:
-    match kind:
-        case "extra_forbidden":
-            fields = _FIELDS["".join(str(part) for part in location[2:3])]
-            return f"unknown field; valid: {', '.join(fields)}"
-        case "model_type" | "model_attributes_type":
-            return "an object is needed here"
-        case _:
-            return message
 
 
 def _json(answer: Any) -> Response:

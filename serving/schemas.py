@@ -12,38 +12,46 @@ MOST_TAGS: Final = 1000
 MOST_EXPLAINED: Final = 1000
 """(person, tag) pairs that one request may have explained: each costs as much as scoring many people."""
 
-_NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]+$"
+NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]+$"
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A body, or a part of one."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class AccountRef(_Strict):
+class AccountRef(Strict):
     """A person named by an account on a platform, in the caller's own ids."""
 
-    platform: Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROL)]
-    account: Annotated[str, Field(min_length=1, max_length=256, pattern=_NO_CONTROL)]
+    platform: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_CONTROL)]
+    account: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)]
 
 
-class PersonRef(_Strict):
+class PersonRef(Strict):
     """A person named by the pseudonymous key that zhongcao made."""
 
     person: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+_BY_ACCOUNT: Final = "<by account>"
+_BY_KEY: Final = "<by key>"
+
+
 def _named_by(someone: Any) -> str:
     by_key = isinstance(someone, PersonRef) or (isinstance(someone, dict) and "person" in someone)
-    return "person" if by_key else "account"
+    return _BY_KEY if by_key else _BY_ACCOUNT
 
 
 Someone = Annotated[
-    Annotated[AccountRef, Tag("account")] | Annotated[PersonRef, Tag("person")], Discriminator(_named_by)
+    Annotated[AccountRef, Tag(_BY_ACCOUNT)] | Annotated[PersonRef, Tag(_BY_KEY)], Discriminator(_named_by)
 ]
 """A person, by account or by key; told apart first, so that faults are those of the way that was meant."""
+PERSON_PARTS: Final[dict[str, type[Strict]]] = {_BY_ACCOUNT: AccountRef, _BY_KEY: PersonRef}
+"""Objects inside a body that names people, see `serving.bodies.parse`."""
 
 
-class TagsRequest(_Strict):
+class TagsRequest(Strict):
     """Body of ``POST /v1/tags``.
 
     Examples

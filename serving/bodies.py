@@ -1,0 +1,81 @@
+"""Reading the body of a request: JSON, then its fields; faults are named without repeating what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from serving.problems import Problem
+
+Body = TypeVar("Body", bound=BaseModel)
+_SHOWN_ERRORS: Final = 10
+_SHOWN_NAME: Final = 40
+
+
+def parse(body: bytes, wanted: type[Body], parts: Mapping[str, type[BaseModel]]) -> Body:
+    """Read a body.
+
+    Parameters
+    ----------
+    body
+        As it was sent, within the limits.
+    wanted
+        What it must be.
+    parts
+        Name of a field that holds an object, or of a way to say something (in angle brackets) → what the object
+        must be: its fields are named where an unknown one is sent.
+
+    Raises
+    ------
+    Problem
+        400 where it is no JSON, 422 where a field is at fault.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is not JSON (line {error.lineno}, column {error.colno})") from error
+    try:
+        return wanted.model_validate(document)
+    except ValidationError as error:
+        faults = [
+            {
+                "where": _where(fault["loc"], parts),
+                "problem": _what(fault["type"], fault["msg"], _inside(fault["loc"], wanted, parts)),
+            }
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise Problem(
+            422,
+            f"the body has {_count(len(faults))}; docs/operations.md shows a valid one",
+            errors=faults[:_SHOWN_ERRORS],
+        ) from error
+
+
+def _count(faults: int) -> str:
+    return "1 fault" if faults == 1 else f"{faults} faults"
+
+
+def _where(location: tuple[int | str, ...], parts: Mapping[str, type[BaseModel]]) -> str:
+    # Pydantic names the way in which something was said, too, which is no part of the body.
+    path = [str(part)[:_SHOWN_NAME] for part in location if not (part in parts and str(part).startswith("<"))]
+    return ".".join(path) or "body"
+
+
+def _inside(
+    location: tuple[int | str, ...], wanted: type[BaseModel], parts: Mapping[str, type[BaseModel]]
+) -> type[BaseModel]:
+    """Return what the object must be that holds the field at fault."""
+    return parts.get(str(location[-2]), wanted) if len(location) > 1 else wanted
+
+
+def _what(kind: str, message: str, inside: type[BaseModel]) -> str:
+    match kind:
+        case "extra_forbidden":
+            return f"unknown field; valid: {', '.join(inside.model_fields)}"
+        case "model_type" | "model_attributes_type":
+            return "an object is needed here"
+        case _:
+            return message
