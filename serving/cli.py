@@ -15,6 +15,7 @@ from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
 from serving.cli_taxonomy import register as register_taxonomy
 from serving.cli_train import register as register_train
+from serving.cli_world import register as register_world
 
 
 def build_app() -> typer.Typer:
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
         register_tags,
         register_score,
         register_serve,
+        register_world,
     ):
         register(app)
     return app

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from features.log_import import Summary
 
 COMPLETE_JOURNEY = "complete-journey"
+WORLD = "world"
 
 mapping_app = typer.Typer(no_args_is_help=True, help="Mapping files: how outside columns become canonical ones.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were refused: list, show, replay.")
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    data: Annotated[list[str], typer.Argument(help="Data files, or complete-journey.")],
+    data: Annotated[list[str], typer.Argument(help="Data files, or complete-journey, or world and its folder.")],
     mapping: Annotated[
         Path | None, typer.Option(help="Mapping file of the data files; complete-journey needs none.")
     ] = None,
@@ -48,6 +49,10 @@ def import_(
 
     Rows that cannot be imported are kept in quarantine with the reason.
     """
+    if mapping is None and data[0] == WORLD:
+        _import_world(data[1:])
+        return
+
     from features.event_log import EventLog
     from features.log_import import import_lock, import_rows
     from features.log_input import Input
@@ -60,13 +65,13 @@ def import_(
     if mapping is None:
         if data != [COMPLETE_JOURNEY]:
             raise SourceError(
-                "data files need a mapping", value=data[0], valid=[COMPLETE_JOURNEY],
+                "data files need a mapping", value=data[0], valid=[COMPLETE_JOURNEY, f"{WORLD} FOLDER"],
                 next_step="give --mapping FILE; zhongcao mapping draft FILE writes a first one",
             )  # fmt: skip
         with progress() as bar:
             summaries = import_complete_journey(settings, promotions=promotions, bar=bar)
         for summary in summaries:
-            _tell(summary)
+            tell(summary)
         typer.echo("next: zhongcao log")
         return
     read_with = load_mapping(mapping)
@@ -74,7 +79,7 @@ def import_(
     event_log = EventLog.open(settings, create=True, currency=read_with.currency)
     with import_lock(settings), progress() as bar:
         summary = import_rows(event_log, inputs, backfill=backfill, bar=bar)
-    _tell(summary)
+    tell(summary)
     typer.echo(_next(summary))
 
 
@@ -187,11 +192,22 @@ def quarantine_replay(
     event_log = EventLog.open(load_settings())
     with progress() as bar:
         summary = replay(event_log, name, mapping=load_mapping(mapping) if mapping else None, bar=bar)
-    _tell(summary)
+    tell(summary)
     typer.echo(_next(summary))
 
 
-def _tell(summary: Summary) -> None:
+def _import_world(folders: list[str]) -> None:
+    from serving.cli_world import import_world
+
+    if len(folders) != 1:
+        raise SourceError(
+            "name the world's folder", value=" ".join(folders), next_step="zhongcao import world FOLDER"
+        )
+    import_world(Path(folders[0]))
+
+
+def tell(summary: Summary) -> None:
+    """Say how an import went."""
     typer.echo(
         f"{summary.table}: read {summary.read:,}, accepted {summary.accepted:,}, "
         f"duplicates {summary.duplicates:,}, "

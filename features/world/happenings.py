@@ -56,13 +56,16 @@ class Later:
         return self.by_day.pop(day, [])
 
 
-def add_impressions(rows: Rows, people: People, notes: Notes, shown: Shown) -> None:
-    """Add impressions; every one has the number of its row as prediction."""
+def add_impressions(rows: Rows, people: People, notes: Notes, shown: Shown, instead_of: Ints) -> None:
+    """Add impressions; every one has the number of its row as prediction.
+
+    `instead_of` is the campaign whose hold-out put a house ad there, -1 for all others.
+    """
     paid = notes.paid[shown.note]
     rows.add(
         "impression", shown.time, **_about(people, notes, shown), position=shown.position,
         propensity=np.where(paid, shown.propensity, -1.0), cost=np.where(paid, shown.cost, -1),
-        prediction=np.arange(len(shown.person)),
+        prediction=np.arange(len(shown.person)), instead_of=instead_of,
     )  # fmt: skip
 
 

@@ -115,10 +115,10 @@ def click_chances(people: People, notes: Notes, trends: Floats, shown: Shown, pr
     """
     interest = interest_of(people, shown.person, notes.category[shown.note])
     topic = notes.topic[shown.note]
-    logits = -2.7 + 0.55 * interest + notes.quality[shown.note] - 0.03 * shown.position
+    logits = -2.6 + 0.55 * interest + notes.quality[shown.note] - 0.03 * shown.position
     logits += np.where(topic >= 0, trends[topic], -0.5)
     tired = people.intolerance[shown.person] * pressure[shown.person]
-    logits -= np.where(notes.paid[shown.note], 0.15 + 0.03 * tired + 0.5 * shown.repeats, 0.0)
+    logits -= np.where(notes.paid[shown.note], 0.05 + 0.02 * tired + 0.5 * shown.repeats, 0.0)
     return sigmoid(logits)
 
 
@@ -147,7 +147,7 @@ def acts_of(people: People, notes: Notes, clicked: Shown, chances: Chances, effe
     warmth = np.exp(0.25 * interest_of(people, clicked.person, notes.category[clicked.note]))
     keen = np.minimum(warmth, 3.0) * deep
     jump = happens(chances.jump, 16)
-    wants = np.minimum(0.16 * effect * notes.pull[clicked.note], 0.6)
+    wants = np.minimum(0.22 * effect * notes.pull[clicked.note], 0.6)
     return Acts(
         deep,
         like=happens(0.16 * keen + 0.03 * ~deep, 11),

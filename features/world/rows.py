@@ -28,7 +28,7 @@ _FIELDS: Final[dict[str, tuple[type[np.generic], float]]] = {
     "note": (np.int32, -1), "item": (np.int32, -1), "brand": (np.int16, -1), "category": (np.int8, -1),
     "order": (np.int32, -1), "amount": (np.int64, -1), "quantity": (np.int8, -1), "discount": (np.int64, -1),
     "dwell": (np.int32, -1), "percent": (np.float32, -1), "cost": (np.int64, -1), "position": (np.int16, -1),
-    "propensity": (np.float64, -1), "prediction": (np.int32, -1),
+    "propensity": (np.float64, -1), "prediction": (np.int32, -1), "instead_of": (np.int16, -1),
 }  # fmt: skip
 _KIND_NUMBER: Final = {kind: number for number, kind in enumerate(KINDS)}
 
@@ -142,7 +142,7 @@ def events_table(settings: WorldSettings, words: Vocabulary, rows: Rows, day: in
         "cost_micros": _known(found["cost"]),
         "position": _known(found["position"], np.int64),
         "propensity": _known(found["propensity"]),
-        "policy": _one(policy, chosen),
+        "policy": _policies(policy, words, chosen, found["instead_of"]),
         "prediction_id": prediction_text(day, found["prediction"]),
     }
     none = {column.name: pa.nulls(size, column.arrow) for column in EVENTS.columns if column.name not in columns}
@@ -152,6 +152,15 @@ def events_table(settings: WorldSettings, words: Vocabulary, rows: Rows, day: in
 def prediction_text(day: int, numbers: npt.NDArray[Any]) -> pa.StringArray:
     """Return the ids of predictions, null for negative numbers."""
     return numbered(f"p{day:03x}".encode(), np.maximum(numbers, 0).astype(np.int64), numbers >= 0)
+
+
+def _policies(
+    policy: str, words: Vocabulary, chosen: npt.NDArray[np.bool_], instead_of: npt.NDArray[Any]
+) -> pa.DictionaryArray:
+    """Name who chose each ad: the policy, or the hold-out of the campaign that the policy had chosen."""
+    names = [policy, *(f"hold_out:{name}" for name in words.names["campaign"].to_pylist())]
+    codes = pa.array(instead_of.astype(np.int32) + 1, mask=~chosen)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
 
 
 def _known(values: npt.NDArray[Any], dtype: type[np.generic] | None = None) -> pa.Array:

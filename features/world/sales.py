@@ -18,7 +18,7 @@ CART_IF_NOT_BOUGHT: Final = 0.16
 STOCK_OF_A_PURCHASE: Final = UNIT
 
 _LEVELS = np.arange(HIGHEST + 1) / UNIT
-_BY_DESIRE: Final = 1.9 * _LEVELS / (_LEVELS + 1.5)
+_BY_DESIRE: Final = 2.2 * _LEVELS / (_LEVELS + 1.5)
 _BY_STOCK: Final = 2.5 * np.minimum(_LEVELS, 1.5)
 
 LATE_SECONDS: Final = np.array([category.decide_days for category in CATEGORIES]) * DAY_SECONDS

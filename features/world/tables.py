@@ -60,11 +60,10 @@ def note_items_table(words: Vocabulary, notes: Notes) -> pa.Table:
     note = np.repeat(linked, ITEMS_PER_BRAND)
     item = np.repeat(notes.brand[linked] * ITEMS_PER_BRAND, ITEMS_PER_BRAND)
     item += np.tile(np.arange(ITEMS_PER_BRAND), len(linked))
-    return pa.table({
-        "note": words.coded("note", note).dictionary_decode(),
-        "item": words.coded("item", item).dictionary_decode(),
-        "arrived_at": notes.published_at[note],
-    })  # fmt: skip
+    return canonical(
+        "note_items", len(note), row_id=numbered(b"pair", np.arange(len(note))), note=words.coded("note", note),
+        item=words.coded("item", item), arrived_at=notes.published_at[note],
+    )  # fmt: skip
 
 
 def items_table(settings: WorldSettings, words: Vocabulary, catalogue: Catalogue) -> pa.Table:

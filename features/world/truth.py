@@ -128,7 +128,7 @@ def people_truth(
             desire[person, brands], np.repeat(stock[person, number][:, None], each, axis=1),
         ).mean(axis=1)  # fmt: skip
         columns[f"interest_{category.name}"] = interest.astype(np.float32)
-        columns[f"clicks_{category.name}"] = sigmoid(-2.85 + 0.55 * interest).astype(np.float32)
+        columns[f"clicks_{category.name}"] = sigmoid(-2.65 + 0.55 * interest).astype(np.float32)
         bought = -np.expm1(30 * np.log1p(-people.shopping[person] * share * chance))
         columns[f"buys_{category.name}"] = bought.astype(np.float32)
     return pa.table(columns)

@@ -43,12 +43,11 @@ from features.world.visits import (
     out_of_need,
     willingness_after_jump,
 )
-from features.world.without import Touches, Without
+from features.world.without import Caused, Touches, Without
 
 _DESIRE_HALF_LIFE = 12.0
 _CLICKS_HALF_LIFE = 7.0
 _VISITS_AFTER_SEARCH = 0.7
-_PEOPLE_A_TABLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -160,13 +159,15 @@ class World:
         acts = acts_of(people, notes, clicked, chances, settings.effect)
 
         rows = Rows()
-        happenings.add_impressions(rows, people, notes, shown)
+        instead_of = np.full(len(click), -1)
+        instead_of[ad_rows] = placed.instead_of
+        happenings.add_impressions(rows, people, notes, shown, instead_of)
         happenings.add_hides(rows, people, notes, shown.take(np.flatnonzero(hides)))
         happenings.add_acts(rows, people, notes, clicked, acts)
         self._searches.add(happenings.search_moments(notes, self._late_days, clicked, acts.search))
         visits = self._visit(rows, clicked, acts, shop, day=day, likelier=likelier)
         touches = self._touches(shown, clicks, clicked, acts)
-        told = self._told(shown, click, ad_rows, placed, likelier=likelier, day=day)
+        told = self._told(shown, click, ad_rows, instead_of, likelier=likelier, day=day)
         self._sell(rows, visits, touches, off)
         self._spend(placed, notes.campaign[placed.note], day)
         self._remember(feed, placed, ad_rows, clicked)
@@ -219,12 +220,10 @@ class World:
         )
 
     def _told(
-        self, shown: Shown, click: Floats, ad_rows: Ints, placed: Placed, *, likelier: float, day: int
+        self, shown: Shown, click: Floats, ad_rows: Ints, instead_of: Ints, *, likelier: float, day: int
     ) -> pa.Table:
         people, notes = self.people, self.notes
         number = np.arange(len(click)) if self.settings.organic_truth else ad_rows
-        instead_of = np.full(len(click), -1)
-        instead_of[ad_rows] = placed.instead_of
         some = shown.take(number)
         brand = notes.brand[some.note]
         chances = chances_after_click(people, notes, some, people.shop_of(some.person, brand))
@@ -288,39 +287,51 @@ class World:
         cells = clicked.person[about] * len(CATEGORIES) + category[about]
         lift(self._clicks, *summed(cells, np.full(len(cells), UNIT)))
 
-    def tables(self) -> dict[str, pa.Table]:
-        """Return everything beside the events, in canonical columns; spending so far."""
-        person = np.arange(self.settings.people)
-        words = self.words
-        arms = list(tables.assignments_tables(self.settings, words, self.campaigns, self.people))
-        return {
+    def tables(self, *, small_only: bool = False) -> dict[str, pa.Table]:
+        """Return everything beside the events, in canonical columns; spending so far.
+
+        Parameters
+        ----------
+        small_only
+            Leave out the tables that grow with the number of people.
+        """
+        settings, words = self.settings, self.words
+        small = {
             "notes": tables.notes_table(words, self.notes),
             "note_items": tables.note_items_table(words, self.notes),
-            "items": tables.items_table(self.settings, words, self.catalogue),
-            "campaigns": tables.campaigns_table(self.settings, words, self.campaigns),
-            "identities": tables.identities_table(self.settings, words, self.people, person),
-            "people": tables.people_table(self.settings, words, self.people, person),
-            "assignments": pa.concat_tables(arms) if arms else tables.canonical("assignments", 0),
-            "spend": tables.spend_table(self.settings, self.campaigns, self._spent),
+            "items": tables.items_table(settings, words, self.catalogue),
+            "campaigns": tables.campaigns_table(settings, words, self.campaigns),
+            "spend": tables.spend_table(settings, self.campaigns, self._spent),
         }
+        if small_only:
+            return small
+        person = np.arange(settings.people)
+        arms = list(tables.assignments_tables(settings, words, self.campaigns, self.people))
+        return small | {
+            "identities": tables.identities_table(settings, words, self.people, person),
+            "people": tables.people_table(settings, words, self.people, person),
+            "assignments": pa.concat_tables(arms) if arms else tables.canonical("assignments", 0),
+        }
+
+    def caused(self) -> dict[str, tuple[Caused, list[str]]]:
+        """Return what campaigns and notes caused until now, with their names."""
+        named = (("campaign", self.campaigns.names), ("note", self._paid_notes))
+        return {key: (without.caused, names) for without, (key, names) in zip(self._without, named, strict=False)}
+
+    def people_truth(self, person: Ints) -> pa.Table:
+        """Return who some people are, now."""
+        return truth.people_truth(
+            self.people, self.catalogue, desire=self._desire, stock=self._stock, person=person, words=self.words
+        )
 
     def truth(self) -> dict[str, pa.Table]:
         """Return what campaigns and notes caused until now, and who people are."""
         first = day_number(self.settings, 0)
         found: dict[str, pa.Table] = {}
-        kinds = (("campaign", self.campaigns.names), ("note", self._paid_notes))
-        for without, (key, names) in zip(self._without, kinds, strict=False):
-            found[f"{key}s"] = truth.caused_table(without.caused, names, key)
-            found[f"{key}_days"] = truth.caused_by_day(without.caused, names, key, first)
-        found["people"] = truth.people_truth(
-            self.people,
-            self.catalogue,
-            desire=self._desire,
-            stock=self._stock,
-            person=np.arange(self.settings.people),
-            words=self.words,
-        )
-        return found
+        for key, (caused, names) in self.caused().items():
+            found[f"{key}s"] = truth.caused_table(caused, names, key)
+            found[f"{key}_days"] = truth.caused_by_day(caused, names, key, first)
+        return found | {"people": self.people_truth(np.arange(self.settings.people))}
 
 
 def run(world: World, policy: Policy, days: int | None = None) -> Iterator[Day]:
