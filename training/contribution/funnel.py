@@ -42,7 +42,8 @@ class Funnel:
     hides
         Times hidden.
     link_clicks, bounces
-        Jumps to the shop; those not followed within half an hour by entering it.
+        Jumps to the shop; those not followed within half an hour by entering it. A visit through the link by an
+        account that is known in the shop alone stands for one jump whose person is not known there.
     store_visits, carts, orders, revenue
         What came through the note's link; revenue in minor units, refunds of these orders taken off.
     entered, searched, bought, bought_new
@@ -186,6 +187,8 @@ def funnel(
 def _read(table: pa.Table) -> list[Funnel]:
     names = {field.name for field in fields(Funnel)}
     found = [Funnel(**{k: v for k, v in row.items() if k in names}) for row in table.to_pylist()]
+    if not found:
+        return [Funnel("all", None)]
     order = ("all", "note", "creator", "campaign", "day")
     return sorted(found, key=lambda row: order.index(row.by))
 

@@ -15,7 +15,17 @@ _BRAND_ACTS: Final = ("store_visit", "item_view", "favourite", "cart", "purchase
 # An event is of whoever owned its account at its time, and belongs to the brand of its note; without a note, to the
 # brand that it names or its item is of. An act on a note that names no campaign is of the one that showed the note.
 _KNOWN: Final = """
-with named as materialized (
+with known_notes as (
+    select n.note, n.creator, n.campaign, coalesce(n.brand, linked.brand, c.brand) as brand
+    from notes n left join items linked using (item) left join campaigns c on c.campaign = n.campaign
+), picked as materialized (
+    select event_id, kind, event_time, day, account, note, creator, campaign, brand, "order", item, amount,
+        cost_micros, dwell_ms, read_percent
+    from events_ where event_time < {as_of} and arrived_at <= {as_of} and (
+        brand = {brand} or kind = 'refund' or note in (select note from known_notes where brand = {brand})
+        or campaign in (select campaign from campaigns where brand = {brand})
+        or brand is null and item in (select item from items where brand = {brand}))
+), named as materialized (
     select e.event_id, e.kind, e.event_time as moment, e.day, coalesce(o.person, e.account) as person, e.note,
         coalesce(e.creator, n.creator) as creator,
         e.campaign,
@@ -23,17 +33,11 @@ with named as materialized (
         coalesce(e.brand, i.brand) = {brand} as of_brand,
         e."order" as bill, e.item, e.amount, e.cost_micros,
         coalesce(e.dwell_ms, 0) >= 5000 or coalesce(e.read_percent, 0) >= 50 as deep
-    from events_ e
+    from picked e
         left join owned o on o.account = e.account and e.event_time >= o.since and e.event_time < o.until
-        left join (
-            select note, creator, campaign, coalesce(notes.brand, linked.brand) as brand
-            from notes left join items linked using (item)
-        ) n on n.note = e.note
-        left join (select campaign, brand from campaigns) c on c.campaign = coalesce(e.campaign, n.campaign)
-        left join (select item, brand from items where brand = {brand}) i on i.item = e.item and e.brand is null
-    where e.event_time < {as_of} and e.arrived_at <= {as_of}
-        and (coalesce(n.brand, c.brand, e.brand, i.brand) = {brand} or coalesce(e.brand, i.brand) = {brand}
-            or e.kind = 'refund')
+        left join known_notes n on n.note = e.note
+        left join campaigns c on c.campaign = e.campaign
+        left join items i on i.item = e.item
 ), known as materialized (
     select n.* replace (coalesce(n.campaign, s.campaign) as campaign)
     from named n asof left join (select * from named where kind = 'impression' and note is not null) s
@@ -77,6 +81,9 @@ _ACTS: Final = """
     from (select * from known where of_note and kind = 'link_click' and moment between {start} and {end} - 1) j
         asof left join (select person, moment from acts where kind = 'store_visit') v
         on v.person = j.person and v.moment >= j.moment
+), strangers as (
+    select * from known where of_note and kind = 'store_visit' and moment between {start} and {end} - 1
+        and person not in (select person from known where of_note and kind in ('impression', 'click', 'link_click'))
 )
 """
 
@@ -99,6 +106,8 @@ _LONG: Final = """
     union all
     select 'bounce', note, creator, campaign, day, person, 1 from jumps
     where not entered and moment + {session} < {as_of}
+    union all  -- who is known in the shop alone jumped there under another account: one jump less was a bounce
+    select 'bounce', note, creator, campaign, day, null, -1 from strangers
     union all
     select 'deep_read', note, creator, campaign, day, person, 1 from through where kind = 'read' and deep
     union all
@@ -134,32 +143,37 @@ _LONG: Final = """
 
 _COUNTS: Final = {
     "impressions": "sum(n) filter (what = 'impression')",
-    "reached": "count(distinct who) filter (what = 'impression')",
+    "reached": "count(who) filter (what = 'impression')",
     "clicks": "sum(n) filter (what = 'click')",
-    "clickers": "count(distinct who) filter (what = 'click')",
+    "clickers": "count(who) filter (what = 'click')",
     "open_clicks": "sum(n) filter (what = 'open')",
     "deep_reads": "sum(n) filter (what = 'deep_read')",
     "deep_acts": "sum(n) filter (what = 'deep_act')",
-    "true_interest": "count(distinct who) filter (what = 'won')",
+    "true_interest": "count(who) filter (what = 'won')",
     "hides": "sum(n) filter (what = 'hide')",
     "link_clicks": "sum(n) filter (what = 'link_click')",
-    "bounces": "sum(n) filter (what = 'bounce')",
+    "bounces": "greatest(sum(n) filter (what = 'bounce'), 0)",
     "store_visits": "sum(n) filter (what = 'store_visit')",
-    "entered": "count(distinct who) filter (what = 'entered')",
-    "searched": "count(distinct who) filter (what = 'searched')",
+    "entered": "count(who) filter (what = 'entered')",
+    "searched": "count(who) filter (what = 'searched')",
     "carts": "sum(n) filter (what = 'cart')",
-    "orders": "count(distinct who) filter (what = 'order')",
+    "orders": "count(who) filter (what = 'order')",
     "revenue": "sum(n) filter (what = 'revenue')",
-    "bought": "count(distinct who) filter (what = 'bought')",
-    "bought_new": "count(distinct who) filter (what = 'bought_new')",
+    "bought": "count(who) filter (what = 'bought')",
+    "bought_new": "count(who) filter (what = 'bought_new')",
     "cost_micros": "sum(n) filter (what = 'cost')",
 }
 
+# First to one row per person (or order), then to counts: people are counted once without sets of them.
 _GROUPED: Final = """
-select case when grouping(note) = 0 then 'note' when grouping(creator) = 0 then 'creator'
-    when grouping(campaign) = 0 then 'campaign' when grouping(day) = 0 then 'day' else 'all' end as "by",
-    coalesce(note, creator, campaign, cast(day as varchar)) as "key", {counts}
-from long group by grouping sets ((), (note), (creator), (campaign), (day)) order by "by", "key"
+, each as (
+    select case when grouping(note) = 0 then 'note' when grouping(creator) = 0 then 'creator'
+        when grouping(campaign) = 0 then 'campaign' when grouping(day) = 0 then 'day' else 'all' end as "by",
+        coalesce(note, creator, campaign, cast(day as varchar)) as "key", what, who, sum(n) as n
+    from long group by grouping sets (
+        (what, who), (what, who, note), (what, who, creator), (what, who, campaign), (what, who, day))
+)
+select "by", "key", {counts} from each group by "by", "key" order by "by", "key"
 """
 
 

@@ -93,6 +93,13 @@ def test_a_jump_is_followed_for_half_an_hour() -> None:
     assert everything(log, as_of=log[0]["event_time"] + 1_800).bounces == 0
 
 
+def test_a_visit_of_a_stranger_through_the_link_stands_for_a_jump() -> None:
+    log = [event("link_click", account, 0.1, note="n1") for account in "bc"]
+    assert everything([*log, event("store_visit", "s8", 0.11, note="n1", brand="B")]).bounces == 1
+    visits = [event("store_visit", f"s{number}", 0.11, note="n1", brand="B") for number in range(4)]
+    assert everything([*log, *visits]).bounces == 0
+
+
 def test_what_follows_a_click_counts_inside_the_window() -> None:
     log = []
     for number, seconds in enumerate((0, 7 * DAY - 1, 7 * DAY, -1)):
@@ -193,6 +200,10 @@ def test_an_item_says_the_brand_of_a_line_that_names_none() -> None:
     assert everything(log, items=[{"item": "i1", "brand": "B"}, {"item": "i2", "brand": "X"}]).bought == 1
 
 
+def test_an_empty_log_has_one_empty_row() -> None:
+    assert counted([])["all"] == {None: Funnel("all", None)}
+
+
 def test_a_wrong_basis_and_an_empty_period_are_refused() -> None:
     with pytest.raises(FeatureError, match="unknown basis of a period: 'order'; valid: click_date, order_date"):
         counted([], by="order")
@@ -201,6 +212,9 @@ def test_a_wrong_basis_and_an_empty_period_are_refused() -> None:
 
 
 KINDS = ("impression", "click", "read", "save", "hide", "link_click", "store_visit", "search", "cart", "purchase")
+
+
+SHOWN = ("impression", "click", "link_click")
 
 
 @st.composite
@@ -277,18 +291,21 @@ def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[
         if act["kind"] == "purchase" and first[act["person"]] >= (clicked or act["event_time"]):
             people["new"].add(act["person"])
     visits = [(v["person"], v["event_time"]) for v in acts if v["kind"] == "store_visit"]
+    readers = {e["person"] for e in known if e["note"] in {"n1", "n2"} and e["kind"] in SHOWN}
+    strangers = sum(e["kind"] == "store_visit" and e["person"] not in readers for e in inside)
+    bounces = sum(
+        e["kind"] == "link_click"
+        and e["event_time"] + 1_800 < as_of
+        and not any(who == e["person"] and 0 <= at - e["event_time"] <= 1_800 for who, at in visits)
+        for e in inside
+    )
     return {
         "impressions": sum(e["kind"] == "impression" for e in inside),
         "reached": len({e["person"] for e in inside if e["kind"] == "impression"}),
         "clicks": sum(e["kind"] == "click" for e in inside),
         "hides": sum(e["kind"] == "hide" for e in inside),
         "link_clicks": sum(e["kind"] == "link_click" for e in inside),
-        "bounces": sum(
-            e["kind"] == "link_click"
-            and e["event_time"] + 1_800 < as_of
-            and not any(who == e["person"] and 0 <= at - e["event_time"] <= 1_800 for who, at in visits)
-            for e in inside
-        ),
+        "bounces": max(bounces - strangers, 0),
         "deep_reads": sum(act["kind"] == "read" and (act["dwell_ms"] or 0) >= 5_000 for act, _ in direct),
         "store_visits": sum(act["kind"] == "store_visit" for act, _ in direct),
         "carts": sum(act["kind"] == "cart" for act, _ in direct),

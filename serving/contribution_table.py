@@ -1,0 +1,51 @@
+"""A contribution report as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from serving.pages import number, percent
+from training.contribution.report import Line, Report
+
+_RULES: Final = ("last", "linear", "shapley")
+_MOST_NOTES: Final = 10
+_MARKS: Final = {"over": " ▲", "under": " ▼", "": ""}
+
+
+def contribution_table(report: Report) -> Table:
+    """Show everything, the campaigns and the first notes."""
+    table = Table(
+        title=f"Contribution of {report.question.brand}, {report.currency}", title_justify="left",
+        caption="▲ credited with more than it caused, ▼ with less, beyond noise", caption_justify="left",
+    )  # fmt: skip
+    table.add_column("")
+    table.add_column("of", overflow="fold")
+    for heading in ("impressions", "cost", "entry rate", "orders", *_RULES, "caused, 95 %", "ROI"):
+        table.add_column(heading, justify="right")
+    lines = [*report.level("all"), *report.level("campaign"), *report.level("note")[:_MOST_NOTES]]
+    for line in lines:
+        table.add_row(*(escape(cell) for cell in _cells(line, report)))
+    return table
+
+
+def _cells(line: Line, report: Report) -> list[str]:
+    unit = 10**report.minor_digits
+    found = line.caused.as_dict()
+    caused = "–"
+    if found["value"] is not None:
+        caused = f"{found['value'] / unit:,.0f} [{found['low'] / unit:,.0f}, {found['high'] / unit:,.0f}]"
+    flags = line.caused.disagreement
+    return [
+        line.funnel.by,
+        line.funnel.key or ("everything" if line.funnel.by == "all" else "none"),
+        f"{line.funnel.impressions:,}",
+        f"{line.funnel.cost(report.minor_digits) / unit:,.0f}",
+        percent(line.funnel.rates["store_entry_rate"]),
+        f"{line.orders:,}",
+        *(f"{line.credit[rule].value / unit:,.0f}{_MARKS[flags.get(rule, '')]}" for rule in _RULES),
+        caused,
+        number(float(line.roi.roi[-1]), 2) if line.roi is not None else "–",
+    ]
