@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.errors import TrainingError
 from training.metrics import Floats
@@ -54,20 +55,23 @@ def balanced_folds(codes: Codes, y: Floats, folds: int, seed: int) -> Codes:
     return fold
 
 
-def ranks_within(scores: Floats, fold: Codes) -> Floats:
-    """Return each person's place among those of their fold, as a share; ties share the mean of their places.
+def levelled(scores: NDArray[np.float64], fold: Codes) -> NDArray[np.float64]:
+    """Give the scores of every fold the same mean: they come from different fits, whose levels differ by chance.
 
-    Scores of different folds come from different models, whose levels differ by chance; the places do not.
+    Parameters
+    ----------
+    scores
+        [n], or [n, arms]; each column on its own.
+    fold
+        Fold of each person.
 
     Examples
     --------
-    >>> ranks_within(np.array([3.0, 1.0, 1.0, 0.1, 0.2]), np.array([0, 0, 0, 1, 1])).round(2).tolist()
-    [0.83, 0.33, 0.33, 0.25, 0.75]
+    >>> levelled(np.array([3.0, 1.0, 0.1, 0.3]), np.array([0, 0, 1, 1])).round(2).tolist()
+    [2.1, 0.1, 1.0, 1.2]
     """
-    places = np.empty(len(scores))
+    level = np.array(scores)
     for one in np.unique(fold):
-        members = np.flatnonzero(fold == one)
-        _, group, counts = np.unique(scores[members], return_inverse=True, return_counts=True)
-        below = np.cumsum(counts) - counts
-        places[members] = (below + counts / 2)[group] / len(members)
-    return places
+        members = fold == one
+        level[members] += scores.mean(axis=0) - scores[members].mean(axis=0)
+    return level

@@ -46,12 +46,13 @@ class RankingDraws:
 
     Parameters
     ----------
-    qini, auuc
-        Of length 1 + draws; see `training.uplift.curves.UpliftCurve`.
+    effect, qini, auuc
+        Of length 1 + draws; see `training.uplift.curves.UpliftCurve`. The average effect is that of everybody.
     top
         Share → mean effect among that share with the highest scores, of the same length.
     """
 
+    effect: Floats
     qini: Floats
     auuc: Floats
     top: dict[float, Floats]
@@ -106,9 +107,9 @@ def draw_rankings(
             depth, incremental, gain = curves_of(sums)
             qini = np.asarray(np.trapezoid(incremental, depth, axis=0) - incremental[-1] / 2)
             auuc = np.asarray(np.trapezoid(gain, depth, axis=0))
-            blocks[name].append([qini, auuc, *(effect_at(sums, share) for share in shares)])
+            blocks[name].append([incremental[-1], qini, auuc, *(effect_at(sums, share) for share in shares)])
     found = {}
     for name, parts in blocks.items():
-        qini, auuc, *top = (np.concatenate(part) for part in zip(*parts, strict=True))
-        found[name] = RankingDraws(qini, auuc, dict(zip(shares, top, strict=True)))
+        effect, qini, auuc, *top = (np.concatenate(part) for part in zip(*parts, strict=True))
+        found[name] = RankingDraws(effect, qini, auuc, dict(zip(shares, top, strict=True)))
     return found

@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from features.errors import TrainingError
 from tests.training.uplift.trials import made_trial
-from training.uplift.folds import balanced_folds, ranks_within
+from training.uplift.folds import balanced_folds, levelled
 from training.uplift.learners import LEARNERS, SLearner, TLearner, UpliftLearner, XLearner
 
 EACH = pytest.mark.parametrize("kind", LEARNERS.values(), ids=LEARNERS)
@@ -160,6 +160,8 @@ def test_folds_hold_the_same_mix() -> None:
         balanced_folds(codes, y, 40, seed=1)
 
 
-def test_levels_of_folds_do_not_matter_once_ranked() -> None:
-    scores, fold = np.array([1.0, 2, 3, 11, 12, 13]), np.array([0, 0, 0, 1, 1, 1])
-    assert ranks_within(scores, fold).reshape(2, 3).tolist() == [[1 / 6, 0.5, 5 / 6]] * 2
+def test_levels_of_folds_are_made_equal_and_nothing_else() -> None:
+    scores, fold = np.array([[1.0, 5], [3, 5], [11, 7], [13, 9]]), np.array([0, 0, 1, 1])
+    level = levelled(scores, fold)
+    assert level[:2].mean(axis=0).tolist() == level[2:].mean(axis=0).tolist() == scores.mean(axis=0).tolist()
+    assert np.diff(level[:2], axis=0).tolist() == np.diff(scores[:2], axis=0).tolist()
