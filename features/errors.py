@@ -98,6 +98,10 @@ class StoreError(ZhongcaoError):
     """The online store is missing or holds rows of another schema."""
 
 
+class RequestError(ZhongcaoError):
+    """A request asks for what the model or the store cannot answer; says so without the values that were sent."""
+
+
 class ScoresError(ZhongcaoError):
     """Scores cannot be written to a folder, or a list of people cannot be read."""
 

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         return self.home / "online.sqlite"
 
     @property
+    def histories_file(self) -> Path:
+        """The embedded store of person histories, for conversion predictions."""
+        return self.home / "histories.sqlite"
+
+    @property
     def access_file(self) -> Path:
         """Hashed API keys."""
         return self.home / "access.json"

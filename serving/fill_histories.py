@@ -1,0 +1,140 @@
+"""Filling the store of histories with what everybody did until an instant, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.acts import person_codes, read_acts
+from features.days import DAY_SECONDS, day_text
+from features.event_log import EventLog
+from features.impression_columns import KEPT_KINDS, REACH_DAYS
+from features.person_links import PersonLinks
+from features.population import population
+from features.settings import Settings
+from features.spine import Spine
+from serving.consent import withdrawn_since
+from serving.histories import HistoryFill, HistoryInfo
+from serving.packed_acts import ACTS_SCHEMA, person_batches
+from serving.shared_facts import share_facts
+from serving.sqlite_histories import SqliteHistories
+from training.source import present_of
+from training.steps import Steps
+
+_EVENTS_AT_ONCE: Final = 2_000_000
+_SLACK_DAYS: Final = 3
+"""Days read beyond the longest window, so that no clock change cuts a day off."""
+
+
+def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> HistoryInfo:
+    """Replace the store's content; readers see the old histories until all are there.
+
+    Interrupted, it goes on behind the last finished part, as long as the log is the same.
+
+    Parameters
+    ----------
+    settings
+        Where log and store lie.
+    as_of
+        Day, ISO time or ``now``, as `training.source.present_of` reads it.
+    now
+        Who has withdrawn consent by then is left out, too.
+    steps
+        Tells how far it is.
+
+    Returns
+    -------
+    HistoryInfo
+        What the store holds.
+
+    Raises
+    ------
+    EventLogError
+        There is no log, or it holds no events.
+    StoreError
+        Another fill is under way.
+    """
+    log = EventLog.open(settings)
+    present = present_of(log, as_of)
+    refused = withdrawn_since(settings, present, now)
+    con = log.connect()
+    source = _Source.of(log, con, present)
+    store = SqliteHistories(settings.histories_file)
+    with store.fill(ACTS_SCHEMA, present, source.name(refused)) as fill:
+        parts = [spine for _, spine in source.people.chunks(source.people_at_once)]
+        waiting = [spine for spine in parts if spine.persons[-1] > fill.done]
+        with steps.step(f"histories as of {day_text(present, log.timezone)}", len(waiting) + 1) as advance:
+            for spine in waiting:
+                _add(fill, source, spine, refused)
+                advance()
+            share_facts(fill, log, con, source.events, as_of=present, after=source.after)
+            advance()
+    con.close()
+    info = store.describe()
+    store.close()
+    return info
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What was known at an instant: events, links, and everybody who agrees to be personalised."""
+
+    versions: dict[str, int]
+    events: duckdb.DuckDBPyRelation
+    links: PersonLinks
+    people: Spine
+    people_at_once: int
+
+    @classmethod
+    def of(cls, log: EventLog, con: duckdb.DuckDBPyConnection, present: int) -> _Source:
+        events = log.events(con).filter(f"event_time < {present} and arrived_at <= {present}")
+        identities = log.table(con, "identities")
+        people = population(events, identities, [present], log.timezone)
+        (rows,) = events.aggregate("count(*)").fetchall()[0]
+        at_once = max(1, _EVENTS_AT_ONCE * len(people) // max(1, rows))
+        began = {f"{e['table']} since {e['committed_at']}": 0 for e in log.history() if e["version"] == 0}
+        versions = {name: log.log_table(name).version for name in ("events", "identities", "notes", "items")}
+        return cls(began | versions, events, PersonLinks(identities, present), people, at_once)
+
+    @property
+    def present(self) -> int:
+        return int(self.people.instants[0])
+
+    @property
+    def after(self) -> int:
+        """From when on events can count, but for those of kinds that are kept for ever."""
+        return self.present - (REACH_DAYS + _SLACK_DAYS) * DAY_SECONDS
+
+    def name(self, refused: Sequence[str]) -> str:
+        facts = json.dumps([self.versions, self.people_at_once, list(refused)], sort_keys=True)
+        return f"log v{self.versions['events']} {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+
+
+def _add(fill: HistoryFill, source: _Source, spine: Spine, refused: Sequence[str]) -> None:
+    agreeing = pc.invert(pc.is_in(spine.rows["person"], pa.array(refused, pa.string())))
+    persons = spine.rows["person"].filter(agreeing).combine_chunks()
+    instants = np.full(len(persons), source.present)
+    acts = read_acts(
+        source.events, source.links, persons, after=source.after, before=source.present, kept=KEPT_KINDS
+    )
+    # What became theirs only later is not known yet, and what was another version's is not theirs any more.
+    acts = acts.take(acts["since"] <= source.present)
+    names: list[str] = persons.to_pylist()
+    keys = dict(zip(person_codes(persons, source.links.versions(persons, instants)).tolist(), names, strict=True))
+    nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
+    histories = dict.fromkeys(names, nothing) | dict(person_batches(acts, keys))
+    fill.add(spine.persons[-1], histories, _links(spine, set(names)))
+
+
+def _links(spine: Spine, persons: set[str]) -> dict[str, str]:
+    owners = spine.accounts.join(spine.rows.select(["row", "person"]), "row")
+    linked: list[dict[str, Any]] = owners.filter(pc.not_equal(owners["account"], owners["person"])).to_pylist()
+    return {link["account"]: link["person"] for link in linked if link["person"] in persons}
