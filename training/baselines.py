@@ -61,7 +61,7 @@ class PooledLogisticRegression:
             chosen = np.sort(self._rng.choice(n * t, take, replace=False))
             blocks.append(self._view.gather(window.rows, window.fitted, chosen // t, chosen % t))
             answers.append(window.outcomes.ravel()[chosen])
-        x = self._scaler.fit_transform(_signed_log(np.concatenate(blocks)))
+        x = self._scaler.fit_transform(signed_log(np.concatenate(blocks)))
         self._model.fit(x, np.concatenate(answers))
         return self
 
@@ -69,11 +69,12 @@ class PooledLogisticRegression:
         """Return probabilities, float64 [n, T]."""
 
         def probabilities(pairs: Matrix) -> Floats:
-            return sigmoid(self._model.decision_function(self._scaler.transform(_signed_log(pairs))))
+            return sigmoid(self._model.decision_function(self._scaler.transform(signed_log(pairs))))
 
         return self._view.score_all(window.rows, window.fitted, probabilities)
 
 
-def _signed_log(matrix: Matrix) -> Floats:
+def signed_log(matrix: Matrix) -> Floats:
+    """Return sign × log(1 + size), 0 where a value is missing."""
     filled = np.nan_to_num(matrix.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     return np.sign(filled) * np.log1p(np.abs(filled))

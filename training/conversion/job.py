@@ -1,0 +1,190 @@
+"""One training run of the conversion models as of an instant: sample, fit, bundle; and its evaluation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from features.days import DAY_SECONDS, day_text
+from features.durable import write_durably
+from features.errors import LogTooShortError
+from features.impression_features import ImpressionFeatures
+from features.response_query import Match
+from features.responses import DEFAULT_WINDOWS
+from features.settings import Settings
+from training.code import code_version
+from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
+from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
+from training.conversion.source import ConversionSource, Outcomes, Sample
+from training.manifest import CONVERSION, intact
+from training.steps import Steps
+
+_BOOSTERS: Final = 22
+_SHOP: Final = ("purchase", "ctcvr")
+
+
+@dataclass(frozen=True)
+class ConversionChoices:
+    """What a user may choose about a training run.
+
+    Parameters
+    ----------
+    fit
+        Parameters and strategy of the models.
+    window_days
+        Days after an impression within which each target counts; None for 15 for purchases, and fewer for the
+        steps before.
+    match
+        What a purchase must share with the impression: note, brand or items.
+    delay_days
+        Days that events take to arrive.
+    most_days
+        Impressions of so many days before the date are learned from, at most.
+    warm_up_days
+        Impressions of the log's first days are not learned from: little was known of anybody then.
+    most_examples, per_hit
+        About how many impressions are learned from, and how many per click that led to nothing.
+    paid_only
+        Learn from paid impressions only.
+    """
+
+    fit: FitSettings = field(default_factory=FitSettings)
+    window_days: int | None = None
+    match: Match = "note"
+    delay_days: int = 0
+    most_days: int = 90
+    warm_up_days: int = 14
+    most_examples: int = 1_000_000
+    per_hit: float = 8.0
+    paid_only: bool = False
+
+    def outcomes(self) -> Outcomes:
+        """Return what counts as an answer to an impression."""
+        windows = dict(DEFAULT_WINDOWS)
+        if self.window_days is not None:
+            # Where all of a log's answers are slow, such as to a letter, one window serves all of them.
+            windows = dict.fromkeys(DEFAULT_WINDOWS, self.window_days * DAY_SECONDS)
+        return Outcomes(windows, self.match, self.delay_days * DAY_SECONDS, self.paid_only)
+
+
+class ConversionJob:
+    """One training run of the conversion models as of an instant.
+
+    Parameters
+    ----------
+    settings
+        Where everything lies.
+    as_of
+        The model knows nothing that happened or arrived later, epoch seconds.
+    choices
+        What the user chose.
+    steps
+        Shows progress.
+    source
+        What to read; the home's log by default.
+    """
+
+    def __init__(
+        self, settings: Settings, as_of: int, choices: ConversionChoices, steps: Steps,
+        source: ConversionSource | None = None,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.as_of = as_of
+        self.choices = choices
+        self.steps = steps
+        self.source = source or ConversionSource.open(settings, choices.outcomes(), steps)
+
+    @cached_property
+    def start(self) -> int:
+        """When the training impressions start."""
+        first = self.source.log.first(self.as_of)
+        warm_up = min(self.choices.warm_up_days * DAY_SECONDS, (self.as_of - first) // 3)
+        return max(first + warm_up, self.as_of - self.choices.most_days * DAY_SECONDS)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Checkpoints of this run, named after everything that it depends on."""
+        parts = [self.source.data_version, code_version(), self.as_of, asdict(self.choices)]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return self.settings.work_dir / "conversion" / key
+
+    @cached_property
+    def features(self) -> ImpressionFeatures:
+        """Columns of the rows."""
+        return self.source.features(self.as_of)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The training impressions."""
+        choices = self.choices
+        return self.source.train_sample(
+            self.start, self.as_of, most=choices.most_examples, per_hit=choices.per_hit, seed=choices.fit.seed,
+            features=self.features,
+        )  # fmt: skip
+
+    def train(self) -> Path:
+        """Train, unless this very run was done before, and return the bundle's folder."""
+        done = self.folder / "trained.json"
+        if done.exists():
+            bundle = self.settings.bundles_dir / str(json.loads(done.read_text())["bundle"])
+            if intact(bundle, CONVERSION):
+                self.steps.reused("conversion models")
+                return bundle
+        examples = self.sample.examples
+        with self.steps.step(f"conversion models ({self.choices.fit.strategy})", _BOOSTERS) as advance:
+            model, log = fit_conversion(
+                examples, self.as_of, self.choices.fit, threads=self.settings.threads, advance=advance
+            )
+        bundle = write_conversion_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(done, json.dumps({"bundle": bundle.name}))
+        return bundle
+
+    def test(self, bundle: Path, days: int, most: int) -> Sample:
+        """Read impressions after the as-of date whose windows are over, for an evaluation of a bundle.
+
+        Parameters
+        ----------
+        bundle
+            What `train` returned.
+        days
+            How many days from the as-of date on.
+        most
+            About how many impressions, evenly drawn.
+
+        Raises
+        ------
+        LogTooShortError
+            No window of an impression from the as-of date on is over in the log.
+        """
+        known_at = self.source.log.last_arrival(self.source.log.last + 1) + 1
+        longest = max(self.source.outcomes.windows.values()) + self.source.outcomes.arrival_delay
+        end = min(self.as_of + days * DAY_SECONDS, self.source.log.last + 1 - longest)
+        if end <= self.as_of:
+            zone = self.source.log.timezone
+            raise LogTooShortError(
+                f"no window of {longest / DAY_SECONDS:.0f} days from the as-of date on is over: the log ends on "
+                f"{day_text(self.source.log.last, zone)}",
+                next_step="name an earlier date or a shorter --window-days, or import the events that came since",
+            )
+        features = ImpressionFeatures.of_json(load_conversion_bundle(bundle).about["features"])
+        return self.source.test_sample(
+            self.as_of, end, known_at, most=most, seed=self.choices.fit.seed, features=features
+        )
+
+    def _about(self, log: ConversionLog) -> dict[str, Any]:
+        return {
+            "data_version": self.source.data_version,
+            "code_version": code_version(),
+            "timezone": self.source.log.timezone,
+            "match": self.choices.match,
+            "features": self.features.to_json(),
+            "tags_bundle": None,
+            "choices": asdict(self.choices),
+            "start": self.start,
+            "training": asdict(log),
+        }
