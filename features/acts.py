@@ -119,6 +119,7 @@ def read_acts(
     after: int = 0,
     before: int = LATEST_INSTANT,
     kept: tuple[str, ...] = KINDS,
+    at: int | None = None,
 ) -> Acts:
     """Read what some persons did, with all accounts that were ever theirs.
 
@@ -134,6 +135,9 @@ def read_acts(
         Leave out what happened before the one or from the other on, epoch seconds.
     kept
         Kinds that are read from the beginning all the same.
+    at
+        Only what counts for the persons at that instant and after it, until an account is taken from one: the codes
+        are then those of the persons alone, without a version. By default each version has its acts.
 
     Returns
     -------
@@ -141,7 +145,10 @@ def read_acts(
         In no particular order.
     """
     owned = links.accounts_of(pc.unique(persons))
-    codes = person_codes(owned["person"], numbers_of(owned["version"]))
+    if at is not None:
+        present = links.versions(owned["person"].combine_chunks(), np.full(len(owned), at))
+        owned = owned.filter(pa.array(numbers_of(owned["version"]) == present))
+    codes = person_codes(owned["person"], numbers_of(owned["version"]) if at is None else None)
     owned_ = pa.table({"account": owned["account"], "number": np.arange(len(codes)), "since": owned["since"]})  # noqa: F841
     question = _QUERY.format(
         coded=", ".join(f"e.{name}" for name in CODED),

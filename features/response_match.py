@@ -93,6 +93,7 @@ class Matcher:
         anchored = np.zeros(len(chosen), np.int64)  # when the person had gone that far
         rank = np.zeros(len(chosen), np.int64)
         named = self._named[chosen]
+        named = np.where(touch_keys[named] == answer_keys[chosen], named, _NONE)
         levels = [named, *(self._latest(touch_keys, a, answer_keys[chosen], time) for a in anchors)]
         for level, (found, anchor) in enumerate(zip(levels, [self.times, *anchors], strict=True)):
             fits = (touch == _NONE) & (found != _NONE)
