@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+import time
+from typing import Any, Final, TypeVar
 
 import anyio
 import orjson
@@ -14,64 +15,74 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from features.errors import StoreError
+from features.errors import BundleError, RequestError, StoreError, ZhongcaoError
 from serving.access import Scope
 from serving.bodies import parse
+from serving.conversion_schemas import CONVERSION_PARTS, ConversionsRequest
+from serving.conversions import ConversionScorer
 from serving.problems import Problem
 from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
 
-NEEDS: Final[dict[str, Scope]] = {"/v1/tags": "predict", "/livez": "predict", "/readyz": "predict"}
+NEEDS: Final[dict[str, Scope]] = {
+    "/v1/tags": "predict",
+    "/v1/conversions": "predict",
+    "/livez": "predict",
+    "/readyz": "predict",
+}
 """Path → scope that a key needs for it."""
 
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 """Health checks, which need no key; `/readyz` says more to those who have one."""
 
+Answers = TypeVar("Answers", Scorer, ConversionScorer)
 _log = logging.getLogger("zhongcao.serving")
 
 
-def build_api(scorer: Scorer, threads: int) -> Starlette:
+def build_api(
+    scorer: Scorer | ZhongcaoError, threads: int, conversions: ConversionScorer | ZhongcaoError | None = None
+) -> Starlette:
     """Put the routes together.
 
     Parameters
     ----------
     scorer
-        Answers.
+        Answers for tags; or why nothing does.
     threads
         Requests scored at the same time; the others wait.
+    conversions
+        Answers for conversions; or why nothing does.
     """
     limiter = anyio.CapacityLimiter(threads)
+    no_model = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
+    converts = no_model if conversions is None else conversions
 
     async def tags(request: Request) -> Response:
         asked = parse(await request.body(), TagsRequest, PERSON_PARTS)
-        answer = await run_sync(_score, scorer, asked, limiter=limiter, abandon_on_cancel=True)
+        answer = await run_sync(_score, _ready(scorer), asked, limiter=limiter, abandon_on_cancel=True)
+        return _json(answer)
+
+    async def convert(request: Request) -> Response:
+        asked = parse(await request.body(), ConversionsRequest, CONVERSION_PARTS)
+        now = int(time.time())
+        answer = await run_sync(_ready(converts).answer, asked, now, limiter=limiter, abandon_on_cancel=True)
         return _json(answer)
 
     async def livez(_: Request) -> Response:
         return _json({"status": "live"})
 
     async def readyz(request: Request) -> Response:
-        info = await run_sync(scorer.check)
-        if not request.state.admitted:
-            return _json({"status": "ready"})
-        return _json(
-            {
-                "status": "ready",
-                "model": scorer.bundle.version,
-                "model_as_of": scorer.bundle.as_of,
-                "as_of": info.as_of,
-                "people": info.people,
-                "tags": len(scorer.bundle.taxonomy.tags),
-            }
-        )
+        said = await run_sync(_readiness, scorer, converts)
+        return _json(said if request.state.admitted else {"status": "ready"})
 
     app = Starlette(
         routes=[
             Route("/v1/tags", tags, methods=["POST"]),
+            Route("/v1/conversions", convert, methods=["POST"]),
             Route("/livez", livez),
             Route("/readyz", readyz),
         ],
-        exception_handlers=dict.fromkeys((Problem, HTTPException, StoreError, Exception), _answer),
+        exception_handlers=dict.fromkeys((Problem, HTTPException, StoreError, RequestError, Exception), _answer),
     )
     # A redirect to the path with another slash would repeat whatever host the caller names.
     app.router.redirect_slashes = False
@@ -81,6 +92,39 @@ def build_api(scorer: Scorer, threads: int) -> Starlette:
 def _score(scorer: Scorer, asked: TagsRequest) -> TagsAnswer:
     people = scorer.tags(asked.people, top=asked.top, min_probability=asked.min_probability, explain=asked.explain)
     return TagsAnswer(scorer.bundle.version, people)
+
+
+def _ready(scorer: Answers | ZhongcaoError) -> Answers:
+    if isinstance(scorer, ZhongcaoError):
+        raise Problem(503, f"not ready: {scorer}")
+    return scorer
+
+
+def _readiness(scorer: Scorer | ZhongcaoError, conversions: ConversionScorer | ZhongcaoError) -> dict[str, Any]:
+    """Return what is served; a server of conversions alone is as ready as one of tags."""
+    said: dict[str, Any] = {"status": "ready"}
+    if isinstance(scorer, Scorer):
+        info = scorer.check()
+        said |= {
+            "model": scorer.bundle.version,
+            "model_as_of": scorer.bundle.as_of,
+            "as_of": info.as_of,
+            "people": info.people,
+            "tags": len(scorer.bundle.taxonomy.tags),
+        }
+    if isinstance(conversions, ConversionScorer):
+        try:
+            said["conversions"] = {
+                "model": conversions.bundle.version,
+                "model_as_of": conversions.bundle.as_of,
+                "as_of": (held := conversions.check()).as_of,
+                "people": held.people,
+            }
+        except StoreError as error:
+            if not isinstance(scorer, Scorer):
+                raise
+            said["conversions"] = {"model": conversions.bundle.version, "problem": f"not ready: {error}"}
+    return said
 
 
 def _json(answer: Any) -> Response:
@@ -103,5 +147,7 @@ def _as_problem(error: Exception) -> Problem:
             return Problem(405, "this route does not take this method", headers=headers)
         case StoreError(problem=problem):
             return Problem(503, f"not ready: {problem}")
+        case RequestError():
+            return Problem(422, str(error))
         case _:
             return Problem(500, "zhongcao failed; its log has the request id")

@@ -8,8 +8,10 @@ import sys
 import typer
 
 from features.errors import ZhongcaoError
+from serving.cli_contribution import register as register_contribution
 from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
+from serving.cli_fill import register as register_fill
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
@@ -34,8 +36,10 @@ def build_app() -> typer.Typer:
         register_evaluate,
         register_tags,
         register_score,
+        register_fill,
         register_serve,
         register_world,
+        register_contribution,
     ):
         register(app)
     return app

@@ -8,12 +8,41 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Final, Self
 
-from features.errors import ZhongcaoError
+from features.errors import StoreError, ZhongcaoError
 from features.settings import Settings
 from serving.consent import withdrawn_since
 
 _log = logging.getLogger("zhongcao.serving")
-_SECONDS: Final = 10.0
+_SECONDS: Final = 5.0
+_ANYWAY_SECONDS: Final = 60.0
+"""A withdrawal may be dated ahead: after so long the log is read again also where nothing was imported."""
+
+
+class Withdrawn:
+    """Tells whose rows in one store must not be used, as of the last look.
+
+    Parameters
+    ----------
+    as_of
+        Returns the instant of the rows: whose accounts were whose is as of then.
+    """
+
+    def __init__(self, as_of: Callable[[], int]) -> None:
+        self._as_of = as_of
+        self._people: frozenset[str] = frozenset()
+
+    def __call__(self) -> frozenset[str]:
+        """Return the keys of people who must not be personalised."""
+        return self._people
+
+    def look(self, settings: Settings) -> None:
+        """Read who has withdrawn consent by now; of a store that was never filled, nobody is answered anyway."""
+        try:
+            as_of = self._as_of()
+        except StoreError:
+            self._people = frozenset()
+            return
+        self._people = frozenset(withdrawn_since(settings, as_of, int(time.time())))
 
 
 class ConsentWatch:
@@ -23,30 +52,26 @@ class ConsentWatch:
     ----------
     settings
         Where the log lies.
-    as_of
-        Returns the earliest instant of the rows that are served: whose accounts were whose is as of then.
     seconds
         Between two looks.
     """
 
-    def __init__(self, settings: Settings, as_of: Callable[[], int], seconds: float = _SECONDS) -> None:
+    def __init__(self, settings: Settings, seconds: float = _SECONDS) -> None:
         self._settings = settings
-        self._as_of = as_of
         self._seconds = seconds
-        self._withdrawn: frozenset[str] = frozenset()
+        self._watched: list[Withdrawn] = []
+        self._stamp: object = None
         self._stop = Event()
         self._thread = Thread(target=self._run, name="consent", daemon=True)
 
-    def __call__(self) -> frozenset[str]:
-        """Return the keys of people who must not be personalised, as of the last look."""
-        return self._withdrawn
-
-    def look(self) -> None:
-        """Read who has withdrawn consent by now."""
-        self._withdrawn = frozenset(withdrawn_since(self._settings, self._as_of(), int(time.time())))
+    def watch(self, as_of: Callable[[], int]) -> Withdrawn:
+        """Keep up to date whose rows in a store must not be used; `as_of` returns the instant of its rows."""
+        watched = Withdrawn(as_of)
+        self._watched.append(watched)
+        return watched
 
     def __enter__(self) -> Self:
-        self.look()
+        self._look()
         self._thread.start()
         return self
 
@@ -56,8 +81,18 @@ class ConsentWatch:
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
-            try:
-                self.look()
-            except ZhongcaoError as error:
-                # What was known before goes on to hold.
-                _log.warning("who has withdrawn consent could not be read: %s", error.problem)
+            self._look()
+
+    def _look(self) -> None:
+        commits = self._settings.log_dir / "identities" / "_delta_log"
+        imported = commits.stat().st_mtime_ns if commits.exists() else 0
+        stamp = (imported, time.monotonic() // _ANYWAY_SECONDS)
+        if stamp == self._stamp:
+            return
+        try:
+            for watched in self._watched:
+                watched.look(self._settings)
+            self._stamp = stamp
+        except ZhongcaoError as error:
+            # What was known before goes on to hold.
+            _log.warning("who has withdrawn consent could not be read: %s", error.problem)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import numpy as np
@@ -76,6 +77,8 @@ class Scorer:
         Rows of that layout.
     key
         Installation key that account ids are hashed with.
+    withdrawn
+        Tells whose row must not be used, as of now: they are unknown.
 
     Raises
     ------
@@ -83,10 +86,17 @@ class Scorer:
         The store is missing, empty, or holds rows of another layout than the bundle's.
     """
 
-    def __init__(self, bundle: ScoringBundle, store: OnlineStore, key: bytes) -> None:
+    def __init__(
+        self,
+        bundle: ScoringBundle,
+        store: OnlineStore,
+        key: bytes,
+        withdrawn: Callable[[], AbstractSet[str]] = frozenset,
+    ) -> None:
         self.bundle = bundle
         self.store = store
         self._key = key
+        self._withdrawn = withdrawn
         self._vocabulary = Vocabulary.of(bundle.taxonomy)
         self.check()
 
@@ -126,9 +136,12 @@ class Scorer:
         Returns
         -------
         list of PersonAnswer
-            In the order asked. Who is not in the store gets status ``unknown`` and no tags.
+            In the order asked. Who is not in the store, or has withdrawn consent, gets status ``unknown`` and
+            no tags.
         """
-        rows = self.store.get(self._keys(people))
+        keys, withdrawn = self._keys(people), self._withdrawn()
+        found = self.store.get(keys)
+        rows = [None if key in withdrawn else row for key, row in zip(keys, found, strict=True)]
         probabilities = self._probabilities([row for row in rows if row is not None])
         answers = []
         for asked, row in zip(people, rows, strict=True):

@@ -9,22 +9,20 @@ import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from typing import Final
 
 import uvicorn
 
 from features.errors import SettingsError
-from features.identity import load_key
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
-from serving.added_columns import open_store
 from serving.api import NEEDS, OPEN_PATHS, build_api
 from serving.connection import BoundedProtocol
+from serving.consent_watch import ConsentWatch
 from serving.limits import Guard
-from serving.scorer import Scorer
+from serving.open_scorers import open_scorers, what_is_served
 from serving.service import build_service
-from training.bundle import load_bundle
-from training.champion import champion_path, verify_bundle
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -55,26 +53,22 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
     check_bind(settings.host, ring, time.time(), require_key=require_key)
     free = is_loopback(settings.host) and not require_key
     with _reserve(settings.host, settings.port) as reserved:
-        folder = champion_path(settings)
-        verify_bundle(folder)
-        bundle = load_bundle(folder)
-        bundle.model.warm()
-        store = open_store(settings, bundle.layout)
-        scorer = Scorer(bundle, store, load_key(settings))
-        guard = Guard(
-            build_api(scorer, settings.threads),
-            ring,
-            needs=NEEDS,
-            open_paths=OPEN_PATHS,
-            loopback=free,
-        )
-        info = scorer.check()
-        _listen(reserved, settings)
-        sys.stdout.write(f"model {bundle.version}: {len(bundle.taxonomy.tags)} tags, {info.people} people\n")
-        sys.stdout.write(f"{_try_it(settings, free)}\n")
-        sys.stdout.flush()
-        _run(settings, guard, reserved)
-        store.close()
+        consent = ConsentWatch(settings)
+        with ExitStack() as opened:
+            scorer, conversions = open_scorers(settings, consent, opened)
+            opened.enter_context(consent)
+            guard = Guard(
+                build_api(scorer, settings.threads, conversions),
+                ring,
+                needs=NEEDS,
+                open_paths=OPEN_PATHS,
+                loopback=free,
+            )
+            _listen(reserved, settings)
+            sys.stdout.write("".join(f"{line}\n" for line in what_is_served(scorer, conversions)))
+            sys.stdout.write(f"{_try_it(settings, free)}\n")
+            sys.stdout.flush()
+            _run(settings, guard, reserved)
 
 
 def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
