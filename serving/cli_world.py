@@ -48,7 +48,7 @@ def make(
     A run that was cut off goes on where the same command is given again.
     """
     from features.progress import progress
-    from features.world.folder import write_world
+    from features.world.writer import parts_of, write_world
     from features.world.policy import BroadPolicy, InterestPolicy
     from features.world.settings import WorldSettings
 
@@ -58,7 +58,7 @@ def make(
     )  # fmt: skip
     chooses = BroadPolicy() if policy == "broad" else InterestPolicy()
     with progress() as bar:
-        task = bar.add_task("days", total=days)
+        task = bar.add_task("days", total=days * len(parts_of(settings)))
         written = write_world(settings, chooses, out, lambda: bar.advance(task))
     kept = f", {written.kept} of {days} days were there already" if written.kept else ""
     typer.echo(f"{out}: {written.events:,} events of {people:,} people on {days} days{kept}")

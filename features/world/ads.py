@@ -60,9 +60,9 @@ class Ads:
         removed = numbers_of(settings.without_campaigns, campaigns.names, "campaign")
         self._removed = np.isin(notes.campaign, removed)
         self._removed[numbers_of(settings.without_notes, notes.names, "note")] = True
-        self.pressure = np.zeros(settings.people)
-        self.seen = np.full((settings.people, _REMEMBERED), -1, np.int32)
-        self.next = np.zeros(settings.people, np.int64)
+        self.pressure = np.zeros(len(people.number))
+        self.seen = np.full((len(people.number), _REMEMBERED), -1, np.int32)
+        self.next = np.zeros(len(people.number), np.int64)
 
     def candidates(self, day: int) -> Candidates:
         """Return the notes of campaigns that run on a day, as far as they are published."""
@@ -98,12 +98,13 @@ class Ads:
             )
         platform = self._people.content[person].astype(np.int64)
         slots = Slots(
-            day, person, platform, feed.time[rows], feed.position[rows], uniform(keys, 31), recent, found
+            day, person, platform, feed.time[rows], feed.position[rows], uniform(keys, 31), recent, found,
+            self._people.number,
         )  # fmt: skip
         choice = policy.choose(slots)
         _require_sound(policy, choice, slots)
         note, campaign = found.note[choice.candidate], found.campaign[choice.candidate]
-        held = held_out(self._settings, campaign, person)
+        held = held_out(self._settings, campaign, self._people.number[person])
         spared = held | self._removed[note]
         cost = (found.bid[choice.candidate] * (0.6 + 0.4 * uniform(keys, 32))).astype(np.int64)
         shown = np.where(spared, house, note)

@@ -56,7 +56,7 @@ def clock(share: Floats) -> Floats:
 
 def feed_of(settings: WorldSettings, people: People, day: int) -> Feed:
     """Draw a day's sessions."""
-    keys = keys_of(settings.seed, Stream.FEED, day, np.arange(settings.people))
+    keys = keys_of(settings.seed, Stream.FEED, day, people.number)
     person = np.flatnonzero(uniform(keys, 0) < people.active)
     keys = keys[person]
     views = 1 + np.minimum(people.views[person] * exponential(keys, 1), _MOST_VIEWS).astype(np.int64)
@@ -68,9 +68,9 @@ def feed_of(settings: WorldSettings, people: People, day: int) -> Feed:
     position = place - session * length[row]
     first = position == 0
     opened, number = row[first], session[first]
-    drawn = uniform(keys_of(settings.seed, Stream.SESSION, day, person[opened], number), 0)
+    drawn = uniform(keys_of(settings.seed, Stream.SESSION, day, people.number[person[opened]], number), 0)
     began = clock((number + 0.8 * drawn) / sessions[opened]).astype(np.int64)
-    slot_keys = keys_of(settings.seed, Stream.SLOT, day, person[row], place)
+    slot_keys = keys_of(settings.seed, Stream.SLOT, day, people.number[person[row]], place)
     jitter = (slot_keys >> np.uint64(60)).astype(np.int64)
     time = settings.begin + day * DAY_SECONDS + began[np.cumsum(first) - 1] + position * _SECONDS_A_SLOT + jitter
     ad = (position > 0) & (uniform(slot_keys, 0) < AD_SHARE * 1.15)

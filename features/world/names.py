@@ -36,6 +36,18 @@ def numbered(prefix: bytes | npt.NDArray[np.uint32], numbers: Ints, valid: Flags
     return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text), bits)
 
 
+def prefix(letter: str, number: int) -> bytes:
+    """Return a letter and a number below 46,656 in three signs.
+
+    Examples
+    --------
+    >>> prefix("e", 37)
+    b'e011'
+    """
+    signs = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return f"{letter}{signs[number // 1296]}{signs[number // 36 % 36]}{signs[number % 36]}".encode()
+
+
 def account_text(platform: Ints, person: Ints) -> pa.StringArray:
     """Return accounts: on each platform a person has another number, so that nothing can be joined by it."""
     numbers = (np.asarray(person, np.int64) * _FACTORS[platform] + _SHIFTS[platform]) % _NUMBERS

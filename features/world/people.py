@@ -31,10 +31,12 @@ _PICK: Final = np.array([
 
 @dataclass(frozen=True)
 class People:
-    """Everybody, numbered from 0.
+    """People, in rows from 0.
 
     Parameters
     ----------
+    number
+        Number of the person in the whole world, of which these may be a part [people].
     content
         Number of the content platform [people].
     shops
@@ -59,6 +61,7 @@ class People:
         Categories that the person reads about and shops in, as decks to draw from [people, cards]; drift.
     """
 
+    number: Ints
     content: npt.NDArray[np.int8]
     shops: npt.NDArray[np.int8]
     linked_from: Ints
@@ -76,13 +79,14 @@ class People:
 
     def shop_of(self, person: Ints, brand: Ints) -> Ints:
         """Return the shop in which a person buys a brand, -1 for those without an account."""
-        shop: Ints = _PICK[self.shops[person], (person * 7 + brand * 5) % 12]
+        shop: Ints = _PICK[self.shops[person], (self.number[person] * 7 + brand * 5) % 12]
         return shop
 
     def drift(self, seed: int, day: int) -> None:
         """Let some people's interests move: two categories change places."""
-        moved = np.flatnonzero(uniform(keys_of(seed, Stream.DRIFT, day, np.arange(len(self.active))), 0) < 1 / 90)
-        keys = keys_of(seed, Stream.DRIFT, day, moved)
+        keys = keys_of(seed, Stream.DRIFT, day, self.number)
+        moved = np.flatnonzero(uniform(keys, 0) < 1 / 90)
+        keys = keys[moved]
         one = (uniform(keys, 1) * len(CATEGORIES)).astype(np.int64)
         other = (uniform(keys, 2) * len(CATEGORIES)).astype(np.int64)
         before = self.interest[moved, one]
@@ -94,12 +98,9 @@ class People:
             deck[moved] = np.where(first, other[:, None], np.where(second, one[:, None], cards))
 
 
-def people_of(settings: WorldSettings) -> People:
-    """Make the people, some thousand at a time."""
-    parts = [
-        _some(settings, np.arange(first, min(first + _CHUNK, settings.people)))
-        for first in range(0, settings.people, _CHUNK)
-    ]
+def people_of(settings: WorldSettings, number: Ints) -> People:
+    """Make the people of some numbers, some thousand at a time."""
+    parts = [_some(settings, number[first : first + _CHUNK]) for first in range(0, len(number), _CHUNK)]
     return People(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
@@ -114,6 +115,7 @@ def _some(settings: WorldSettings, person: Ints) -> dict[str, npt.NDArray[np.gen
     age = np.searchsorted([0.2, 0.5, 0.75, 0.92], uniform(keys, 5)).astype(np.int8)
     interest = _interest(settings.seed, person, age)
     return {
+        "number": person,
         "content": (uniform(keys, 6) < 0.35).astype(np.int8),
         "shops": np.asarray(shops, np.int8),
         "linked_from": linked_from,

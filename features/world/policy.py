@@ -55,7 +55,7 @@ class Slots:
     day
         Days from the world's first.
     person
-        Number that stands for the person's content account [slots]; means nothing beyond that.
+        Row that stands for the person's content account [slots]; the same every day.
     platform
         Number of the content platform [slots].
     time, position
@@ -67,6 +67,8 @@ class Slots:
         the day's beginning.
     candidates
         What may be shown, the same for all slots.
+    numbers
+        What accounts are named after [people].
     """
 
     day: int
@@ -77,13 +79,14 @@ class Slots:
     draw: Floats
     recent: npt.NDArray[np.int16]
     candidates: Candidates
+    numbers: Ints
 
     def __len__(self) -> int:
         return len(self.person)
 
     def accounts(self) -> pa.StringArray:
         """Return the slots' content accounts as the log names them."""
-        return account_text(self.platform, self.person)
+        return account_text(self.platform, self.numbers[self.person])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from features.world.content import Notes
+from features.world.catalogue import CATEGORIES
+from features.world.content import TOPICS_PER_CATEGORY, Notes
 from features.world.draws import Flags, Floats, Ints, Keys, Stream, keys_of, sigmoid, uniform
 from features.world.levels import UNIT
 from features.world.people import INTEREST_UNIT, People
@@ -94,9 +95,9 @@ def interest_of(people: People, person: Ints, category: Ints) -> Floats:
     return interest
 
 
-def topic_trends(settings: WorldSettings, day: int, topics: int) -> Floats:
+def topic_trends(settings: WorldSettings, day: int) -> Floats:
     """Return how popular topics are on a day: slow waves, each with its own period."""
-    keys = keys_of(settings.seed, Stream.TOPIC, 0, np.arange(topics))
+    keys = keys_of(settings.seed, Stream.TOPIC, 0, np.arange(len(CATEGORIES) * TOPICS_PER_CATEGORY))
     trend: Floats = 0.25 * np.sin(2 * np.pi * (day / (20 + 60 * uniform(keys, 0)) + uniform(keys, 1)))
     return trend
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from features.days import DAY_SECONDS
 from features.events import EVENTS, KINDS
 from features.world.catalogue import CATEGORIES, Catalogue
-from features.world.content import Campaigns, Notes
+from features.world.content import CREATORS, TOPICS_PER_CATEGORY, Campaigns, Notes
 from features.world.draws import Ints, Stream, keys_of
-from features.world.names import account_text, numbered
+from features.world.names import account_text, numbered, prefix
 from features.world.people import CONTENT_PLATFORMS, PLATFORMS
 from features.world.settings import WorldSettings
 
@@ -68,33 +68,69 @@ class Rows:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names of everything that events refer to by number."""
+    """Names of everything that events refer to by number.
+
+    Parameters
+    ----------
+    notes
+        What notes are about.
+    names
+        Column → names.
+    number
+        Numbers of the people in the whole world [people].
+    part, days
+        Which part of the world these people are, and how many days it has; they keep ids apart.
+    """
 
     notes: Notes
     names: Mapping[str, pa.StringArray]
+    number: Ints
+    part: int
+    days: int
 
     @classmethod
-    def of(cls, catalogue: Catalogue, notes: Notes, campaigns: Campaigns, creators: int, topics: int) -> Vocabulary:
+    def of(
+        cls,
+        settings: WorldSettings,
+        catalogue: Catalogue,
+        notes: Notes,
+        campaigns: Campaigns,
+        *,
+        number: Ints,
+        part: int,
+    ) -> Vocabulary:
         """Make the names."""
         shops = [f"{brand}@{shop}" for brand in catalogue.brand_names for shop in PLATFORMS]
         names = {
             "kind": list(KINDS), "platform": list(PLATFORMS), "note": notes.names, "campaign": campaigns.names,
             "brand": catalogue.brand_names, "category": [category.name for category in CATEGORIES],
-            "item": catalogue.item_names, "creator": [f"creator-{n:04d}" for n in range(creators)],
-            "topic": topic_names(topics), "shop": shops,
+            "item": catalogue.item_names, "creator": [f"creator-{n:04d}" for n in range(CREATORS)],
+            "topic": topic_names(), "shop": shops,
         }  # fmt: skip
-        return cls(notes, {name: pa.array(words, pa.string()) for name, words in names.items()})
+        coded = {name: pa.array(words, pa.string()) for name, words in names.items()}
+        return cls(notes, coded, number, part, settings.days)
 
     def coded(self, name: str, numbers: npt.NDArray[Any]) -> pa.DictionaryArray:
         """Return a column of names; negative numbers are null."""
         codes = pa.array(numbers.astype(np.int32, copy=False), mask=numbers < 0)
         return pa.DictionaryArray.from_arrays(codes, self.names[name])
 
+    def account(self, platform: npt.NDArray[Any], person: npt.NDArray[Any]) -> pa.StringArray:
+        """Return the accounts of people, given by row, on platforms."""
+        return account_text(platform, self.number[person])
 
-def topic_names(topics: int) -> list[str]:
+    def prediction(self, day: int, numbers: npt.NDArray[Any]) -> pa.StringArray:
+        """Return the ids of a day's predictions, null for negative numbers."""
+        return numbered(self.prefix("p", day), np.maximum(numbers, 0).astype(np.int64), numbers >= 0)
+
+    def prefix(self, letter: str, day: int) -> bytes:
+        """Return what ids of a day begin with."""
+        return prefix(letter, self.part * self.days + day)
+
+
+def topic_names() -> list[str]:
     """Return the names of topics, which tell their category."""
-    each = topics // len(CATEGORIES)
-    return [f"{category.name}-{n + 1}" for category in CATEGORIES for n in range(each)]
+    return [f"{category.name}-{n + 1}" for category in CATEGORIES for n in range(TOPICS_PER_CATEGORY)]
 
 
 def day_number(settings: WorldSettings, day: int) -> int:
@@ -118,21 +154,23 @@ def events_table(settings: WorldSettings, words: Vocabulary, rows: Rows, day: in
     arrived = found["time"] + _ARRIVES[platform] + (late >> 4) + DAY_SECONDS * (in_shop & (late < 10))
     chosen = found["propensity"] >= 0
     columns: dict[str, pa.Array | pa.DictionaryArray] = {
-        "event_id": numbered(f"e{day:03x}".encode(), np.arange(size)),
+        "event_id": numbered(words.prefix("e", day), np.arange(size)),
         "source": _one(SOURCE, np.ones(size, bool)),
         "arrived_at": pa.array(arrived),
         "kind": words.coded("kind", found["kind"]),
         "event_time": pa.array(found["time"]),
         "day": pa.array(np.full(size, day_number(settings, day), np.int32)),
         "platform": words.coded("platform", platform),
-        "account": account_text(platform, found["person"]),
+        "account": words.account(platform, found["person"]),
         "note": words.coded("note", note),
         **{name: words.coded(name, numbers) for name, numbers in of_note.items()},
         "item": words.coded("item", found["item"]),
         "brand": words.coded("brand", brand),
         "category": words.coded("category", found["category"]),
         "shop": words.coded("shop", np.where(in_shop & (brand >= 0), brand * len(PLATFORMS) + platform, -1)),
-        "order": numbered(b"ord-", np.maximum(found["order"], 0).astype(np.int64), found["order"] >= 0),
+        "order": numbered(
+            prefix("o", words.part), np.maximum(found["order"], 0).astype(np.int64), found["order"] >= 0
+        ),
         "amount": _known(found["amount"]),
         "currency": _one(CURRENCY, found["amount"] >= 0),
         "quantity": _known(found["quantity"], np.int64),
@@ -143,15 +181,10 @@ def events_table(settings: WorldSettings, words: Vocabulary, rows: Rows, day: in
         "position": _known(found["position"], np.int64),
         "propensity": _known(found["propensity"]),
         "policy": _policies(policy, words, chosen, found["instead_of"]),
-        "prediction_id": prediction_text(day, found["prediction"]),
+        "prediction_id": words.prediction(day, found["prediction"]),
     }
     none = {column.name: pa.nulls(size, column.arrow) for column in EVENTS.columns if column.name not in columns}
     return pa.table({column.name: (columns | none)[column.name] for column in EVENTS.columns})
-
-
-def prediction_text(day: int, numbers: npt.NDArray[Any]) -> pa.StringArray:
-    """Return the ids of predictions, null for negative numbers."""
-    return numbered(f"p{day:03x}".encode(), np.maximum(numbers, 0).astype(np.int64), numbers >= 0)
 
 
 def _policies(

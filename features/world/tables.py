@@ -14,7 +14,7 @@ from features.events import TABLES
 from features.world.catalogue import CATEGORIES, ITEMS_PER_BRAND, Catalogue
 from features.world.content import Campaigns, Notes
 from features.world.draws import Flags, Ints, Stream, keys_of, uniform
-from features.world.names import account_text, numbered, person_text
+from features.world.names import numbered, person_text
 from features.world.people import CONTENT_PLATFORMS, NEVER, PLATFORMS, SHOPS, People
 from features.world.rows import CURRENCY, SOURCE, Vocabulary
 from features.world.settings import WorldSettings
@@ -96,9 +96,9 @@ def identities_table(settings: WorldSettings, words: Vocabulary, people: People,
         parts.append((np.full(len(has), len(CONTENT_PLATFORMS) + shop), has, people.linked_from[has]))
     platform, who, since = (np.concatenate([part[n] for part in parts]) for n in range(3))
     return canonical(
-        "identities", len(who), row_id=numbered(b"link", who * len(PLATFORMS) + platform), arrived_at=since,
-        platform=words.coded("platform", platform), account=account_text(platform, who), person=person_text(who),
-        valid_from=since, consent=people.consent[who],
+        "identities", len(who), row_id=numbered(b"link", people.number[who] * len(PLATFORMS) + platform),
+        arrived_at=since, platform=words.coded("platform", platform), account=words.account(platform, who),
+        person=person_text(people.number[who]), valid_from=since, consent=people.consent[who],
     )  # fmt: skip
 
 
@@ -111,8 +111,8 @@ def people_table(settings: WorldSettings, words: Vocabulary, people: People, per
     ]  # fmt: skip
     return pa.concat_tables(
         canonical(
-            "people", len(person), row_id=numbered(b"att" + str(n).encode(), person), arrived_at=since,
-            platform=words.coded("platform", platform), account=account_text(platform, person),
+            "people", len(person), row_id=numbered(b"att" + str(n).encode(), people.number[person]),
+            arrived_at=since, platform=words.coded("platform", platform), account=words.account(platform, person),
             attribute=pa.repeat(attribute, len(person)), value=values, valid_from=since,
         )
         for n, (attribute, values) in enumerate(stated)
@@ -125,15 +125,15 @@ def assignments_tables(
     """Yield the arms of each campaign: everybody, from its beginning."""
     if not settings.hold_out:
         return
-    person = np.arange(settings.people)
+    person = np.arange(len(people.number))
     platform = people.content.astype(np.int64)
-    account = account_text(platform, person)
+    account = words.account(platform, person)
     for campaign, first_day in enumerate(campaigns.first_day):
         since = np.full(len(person), settings.begin + int(first_day) * DAY_SECONDS)
-        arm = np.where(held_out(settings, campaign, person), "hold_out", "treated")
+        arm = np.where(held_out(settings, campaign, people.number), "hold_out", "treated")
         yield canonical(
-            "assignments", len(person), row_id=numbered(f"a{campaign:03d}".encode(), person), arrived_at=since,
-            campaign=pa.repeat(campaigns.names[campaign], len(person)), platform=words.coded("platform", platform),
+            "assignments", len(person), row_id=numbered(f"a{campaign:03d}".encode(), people.number),
+            arrived_at=since, campaign=pa.repeat(campaigns.names[campaign], len(person)), platform=words.coded("platform", platform),
             account=account, arm=arm, valid_from=since,
         )  # fmt: skip
 

@@ -10,10 +10,10 @@ from features.world.catalogue import CATEGORIES, Catalogue
 from features.world.content import Notes
 from features.world.draws import Floats, Ints, sigmoid
 from features.world.levels import Level
-from features.world.names import account_text, person_text
+from features.world.names import person_text
 from features.world.people import INTEREST_UNIT, NEVER, PLATFORMS, SHOPS, People
 from features.world.response import Chances, Shown
-from features.world.rows import Vocabulary, prediction_text
+from features.world.rows import Vocabulary
 from features.world.sales import CART_IF_NOT_BOUGHT, LATE_SECONDS, SOON_SECONDS, buying_chances
 from features.world.without import Caused
 
@@ -35,7 +35,7 @@ def impressions_truth(
     since = people.linked_from[shown.person]
     category = np.maximum(notes.category[shown.note], 0)
     return pa.table({
-        "prediction_id": prediction_text(day, number),
+        "prediction_id": words.prediction(day, number),
         "p_click": click,
         "p_true_interest": click * chances.deep,
         "p_link_click": jump,
@@ -104,13 +104,13 @@ def people_truth(
     days, as desire and stock are.
     """
     columns: dict[str, pa.Array | npt.NDArray[np.generic]] = {
-        "person": person_text(person),
+        "person": person_text(people.number[person]),
         "platform": words.coded("platform", people.content[person].astype(np.int64)),
-        "account": account_text(people.content[person].astype(np.int64), person),
+        "account": words.account(people.content[person].astype(np.int64), person),
     }
     for number, shop in enumerate(SHOPS):
         has = (people.shops[person] >> number & 1).astype(bool)
-        text = account_text(np.full(len(person), PLATFORMS.index(shop)), person)
+        text = words.account(np.full(len(person), PLATFORMS.index(shop)), person)
         columns[shop] = pa.array(text.to_numpy(zero_copy_only=False), pa.string(), mask=~has)
     since = people.linked_from[person]
     columns |= {

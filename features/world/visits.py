@@ -117,13 +117,13 @@ def after_search(
 
 def out_of_need(settings: WorldSettings, people: People, catalogue: Catalogue, day: int, likelier: float) -> Visits:
     """Return the visits that have nothing to do with notes."""
-    keys = keys_of(settings.seed, Stream.OCCASION, day, np.arange(settings.people))
+    keys = keys_of(settings.seed, Stream.OCCASION, day, people.number)
     busier = 1 + 0.5 * likelier
     person = np.flatnonzero(uniform(keys, 0) < people.shopping * busier)
     keys = keys[person]
     category = people.buys[person, (uniform(keys, 1) * CARDS).astype(np.int64)].astype(np.int64)
     each = catalogue.brands_per_category
-    favourite = (person * 31 + category * 17) % each
+    favourite = (people.number[person] * 31 + category * 17) % each
     other = (uniform(keys, 2) * each).astype(np.int64)
     brand = category * each + np.where(uniform(keys, 3) < _FAVOURITE, favourite, other)
     item = brand * ITEMS_PER_BRAND + (uniform(keys, 4) * ITEMS_PER_BRAND).astype(np.int64)

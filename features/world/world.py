@@ -13,11 +13,12 @@ from features.errors import SettingsError
 from features.world import happenings, tables, truth
 from features.world.ads import Ads, Placed
 from features.world.catalogue import CATEGORIES, catalogue_of
-from features.world.content import CREATORS, TOPICS_PER_CATEGORY, campaigns_of, notes_of
+from features.world.content import campaigns_of, notes_of
 from features.world.draws import Flags, Floats, Ints, uniform
 from features.world.feed import Feed, feed_of, organic_notes
 from features.world.happenings import Later
 from features.world.levels import UNIT, fade, keeping, lift, summed
+from features.world.market import Market
 from features.world.people import people_of
 from features.world.policy import Policy
 from features.world.response import (
@@ -32,7 +33,6 @@ from features.world.response import (
     topic_trends,
 )
 from features.world.rows import Rows, Vocabulary, day_number, events_table
-from features.world.sales import STOCK_OF_A_PURCHASE, buying_chances, decisions_of
 from features.world.seasons import season
 from features.world.settings import WorldSettings
 from features.world.visits import (
@@ -43,9 +43,8 @@ from features.world.visits import (
     out_of_need,
     willingness_after_jump,
 )
-from features.world.without import Caused, Touches, Without
+from features.world.without import Caused, Touches
 
-_DESIRE_HALF_LIFE = 12.0
 _CLICKS_HALF_LIFE = 7.0
 _VISITS_AFTER_SEARCH = 0.7
 
@@ -84,6 +83,9 @@ class World:
     ----------
     settings
         Size, seed and campaigns.
+    part, number
+        Which part of the people this is, and their numbers; everybody by default. People do not act on each other,
+        so parts that are simulated one after the other are the world, under policies that look at nobody else.
 
     Examples
     --------
@@ -95,38 +97,21 @@ class World:
     ['campaign_days', 'campaigns', 'note_days', 'notes', 'people']
     """
 
-    def __init__(self, settings: WorldSettings) -> None:
+    def __init__(self, settings: WorldSettings, part: int = 0, number: Ints | None = None) -> None:
         self.settings = settings
+        number = np.arange(settings.people) if number is None else number
         self.catalogue = catalogue_of(settings)
         self.campaigns = campaigns_of(settings, self.catalogue)
         self.notes = notes_of(settings, self.catalogue, self.campaigns)
-        self.people = people_of(settings)
+        self.people = people_of(settings, number)
         self.day = 0
-        topics = len(CATEGORIES) * TOPICS_PER_CATEGORY
-        self.words = Vocabulary.of(self.catalogue, self.notes, self.campaigns, CREATORS, topics)
-        self._topics = topics
+        self.words = Vocabulary.of(settings, self.catalogue, self.notes, self.campaigns, number=number, part=part)
         self._ads = Ads(settings, self.people, self.notes, self.campaigns)
-        self._desire = np.zeros((settings.people, self.catalogue.brands), np.int16)
-        self._stock = np.zeros((settings.people, len(CATEGORIES)), np.int16)
-        self._clicks = np.zeros((settings.people, len(CATEGORIES)), np.int16)
-        self._keep_desire = keeping(_DESIRE_HALF_LIFE)
-        self._keep_stock = keeping([category.cycle_days for category in CATEGORIES])
+        self._clicks = np.zeros((len(number), len(CATEGORIES)), np.int16)
+        self._market = Market(settings, self.catalogue, self.notes, self.campaigns, people=len(number))
         self._late_days = np.array([category.decide_days for category in CATEGORIES])
-        self._sales = Later(settings.begin, settings.days)
         self._searches = Later(settings.begin, settings.days)
-        self._orders = 0
         self._spent = np.zeros((settings.campaigns, settings.days), np.int64)
-        paid = np.flatnonzero(self.notes.campaign >= 0)
-        brand = self.notes.brand
-        note_owner = np.full(len(brand), -1)
-        note_owner[paid] = np.arange(len(paid))
-        owners = ((self.notes.campaign, self.campaigns.brand), (note_owner, brand[paid]))
-        self._without = [
-            Without(owner, of, self.catalogue.brand_category(of), settings.begin, settings.days)
-            for owner, of in owners
-            if len(of)
-        ]
-        self._paid_notes = [self.notes.names[n] for n in paid]
 
     def step(self, day: int, policy: Policy) -> Day:
         """Let a day pass.
@@ -150,7 +135,7 @@ class World:
         people.drift(settings.seed, day)
         feed = feed_of(settings, people, day)
         shown, placed, ad_rows = self._show(feed, policy, day)
-        click = click_chances(people, notes, topic_trends(settings, day, self._topics), shown, self._ads.pressure)
+        click = click_chances(people, notes, topic_trends(settings, day), shown, self._ads.pressure)
         clicks = uniform(shown.keys, 3) < click
         hides = ~clicks & (uniform(shown.keys, 4) < hide_chances(people, notes, shown, self._ads.pressure))
         clicked = shown.take(np.flatnonzero(clicks))
@@ -168,10 +153,10 @@ class World:
         visits = self._visit(rows, clicked, acts, shop, day=day, likelier=likelier)
         touches = self._touches(shown, clicks, clicked, acts)
         told = self._told(shown, click, ad_rows, instead_of, likelier=likelier, day=day)
-        self._sell(rows, visits, touches, off)
+        self._market.sell(rows, visits, touches, off)
         self._spend(placed, notes.campaign[placed.note], day)
         self._remember(feed, placed, ad_rows, clicked)
-        for block in self._sales.due(day):
+        for block in self._market.due(day):
             rows.add(**block)
         self.day += 1
         return Day(day, events_table(settings, self.words, rows, day, policy.name), told)
@@ -229,8 +214,7 @@ class World:
         chances = chances_after_click(people, notes, some, people.shop_of(some.person, brand))
         item = item_after_jump(notes, some)
         willing = willingness_after_jump(people, notes, self.catalogue, some, item=item, likelier=likelier)
-        stock = self._stock[some.person, notes.category[some.note]]
-        buying = buying_chances(willing, self._desire[some.person, brand], stock)
+        buying = self._market.chances(some.person, brand, notes.category[some.note], willing)
         return truth.impressions_truth(
             people,
             notes,
@@ -243,37 +227,6 @@ class World:
             day=day,
             words=self.words,
         )
-
-    def _sell(self, rows: Rows, visits: Visits, touches: Touches, off: float) -> None:
-        """Decide who buys, here and in the worlds without each campaign and note, and move the levels on."""
-        decisions = decisions_of(visits, self.catalogue, off)
-        category = self.catalogue.brand_category(visits.brand)
-        desire, stock = self._desire[visits.person, visits.brand], self._stock[visits.person, category]
-        bought = decisions.bought(visits.willing, desire, stock)
-        levels = self._desire, self._stock
-        keep = self._keep_desire, self._keep_stock
-        for without in self._without:
-            without.step(
-                before=levels,
-                keep=keep,
-                visits=visits,
-                decisions=decisions,
-                bought=bought,
-                touches=touches,
-                brand_of_note=self.notes.brand,
-            )
-        happenings.add_visits(rows, self.catalogue, visits, decisions, bought)
-        for block in happenings.sales(self.catalogue, visits, decisions, bought, self._orders):
-            self._sales.add(block)
-        self._orders += int(bought.sum())
-        fade(self._desire, self._keep_desire)
-        fade(self._stock, self._keep_stock)
-        raised = summed(touches.person * self.catalogue.brands + self.notes.brand[touches.note], touches.raised)
-        lift(self._desire, *raised)
-        cells = visits.person[bought] * len(CATEGORIES) + category[bought]
-        lift(self._stock, *summed(cells, np.full(len(cells), STOCK_OF_A_PURCHASE)))
-        for without in self._without:
-            without.forget(levels)
 
     def _spend(self, placed: Placed, campaign: Ints, day: int) -> None:
         paid = campaign >= 0
@@ -305,7 +258,7 @@ class World:
         }
         if small_only:
             return small
-        person = np.arange(settings.people)
+        person = np.arange(len(self.people.number))
         arms = list(tables.assignments_tables(settings, words, self.campaigns, self.people))
         return small | {
             "identities": tables.identities_table(settings, words, self.people, person),
@@ -313,25 +266,35 @@ class World:
             "assignments": pa.concat_tables(arms) if arms else tables.canonical("assignments", 0),
         }
 
+    @property
     def caused(self) -> dict[str, tuple[Caused, list[str]]]:
-        """Return what campaigns and notes caused until now, with their names."""
-        named = (("campaign", self.campaigns.names), ("note", self._paid_notes))
-        return {key: (without.caused, names) for without, (key, names) in zip(self._without, named, strict=False)}
+        """What campaigns and notes caused until now, with their names."""
+        return self._market.caused
+
+    @property
+    def spent(self) -> Ints:
+        """What campaigns spent until now, in millionths [campaigns, days]."""
+        return self._spent
 
     def people_truth(self, person: Ints) -> pa.Table:
         """Return who some people are, now."""
         return truth.people_truth(
-            self.people, self.catalogue, desire=self._desire, stock=self._stock, person=person, words=self.words
+            self.people,
+            self.catalogue,
+            desire=self._market.desire,
+            stock=self._market.stock,
+            person=person,
+            words=self.words,
         )
 
     def truth(self) -> dict[str, pa.Table]:
         """Return what campaigns and notes caused until now, and who people are."""
         first = day_number(self.settings, 0)
         found: dict[str, pa.Table] = {}
-        for key, (caused, names) in self.caused().items():
+        for key, (caused, names) in self.caused.items():
             found[f"{key}s"] = truth.caused_table(caused, names, key)
             found[f"{key}_days"] = truth.caused_by_day(caused, names, key, first)
-        return found | {"people": self.people_truth(np.arange(self.settings.people))}
+        return found | {"people": self.people_truth(np.arange(len(self.people.number)))}
 
 
 def run(world: World, policy: Policy, days: int | None = None) -> Iterator[Day]:
