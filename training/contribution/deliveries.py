@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,11 @@ class Deliveries:
     outcome: Floats
     known: Floats
     names: tuple[str, ...]
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Deliveries:
+        """Return some of the rows."""
+        some = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "names"}
+        return replace(self, **some)
 
 
 def deliveries_of(outcomes: CampaignOutcomes, measure: str) -> Deliveries:

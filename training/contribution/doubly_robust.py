@@ -12,10 +12,13 @@ from training.contribution.deliveries import Deliveries, deliveries_of
 from training.contribution.holdout import Effect
 from training.contribution.outcome_log import Ints
 from training.contribution.outcomes import CampaignOutcomes, Floats
-from training.contribution.overlap import FEWEST_SERVED, Overlap, overlap_of, require_overlap
+from training.contribution.overlap import FEWEST_SERVED, Overlap, comparable, overlap_of, require_overlap
 
 _STEPS: Final = 25
-_STILL: Final = 1e-7
+_STILL: Final = 0.02
+"""Gain in log likelihood that is not worth another step: noise alone moves it by half a unit a column."""
+
+_MANY, _SOME, _LAST = 20_000, 8, 3
 _SHRINK: Final = 1.0
 """Ridge on standardised columns: one pseudo-observation each, which only keeps empty directions at 0."""
 
@@ -53,9 +56,10 @@ def doubly_robust_effect(
     campaign's is fitted (logistic regression, one level a day, on what was known when the day began). An impression
     is then compared with slots of like people and days that went to other ads, weighed by p / (1 - p), after an
     outcome model fitted with the same weights is taken off: wrong chances or a wrong outcome model alone do no
-    harm. The effects of impressions are added up; that is exact as far as a second impression adds as much as the
-    first. Source: Robins, Hernán and Brumback, Epidemiology 2000 (chances day by day); Bang and Robins, Biometrics
-    2005 (doubly robust regression). Errors are summed by person.
+    harm. Rows that leave nobody to compare with count with the mean effect of the others. Effects are added up over
+    impressions; that is exact as far as a second impression adds as much as the first. Errors are summed by person.
+    Source: Robins, Hernán and Brumback, Epidemiology 2000 (chances day by day); Bang and Robins, Biometrics 2005
+    (doubly robust regression).
     """
     found = deliveries_of(outcomes, measure)
     if found.served.sum() < FEWEST_SERVED:
@@ -69,7 +73,8 @@ def doubly_robust_effect(
     chance = fitted_chances(X, found.slots, found.served)
     overlap = overlap_of(found, chance)
     require_overlap(outcomes.campaign.name, overlap)
-    return _weighed(found, X, chance, level), overlap
+    rows = comparable(found, chance)
+    return _weighed(found.take(rows), X[rows], chance[rows], int(found.served.sum()), level), overlap
 
 
 def design(deliveries: Deliveries) -> Floats:
@@ -101,26 +106,40 @@ def fitted_chances(X: Floats, slots: Ints, served: Ints) -> Floats:
     [0.3, 0.3]
     """
     share = served.sum() / max(slots.sum(), 1)
-    offset = np.log(share / (1 - share)) if 0 < share < 1 else 0.0
     slopes = np.zeros(X.shape[1])
-    ridge = _SHRINK * np.eye(X.shape[1])
-    chance = np.full(len(X), share)
-    for _ in range(_STEPS):
+    if not 0 < share < 1:
+        return np.full(len(X), np.clip(share, _SMALLEST, 1 - _SMALLEST))
+    offset = float(np.log(share / (1 - share)))
+    if len(X) > _MANY:  # some rows bring it near enough for a few more steps
+        slopes = _newton(X[::_SOME], slots[::_SOME], served[::_SOME], offset, slopes, steps=_STEPS)
+    slopes = _newton(X, slots, served, offset, slopes, steps=_LAST if len(X) > _MANY else _STEPS)
+    return _chances(X, offset, slopes)
+
+
+def _newton(X: Floats, slots: Ints, served: Ints, offset: float, slopes: Floats, *, steps: int) -> Floats:
+    for _ in range(steps):
+        chance = _chances(X, offset, slopes)
         weight = slots * chance * (1 - chance)
-        step = np.linalg.solve(X.T @ (X * weight[:, None]) + ridge, X.T @ (served - slots * chance) - slopes)
-        slopes += step
-        chance = np.clip(1 / (1 + np.exp(-np.clip(offset + X @ slopes, -30, 30))), _SMALLEST, 1 - _SMALLEST)
-        if np.abs(step).max() < _STILL:
+        curvature = X.T @ (X * weight[:, None]) + _SHRINK * np.eye(X.shape[1])
+        uphill = X.T @ (served - slots * chance) - _SHRINK * slopes
+        step = np.linalg.solve(curvature, uphill)
+        slopes = slopes + step
+        if step @ uphill / 2 < _STILL:
             break
-    return chance
+    return slopes
 
 
-def _weighed(found: Deliveries, X: Floats, chance: Floats, level: float) -> Effect:
+def _chances(X: Floats, offset: float, slopes: Floats) -> Floats:
+    return np.clip(1 / (1 + np.exp(-np.clip(offset + X @ slopes, -30, 30))), _SMALLEST, 1 - _SMALLEST)
+
+
+def _weighed(found: Deliveries, X: Floats, chance: Floats, impressions: int, level: float) -> Effect:
     weight = (found.slots - found.served) * chance / (1 - chance)
     scaled = X * weight[:, None]
     slopes = np.linalg.solve(X.T @ scaled + _SHRINK * 1e-3 * np.eye(X.shape[1]), scaled.T @ found.outcome)
     rest = found.outcome - X @ slopes
     balance = found.served - weight
+    scale = impressions / found.served.sum()
     total = float(balance @ rest)
     people, who = np.unique(found.person, return_inverse=True)
     served = np.bincount(who, found.served)
@@ -131,10 +150,10 @@ def _weighed(found: Deliveries, X: Floats, chance: Floats, level: float) -> Effe
     reach = stats.norm.ppf(0.5 + level / 2) * error
     treated = int((served > 0).sum())
     return Effect(
-        total,
-        float(total - reach),
-        float(total + reach),
-        total / treated,
+        float(scale * total),
+        float(scale * (total - reach)),
+        float(scale * (total + reach)),
+        float(scale * total / treated),
         float(2 * stats.norm.sf(abs(total) / error)) if error > 0 else float(total == 0),
         treated,
         len(people) - treated,

@@ -38,8 +38,11 @@ from known where kind = 'impression' and (campaign is not null or cost_micros > 
 order by time, person
 """
 _ACTS: Final = """
-select person, day, kind = 'click' as click, brand, category, count(*) as number
-from known where kind in ('click', 'impression') group by all order by all
+select person, day, true as click, brand, category, count(*) as number
+from known where kind = 'click' group by all
+union all
+select person, day, false, null, null, count(*) from known where kind = 'impression' group by all
+order by all
 """
 # A refund takes back its purchase, so it stands where the purchase stood, whatever brand or moment it names itself.
 _SALES: Final = """

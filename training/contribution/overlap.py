@@ -19,10 +19,10 @@ SMALLEST_SIZE: Final = 100
 """Effective number of people that an estimate needs on the side that is compared with."""
 
 NEAR_CERTAIN: Final = 0.9
-"""Chance from which on an impression leaves nobody to compare with."""
+"""Chance above which an impression leaves nobody to compare with."""
 
-MOST_CERTAIN: Final = 0.05
-"""Share of impressions that may be near certain."""
+MOST_CERTAIN: Final = 0.2
+"""Share of impressions that may be near certain: their effect is taken to be that of the others."""
 
 MOST_DISPERSION: Final = 2.0
 """How much more impressions may differ between people than chances explain."""
@@ -72,8 +72,13 @@ class Overlap:
     recorded: float
 
 
+def comparable(deliveries: Deliveries, chance: Floats) -> npt.NDArray[np.bool_]:
+    """Return the rows whose chance, fitted or recorded, leaves somebody to compare with."""
+    return np.fmax(chance, deliveries.recorded) <= NEAR_CERTAIN
+
+
 def overlap_of(deliveries: Deliveries, chance: Floats) -> Overlap:
-    """Measure the overlap.
+    """Measure the overlap; all but the share of certain impressions is of the comparable rows.
 
     Parameters
     ----------
@@ -82,6 +87,9 @@ def overlap_of(deliveries: Deliveries, chance: Floats) -> Overlap:
     chance
         Fitted chance that an ad is the campaign's [m].
     """
+    everything = int(deliveries.served.sum())
+    rows = comparable(deliveries, chance)
+    deliveries, chance = deliveries.take(rows), chance[rows]
     served, others = deliveries.served, deliveries.slots - deliveries.served
     weight = others * chance / (1 - chance)
     people, who = np.unique(deliveries.person, return_inverse=True)
@@ -92,12 +100,11 @@ def overlap_of(deliveries: Deliveries, chance: Floats) -> Overlap:
     expected = float((deliveries.slots * chance * (1 - chance)).sum())
     recorded = deliveries.recorded
     told = np.isfinite(recorded) & (served > 0)
-    sure = np.where(told, np.fmax(chance, recorded), chance) > NEAR_CERTAIN
     return Overlap(
-        served=int(served.sum()),
+        served=everything,
         effective_size=float(weight.sum() ** 2 / max((by_person**2).sum(), 1e-300)),
         tail_share=float(heaviest.sum() / max(weight.sum(), 1e-300)),
-        certain_share=float(served[sure].sum() / max(served.sum(), 1)),
+        certain_share=1 - float(served.sum()) / max(everything, 1),
         dispersion=float((surprise**2).sum() / max(expected, 1e-300)),
         imbalance=_imbalance(deliveries.known, served.astype(np.float64), weight),
         served_chances=_quantiles(chance, served),
