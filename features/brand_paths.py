@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from features.conversions import Per, read_conversions
+from features.joins import relation_of
 from features.path_items import note_links
 from features.paths import By, Paths, Windows, column, paths_of
 from features.touches import read_touches
@@ -60,6 +61,7 @@ def read_paths(
         As for `read_touches`, `read_conversions` and `paths_of`.
     """
     windows = windows or Windows()
+    events = relation_of(events)
     notes, items, identities = tables.get("notes"), tables.get("items"), tables.get("identities")
     wide: dict[str, Any] = {"end": min(end + windows.longest, known_at), "known_at": known_at, "brands": brands}
     touches = read_touches(

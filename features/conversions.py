@@ -197,7 +197,7 @@ def read_conversions(
         [*tables["lines"]["account"].chunks, *tables["searches"]["account"].chunks], pa.string()
     )
     with duckdb.connect() as con:
-        for name, table in (tables | {"owned": owners(accounts, identities, known_at)}).items():
+        for name, table in (tables | {"owned": owners(accounts, identities, known_at, con)}).items():
             con.register(name, table)
         con.sql(_GIVEN_BACK).to_table("given_back")
         span = {"start": int(start), "end": int(end)}

@@ -34,7 +34,9 @@ order by account, since
 """
 
 
-def owners(accounts: pa.Array, identities: Any | None, known_at: int) -> pa.Table:
+def owners(
+    accounts: pa.Array, identities: Any | None, known_at: int, con: duckdb.DuckDBPyConnection | None = None
+) -> pa.Table:
     """Return who owned each account from when to when.
 
     Parameters
@@ -45,6 +47,8 @@ def owners(accounts: pa.Array, identities: Any | None, known_at: int) -> pa.Tabl
         Links in the canonical columns of the identities table (relation, frame or Arrow table), or None.
     known_at
         Only links that had arrived by then count.
+    con
+        Connection to ask on; one of its own by default.
 
     Returns
     -------
@@ -60,9 +64,8 @@ def owners(accounts: pa.Array, identities: Any | None, known_at: int) -> pa.Tabl
     >>> owners(pa.array(["a"]), pa.Table.from_pylist([link]), 69)["person"].to_pylist()
     ['a']
     """
-    con = duckdb.connect()
-    con.register("accounts", pa.table({"account": accounts.unique()}))
-    con.register("links", columns_of(identities, IDENTITIES, _COLUMNS))
-    answer: pa.Table = con.sql(_OWNERS, params={"known_at": int(known_at), "ever": EVER}).to_arrow_table()
-    con.close()
+    with con.cursor() if con else duckdb.connect() as own:
+        own.register("accounts", pa.table({"account": accounts.unique()}))
+        own.register("links", columns_of(identities, IDENTITIES, _COLUMNS))
+        answer: pa.Table = own.sql(_OWNERS, params={"known_at": int(known_at), "ever": EVER}).to_arrow_table()
     return answer

@@ -20,7 +20,7 @@ select note, item from notes where item is not null union select note, item from
 order by note, item
 """
 _DIRECT: Final = """
-with bought as (select number, unnest(items) as item from conversions)
+with bought as (select number, unnest(items) as item from orders)
 select distinct number, note from bought join links using (item)
 """
 
@@ -42,14 +42,20 @@ def note_links(notes: Any | None, note_items: pa.Table | None = None) -> pa.Tabl
 
 
 def halo_of(
-    touches: pa.Table, conversions: pa.Table, conversion: Int64, touch: Int64, links: pa.Table | None
+    con: duckdb.DuckDBPyConnection,
+    tables: tuple[pa.Table, pa.Table],
+    conversion: Int64,
+    touch: Int64,
+    links: pa.Table | None,
 ) -> npt.NDArray[np.bool_]:
     """Return which pairs of a conversion and a touch are halo: the note links items, none of which was bought.
 
     Parameters
     ----------
-    touches, conversions
-        Tables that the pairs point into.
+    con
+        Connection to ask on.
+    tables
+        Touches and conversions, which the pairs point into.
     conversion, touch
         int64 [pairs].
     links
@@ -57,14 +63,11 @@ def halo_of(
     """
     if links is None or not links.num_rows:
         return np.zeros(len(touch), bool)
+    touches, conversions = tables
     notes, names = codes_of(touches, "note")
-    with duckdb.connect() as con:
-        con.register("links", links)
-        con.register(
-            "conversions",
-            pa.table({"number": np.arange(conversions.num_rows), "items": conversions["items"]}),
-        )
-        direct = con.sql(_DIRECT).to_arrow_table()
+    con.register("links", links)
+    con.register("orders", pa.table({"number": np.arange(len(conversions)), "items": conversions["items"]}))
+    direct = con.sql(_DIRECT).to_arrow_table()
     numbers = pc.index_in(direct["note"], names)
     known = numbers.is_valid()
     pairs = direct["number"].filter(known).to_numpy() * len(names) + numbers.filter(known).to_numpy()

@@ -28,48 +28,56 @@ order by k.key
 """
 
 
-def accounts_at(
-    touches: pa.Table, conversions: pa.Table, identities: Any | None, known_at: int
-) -> tuple[Int64, tuple[Int64, Int64]]:
-    """Return a key per touch (its account and brand), and the keys that were each conversion's person's.
+class TouchPeople:
+    """The persons behind touches and conversions.
 
-    Returns
-    -------
-    tuple
-        int64 [touches]: key per touch; and pair by pair the number of a conversion and a key of its person.
+    Parameters
+    ----------
+    con
+        Connection to ask on.
+    touches, conversions
+        Tables with accounts and brands.
+    identities, known_at
+        As for `features.ownership.owners`.
+
+    Attributes
+    ----------
+    keys
+        int64 [touches]: a number per account and brand.
     """
-    keys, table = _keys(touches)
-    accounts = pa.chunked_array([*table["account"].chunks, *conversions["account"].chunks], pa.string())
-    with duckdb.connect() as con:
-        con.register("keys", table)
-        con.register("owned", owners(accounts, identities, known_at))
-        numbers = pa.array(np.arange(conversions.num_rows))
-        con.register(
-            "conversions", conversions.select(["account", "time", "brand"]).append_column("number", numbers)
-        )
-        pairs = con.sql(_ACCOUNTS).to_arrow_table()
-    return keys, (pairs["number"].to_numpy(), pairs["key"].to_numpy())
 
-
-def person_at(touches: pa.Table, identities: Any | None, instant: int, known_at: int) -> Int64:
-    """Return a number per touch: its person at an instant, as was known at `known_at`, and its brand."""
-    keys, table = _keys(touches)
-    with duckdb.connect() as con:
-        con.register("keys", table)
-        con.register("owned", owners(table["account"], identities, known_at))
-        people: Int64 = con.sql(_PEOPLE.format(instant=int(instant))).to_arrow_table()["person"].to_numpy()
-    return people[keys]
-
-
-def _keys(touches: pa.Table) -> tuple[Int64, pa.Table]:
-    accounts, account_names = codes_of(touches, "account")
-    brands, brand_names = codes_of(touches, "brand")
-    used, keys = np.unique(accounts * (len(brand_names) + 1) + brands, return_inverse=True)
-    account, brand = np.divmod(used, len(brand_names) + 1)
-    return keys.astype(np.int64), pa.table(
-        {
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        touches: pa.Table,
+        conversions: pa.Table,
+        identities: Any | None,
+        known_at: int,
+    ) -> None:
+        accounts, names = codes_of(touches, "account")
+        brands, brand_names = codes_of(touches, "brand")
+        used, keys = np.unique(accounts * (len(brand_names) + 1) + brands, return_inverse=True)
+        account, brand = np.divmod(used, len(brand_names) + 1)
+        self.keys: Int64 = keys.astype(np.int64)
+        self._con = con
+        keyed = {
             "key": np.arange(len(used)),
-            "account": account_names.take(pa.array(account)).cast(pa.string()),
+            "account": names.take(pa.array(account)).cast(pa.string()),
             "brand": brand_names.take(pa.array(brand)).cast(pa.string()),
         }
-    )
+        numbered = conversions.select(["account", "time", "brand"])
+        numbered = numbered.append_column("number", pa.array(np.arange(conversions.num_rows)))
+        everybody = pa.chunked_array([keyed["account"], *conversions["account"].chunks], pa.string())
+        con.register("keys", pa.table(keyed))
+        con.register("conversions", numbered)
+        con.register("owned", owners(everybody, identities, known_at, con))
+
+    def at_conversions(self) -> tuple[Int64, Int64]:
+        """Return pairs of a conversion's number and a key that was its person's at its time."""
+        pairs = self._con.sql(_ACCOUNTS).to_arrow_table()
+        return pairs["number"].to_numpy(), pairs["key"].to_numpy()
+
+    def at(self, instant: int) -> Int64:
+        """Return a number per touch for the person that its account was of at an instant, and its brand."""
+        people: Int64 = self._con.sql(_PEOPLE.format(instant=int(instant))).to_arrow_table()["person"].to_numpy()
+        return people[self.keys]

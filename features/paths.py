@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -13,7 +14,7 @@ from features.conversions import Conversions
 from features.days import DAY_SECONDS
 from features.errors import FeatureError
 from features.path_items import halo_of
-from features.path_people import accounts_at, person_at
+from features.path_people import TouchPeople
 from features.small_tables import codes_of
 
 Int64 = npt.NDArray[np.int64]
@@ -197,58 +198,53 @@ def paths_of(
     windows = windows or Windows()
     seen, clicked = column(touches, "time"), column(touches, "click").astype(bool)
     ordered = column(conversions.table, "time")
-    keys, pairs = accounts_at(touches, conversions.table, identities, known_at)
-    conversion, touch = _joined(keys, seen, pairs, ordered, windows.longest)
-    window = np.where(clicked[touch], windows.click_days, windows.view_days) * DAY_SECONDS
-    inside = ordered[conversion] - seen[touch] <= window
-    conversion, touch = conversion[inside], touch[inside]
-    order = np.argsort(conversion * len(seen) + touch, kind="stable")
-    conversion, touch = conversion[order], touch[order]
+    with duckdb.connect() as con:
+        people = TouchPeople(con, touches, conversions.table, identities, known_at)
+        conversion, touch = _joined(people, seen, ordered, windows.longest)
+        window = np.where(clicked[touch], windows.click_days, windows.view_days) * DAY_SECONDS
+        inside = ordered[conversion] - seen[touch] <= window
+        conversion, touch = conversion[inside], touch[inside]
+        order = np.argsort(conversion * len(seen) + touch, kind="stable")
+        conversion, touch = conversion[order], touch[order]
+        halo = halo_of(con, (touches, conversions.table), conversion, touch, links)
+        person = people.at(end)
     offsets = np.searchsorted(conversion, np.arange(len(ordered) + 1))
-    in_stretch = (ordered >= start) & (ordered < end)
-    touched = (seen >= start) & (seen < end)
+    in_stretch, touched = (ordered >= start) & (ordered < end), (seen >= start) & (seen < end)
     counted = touched[touch] if by == "click_date" else in_stretch[conversion]
     reported = in_stretch & (np.diff(offsets) == 0)
     reported[conversion[counted]] = True
-    left = touched.copy()
-    left[touch] = False
-    rest = np.flatnonzero(left)
-    stretch = _stretches(person_at(touches.take(rest), identities, end, known_at), seen[rest], windows.longest)
-    by_person = np.argsort(stretch, kind="stable")
-    edges = np.flatnonzero(np.diff(stretch[by_person], prepend=-1, append=-1))
+    touched[touch] = False
+    rest = np.flatnonzero(touched)
+    piece = _pieces(person[rest], seen[rest], windows.longest)
+    by_piece = np.argsort(piece, kind="stable")
+    edges = np.append(np.flatnonzero(np.diff(piece[by_piece], prepend=-1)), len(rest))
     return Paths(
         touches=touches,
         conversions=conversions.table,
         offsets=offsets.astype(np.int64),
         touch=touch,
         counted=counted,
-        halo=halo_of(touches, conversions.table, conversion, touch, links),
+        halo=halo,
         reported=reported,
         unconverted_offsets=edges.astype(np.int64),
-        unconverted_touch=rest[by_person],
+        unconverted_touch=rest[by_piece],
     )
 
 
-def _joined(
-    keys: Int64, seen: Int64, pairs: tuple[Int64, Int64], ordered: Int64, longest: int
-) -> tuple[Int64, Int64]:
-    """Pair conversions with the touches of their accounts in the longest window before them.
-
-    Touches have a key (account and brand) each; a pair is the number of a conversion and a key of its person.
-    """
-    numbers, whose = pairs
-    by_key = np.argsort(keys, kind="stable")
+def _joined(people: TouchPeople, seen: Int64, ordered: Int64, longest: int) -> tuple[Int64, Int64]:
+    """Pair conversions with the touches of their persons' accounts in the longest window before them."""
+    numbers, whose = people.at_conversions()
+    by_key = np.argsort(people.keys, kind="stable")
     scale = np.int64(1) << 34  # more seconds than any instant has
-    sorted_touches = keys[by_key] * scale + seen[by_key]
+    sorted_touches = people.keys[by_key] * scale + seen[by_key]
     at = ordered[numbers]
     low = np.searchsorted(sorted_touches, whose * scale + np.maximum(at - longest, 0))
-    high = np.searchsorted(sorted_touches, whose * scale + at)
-    many = high - low
-    first = np.repeat(low - np.concatenate([[0], np.cumsum(many)[:-1]]), many) if len(many) else low
+    many = np.searchsorted(sorted_touches, whose * scale + at) - low
+    first = np.repeat(low - (np.cumsum(many) - many), many)
     return np.repeat(numbers, many), by_key[first + np.arange(len(first))]
 
 
-def _stretches(people: Int64, seen: Int64, longest: int) -> Int64:
+def _pieces(people: Int64, seen: Int64, longest: int) -> Int64:
     """Cut each person's touches every `longest` seconds from the first one on, and number the pieces."""
     first = np.full(int(people.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, people, seen)

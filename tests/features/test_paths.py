@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.brand_paths import BrandPaths, read_paths
+from features.conversions import read_conversions
+from features.errors import FeatureError
+from features.path_items import note_links
+from features.paths import By, Paths, Windows, paths_of
+from features.touches import read_touches
+from tests.features.brand_logs import (
+    DAY,
+    END,
+    ITEMS,
+    KNOWN,
+    NOTES,
+    START,
+    Row,
+    event,
+    events_of,
+    link,
+    links_of,
+    owner,
+    random_log,
+)
+
+ORDERED = START + 5 * DAY
+BUY = event("purchase", ORDERED, brand="X", amount=100, order="o")
+
+
+def read(rows: list[Row], links: list[Row] | None = None, **more: Any) -> BrandPaths:
+    tables = {"notes": NOTES, "items": ITEMS, "identities": links_of(links or [])}
+    asked = {"brands": ["X"], "start": START, "end": END, "known_at": KNOWN, "windows": Windows(3, 1)} | more
+    return read_paths(events_of(rows), tables, **asked)
+
+
+def touched(paths: Paths) -> list[list[str]]:
+    """Event ids of the touches of each path."""
+    names = paths.touches["event_id"].to_pylist()
+    return [[names[row] for row in paths.touch[a:b]] for a, b in pairwise(paths.offsets)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "on"),
+    [
+        ("click", 0, False),
+        ("click", 1, True),
+        ("click", 3 * DAY, True),
+        ("click", 3 * DAY + 1, False),
+        ("impression", 0, False),
+        ("impression", 1, True),
+        ("impression", DAY, True),
+        ("impression", DAY + 1, False),
+    ],
+)
+def test_windows_are_closed_at_the_far_edge_and_open_at_the_order(kind: str, before: int, on: bool) -> None:
+    paths = read([event(kind, ORDERED - before, note="n1"), BUY]).paths
+    assert touched(paths) == ([["e0000"]] if on else [[]])
+    assert paths.without_touch.tolist() == [not on]
+
+
+@pytest.mark.parametrize("windows", [Windows(7, 1), Windows(15, 7), Windows(30, 7), Windows(1, 7), Windows(30, 0)])
+def test_usual_windows(windows: Windows) -> None:
+    gaps = {"click": windows.click_days * DAY, "impression": windows.view_days * DAY}
+    notes = {"click": "n1", "impression": "n2"}
+    rows = [
+        event(kind, ORDERED - gap - over, note=notes[kind]) for kind, gap in gaps.items() for over in (1, 0) if gap
+    ]
+    paths = read([*rows, BUY], windows=windows).paths
+    assert sorted(touched(paths)[0]) == [f"e{2 * number + 1:04}" for number in range(len(rows) // 2)]
+
+
+@pytest.mark.parametrize(("click", "view"), [(0, 1), (7, -1)])
+def test_windows_need_days(click: int, view: int) -> None:
+    with pytest.raises(FeatureError, match="post-click window has at least 1 day"):
+        Windows(click, view)
+
+
+def test_platforms_and_accounts_of_a_person_merge() -> None:
+    rows = [
+        event("click", ORDERED - 3, account="red", platform="xiaohongshu", note="n1"),
+        event("click", ORDERED - 2, account="tok", platform="douyin", note="n2"),
+        event("click", ORDERED - 1, account="other", note="n2"),
+        BUY | {"account": "cat", "platform": "tmall"},
+    ]
+    mine = [link(account, "P", since=ORDERED - 9, late=10 * DAY) for account in ("red", "tok", "cat")]
+    assert touched(read(rows, mine).paths) == [["e0000", "e0001"]]
+    assert touched(read(rows, mine, known_at=KNOWN - 6 * DAY).paths) == [[]]  # the links had not arrived
+
+
+def test_an_account_is_of_its_owner_at_the_time_of_the_order() -> None:
+    rows = [event("click", ORDERED - 3, account="b", note="n1"), BUY]
+    sold = [link("a", "P"), link("b", "P"), link("b", "Q", since=ORDERED)]
+    assert touched(read(rows, sold).paths) == [[]]
+    kept = [link("a", "P"), link("b", "P"), link("b", "Q", since=ORDERED + 1)]
+    assert touched(read(rows, kept).paths) == [["e0000"]]
+
+
+def test_a_note_of_another_brand_is_not_on_the_path() -> None:
+    rows = [event("click", ORDERED - 3, note="n3"), event("click", ORDERED - 2, note="n1"), BUY]
+    assert touched(read(rows, brands=["X", "Y"]).paths) == [["e0001"]]
+
+
+def test_a_touch_is_on_the_path_of_every_order_in_its_window() -> None:
+    later = BUY | {"event_time": ORDERED + DAY, "arrived_at": ORDERED + DAY, "order": "p"}
+    assert touched(read([event("click", ORDERED - 3, note="n1"), BUY, later]).paths) == [["e0000"], ["e0000"]]
+
+
+@pytest.mark.parametrize(("by", "counted"), [("order_date", [True, True]), ("click_date", [False, True])])
+def test_by_click_date_and_by_order_date_at_the_start(by: By, counted: list[bool]) -> None:
+    rows = [event("click", START - 1, note="n1"), event("click", START, note="n1")]
+    buy = BUY | {"event_time": START + 1, "arrived_at": START + 1}
+    paths = read([*rows, buy], by=by).paths
+    assert (paths.counted.tolist(), paths.reported.tolist()) == (counted, [True])
+
+
+@pytest.mark.parametrize(("by", "reported"), [("order_date", False), ("click_date", True)])
+def test_by_click_date_and_by_order_date_at_the_end(by: By, reported: bool) -> None:
+    rows = [event("click", END - 1, note="n1"), event("click", END, note="n1")]
+    buy = BUY | {"event_time": END + 1, "arrived_at": END + 1}
+    paths = read([*rows, buy], by=by).paths
+    assert touched(paths) == [["e0000", "e0001"]]
+    assert (paths.counted.tolist(), paths.reported.tolist()) == ([reported, False], [reported])
+
+
+def test_orders_without_touch_are_those_of_the_stretch() -> None:
+    buys = [BUY | {"event_time": at, "arrived_at": at, "order": None} for at in (START, END - 1, END)]
+    for by in ("order_date", "click_date"):
+        paths = read(buys, by=by).paths
+        assert paths.without_touch.tolist() == [True, True, False]
+        assert len(paths) == 3
+
+
+def test_unknown_way_to_date() -> None:
+    with pytest.raises(FeatureError, match="unknown way to date conversions: 'day'; valid: click_date, order_date"):
+        read([], by="day")
+
+
+def test_halo_is_another_item_than_those_linked() -> None:
+    rows = [event("click", ORDERED - 9, note=note) for note in ("n1", "n2", "n4")]
+    line = BUY | {"item": "i2"}
+    assert read([*rows, line]).paths.halo.tolist() == [True, False, False]  # n2 links nothing
+    assert read([*rows, BUY]).paths.halo.tolist() == [False, False, False]  # what was bought is not known
+    both = [line, BUY | {"item": "i1"}]
+    assert read([*rows, *both]).paths.halo.tolist() == [False, False, False]
+    assert read([*rows, *both], per="item").paths.halo.tolist() == [True, False, False, False, False, True]
+
+
+def test_more_links_of_a_note() -> None:
+    links = note_links(NOTES, pa.table({"note": ["n1", "n1", "n2"], "item": ["i1", "i2", None]}))
+    assert links.to_pylist() == [
+        {"note": n, "item": i} for n, i in (("n1", "i1"), ("n1", "i2"), ("n3", "i3"), ("n4", "i2"))
+    ]
+
+
+def test_refunds_beside_the_paths() -> None:
+    back = [
+        event("refund", ORDERED + 1, brand="X", order="o", amount=130),
+        event("refund", ORDERED + 1, brand="X", order="?", amount=7),
+        event("refund", END, brand="X", order="?", amount=1000),
+    ]
+    found = read([BUY, *back])
+    assert (found.refunds_over, found.refunds_unmatched) == (30, 7)
+
+
+def test_touches_on_no_path_are_cut_person_by_person_and_window_by_window() -> None:
+    rows = [
+        event("click", START, account="b", note="n1"),
+        event("click", START + 3 * DAY - 1, account="a", note="n2"),
+        event("click", START + 3 * DAY, account="a", note="n1"),
+        event("click", START + DAY, account="c", note="n1"),
+        event("click", ORDERED - 1, account="c", note="n1"),
+        event("click", START - 1, account="d", note="n1"),
+        BUY | {"account": "c"},
+    ]
+    paths = read(rows, [link("a", "P"), link("b", "P")]).paths
+    names = paths.touches["event_id"].to_pylist()
+    ends = paths.unconverted_offsets.tolist()
+    cut = [[names[row] for row in paths.unconverted_touch[a:b]] for a, b in pairwise(ends)]
+    assert sorted(cut) == [["e0000", "e0001"], ["e0002"], ["e0003"]]
+
+
+def test_names_of_levels() -> None:
+    paths = read([event("click", START, note=note) for note in ("n1", "n2", "n4")]).paths
+    codes, names = paths.names("creator")
+    assert [names[code] for code in codes] == ["ann", "ann", None]
+    with pytest.raises(FeatureError, match="unknown level of credit: 'topic'; valid: note, creator, campaign"):
+        paths.names("topic")
+
+
+def test_no_touches_and_no_orders() -> None:
+    paths = read([]).paths
+    assert (len(paths), paths.touch.tolist(), paths.unconverted_offsets.tolist()) == (0, [], [0])
+
+
+def literally(paths: Paths, links: list[Row], by: str) -> list[tuple[list[int], bool]]:
+    """Rows of touches on each conversion's path, and whether it is reported, pair by pair."""
+    touches, found = paths.touches.to_pylist(), []
+    for order in paths.conversions.to_pylist():
+        at, rows = order["time"], []
+        for row, touch in enumerate(touches):
+            same = owner(links, touch["account"], at) == owner(links, order["account"], at)
+            gap = at - touch["time"]
+            if same and touch["brand"] == order["brand"] and 0 < gap <= (3 if touch["click"] else 1) * DAY:
+                rows.append(row)
+        inside = [START <= touches[row]["time"] < END for row in rows]
+        ordered = START <= at < END
+        found.append((rows, ordered if by == "order_date" or not rows else any(inside)))
+    return found
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(0, 120), st.sampled_from(("order_date", "click_date")))
+def test_paths_are_the_literal_reading(seed: int, size: int, by: By) -> None:
+    rows, links = random_log(seed, size)
+    paths = read(rows, links, by=by, brands=["X", "Y"]).paths
+    ends = paths.offsets.tolist()
+    found = [paths.touch[a:b].tolist() for a, b in pairwise(ends)]
+    assert list(zip(found, paths.reported.tolist(), strict=True)) == literally(paths, links, by)
+    inside = [START <= t["time"] < END for t in paths.touches.to_pylist()]
+    rest = {row for row, within in enumerate(inside) if within} - set(paths.touch.tolist())
+    assert sorted(paths.unconverted_touch.tolist()) == sorted(rest)
+
+
+def test_touches_and_conversions_may_be_joined_by_hand() -> None:
+    touches = read_touches(
+        events_of([event("click", START, note="n1")]), NOTES, start=START, end=END, known_at=KNOWN
+    )
+    conversions = read_conversions(events_of([BUY]), start=START, end=END, known_at=KNOWN)
+    found = paths_of(touches, conversions, start=START, end=END, known_at=KNOWN)
+    assert found.ago.tolist() == [5 * DAY]
