@@ -239,14 +239,15 @@ class Stream:
         return np.where(found == NEVER, NEVER, _LAST - found)
 
     def run(self, probe: Probe, gap: int) -> Int64:
-        """Return how many events became known in the run that is still on: each within `gap` of the one before.
+        """Return how many events there were in the run that an event at the instant would go on with.
 
         Parameters
         ----------
         probe
             Keys and instants.
         gap
-            Seconds; a run is over when they have passed since its last event became known.
+            In a run each event becomes known less than these seconds after the one before; one that happens at the
+            instant becomes known a second later.
         """
         at = self._starts.at
         place = np.arange(len(at))
@@ -255,7 +256,7 @@ class Stream:
         begun = np.maximum.accumulate(np.where(breaks, place, 0)) if len(at) else place
         last = self._begun(probe) - 1
         on = last >= 0
-        on[on] = probe.at[on] - at[last[on]] < gap
+        on[on] = probe.at[on] + 1 - at[last[on]] < gap
         length = np.zeros(len(probe), np.int64)
         length[on] = last[on] - begun[last[on]] + 1
         return probe.given(length)

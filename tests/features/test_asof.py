@@ -218,7 +218,7 @@ def test_a_run_goes_on_while_gaps_are_short(
     found = Stream(keys, since).run(asked, gap)
     for (key, at), length in zip(probes, found.tolist(), strict=True):
         mine, expected = sorted((s for k, s in events if k == key and s <= at), reverse=True), 0
-        later = at
+        later = at + 1
         for moment in mine:
             if later - moment >= gap:
                 break
