@@ -24,7 +24,7 @@ RULES: Final[tuple[Rule, ...]] = ("first", "last", "linear", "time_decay", "posi
 HALF_LIFE_DAYS: Final = 7.0
 
 
-def credits(  # noqa: A001
+def credits(
     paths: Paths,
     values: Int64,
     rule: Rule,
