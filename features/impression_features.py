@@ -31,6 +31,7 @@ from features.tag_scores import TagScores
 Float32 = npt.NDArray[np.float32]
 _SCORE: Final = "score_"
 _KEY_SEPARATOR: Final = "\x1f"
+_BLOCK: Final = 2_048
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
 
@@ -146,13 +147,13 @@ def impression_rows(
         and NaN without an event.
     """
     place = {name: number for number, name in enumerate(features.columns)}
-    rows = np.full((len(impressions), len(place)), np.nan, np.float32)
+    made = np.empty((len(place), len(impressions)), np.float32)
     codes, times = _codes(impressions, history), impressions.times
 
     def write(columns: dict[str, npt.NDArray[Any]]) -> None:
         for name, values in columns.items():
             if name in place:
-                rows[:, place[name]] = values
+                made[place[name]] = values
 
     by_key: dict[str, list[Statistic]] = {}
     for statistic in features.statistics:
@@ -179,10 +180,19 @@ def impression_rows(
         if any(name in place for name in names):
             write(compute(impressions, history, codes))
     write(context.moment(impressions, features.platforms))
+    write({_SCORE + pattern: np.full(len(times), np.nan) for pattern in features.patterns})
     if scores is not None and features.patterns:
         persons = codes_of(impressions.table["person"])
         found_scores = scores.columns(features.patterns, persons, codes["category"], times)
         write({_SCORE + pattern: values for pattern, values in found_scores.items()})
+    return _by_row(made)
+
+
+def _by_row(columns: Float32) -> Float32:
+    """Turn columns into rows, a block that fits into the cache at a time."""
+    rows = np.empty(columns.shape[::-1], np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        rows[start : start + _BLOCK] = columns[:, start : start + _BLOCK].T
     return rows
 
 
