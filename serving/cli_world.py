@@ -48,9 +48,9 @@ def make(
     A run that was cut off goes on where the same command is given again.
     """
     from features.progress import progress
-    from features.world.writer import parts_of, write_world
     from features.world.policy import BroadPolicy, InterestPolicy
     from features.world.settings import WorldSettings
+    from features.world.writer import parts_of, write_world
 
     settings = WorldSettings(
         people=people, days=days, seed=seed, campaigns=campaigns, start=start, hold_out=hold_out, effect=effect,
@@ -64,6 +64,15 @@ def make(
     typer.echo(f"{out}: {written.events:,} events of {people:,} people on {days} days{kept}")
     typer.echo(f"the truth is in {out / 'truth'}; nothing that learns may read it")
     typer.echo(f"next: zhongcao world show {out}, or zhongcao import world {out}")
+
+
+@world_app.command("show")
+def show(folder: Annotated[Path, typer.Argument(help="Folder of a finished world.")]) -> None:
+    """Write a page that sets the world's marginals beside published ones, and says what its campaigns caused."""
+    from serving.world_page import write_world_page
+
+    typer.echo(f"wrote {write_world_page(folder)}")
+    typer.echo(f"next: open it in a browser, then zhongcao import world {folder}")
 
 
 def import_world(folder: Path) -> None:

@@ -133,8 +133,8 @@ def assignments_tables(
         arm = np.where(held_out(settings, campaign, people.number), "hold_out", "treated")
         yield canonical(
             "assignments", len(person), row_id=numbered(f"a{campaign:03d}".encode(), people.number),
-            arrived_at=since, campaign=pa.repeat(campaigns.names[campaign], len(person)), platform=words.coded("platform", platform),
-            account=account, arm=arm, valid_from=since,
+            arrived_at=since, campaign=pa.repeat(campaigns.names[campaign], len(person)),
+            platform=words.coded("platform", platform), account=account, arm=arm, valid_from=since,
         )  # fmt: skip
 
 

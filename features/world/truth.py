@@ -15,9 +15,8 @@ from features.world.people import INTEREST_UNIT, NEVER, PLATFORMS, SHOPS, People
 from features.world.response import Chances, Shown
 from features.world.rows import Vocabulary
 from features.world.sales import CART_IF_NOT_BOUGHT, LATE_SECONDS, SOON_SECONDS, buying_chances
+from features.world.visits import SOON_AFTER_JUMP
 from features.world.without import Caused
-
-_SOON_SHARE = 0.55
 
 
 def impressions_truth(
@@ -42,7 +41,7 @@ def impressions_truth(
         "p_store_visit": visit,
         "p_cart": visit * (buying + (1 - buying) * CART_IF_NOT_BOUGHT),
         "p_purchase": visit * buying,
-        "soon": np.full(len(click), _SOON_SHARE, np.float32),
+        "soon": np.full(len(click), SOON_AFTER_JUMP, np.float32),
         "soon_seconds": np.full(len(click), SOON_SECONDS, np.float32),
         "late_seconds": LATE_SECONDS[category].astype(np.float32),
         "linked_from": pa.array(since, mask=since == NEVER),

@@ -19,6 +19,10 @@ from features.world.settings import WorldSettings
 
 _FAVOURITE: Final = 0.55
 _SAME_ITEM: Final = 0.8
+
+SOON_AFTER_JUMP: Final = 0.4
+"""Share of direct purchases that are made at once; the others follow the category's time to decide."""
+
 NO_EFFECT: Final = -60.0
 """Willingness, in logits, of those who come by a note that moves nobody."""
 
@@ -91,7 +95,7 @@ def item_after_jump(notes: Notes, shown: Shown) -> Ints:
 def after_jump(notes: Notes, shown: Shown, shop: Ints, item: Ints, willing: Floats) -> Visits:
     """Return the visits of those who jumped and came in."""
     time = shown.time + 15 + (uniform(shown.keys, 23) * 75).astype(np.int64)
-    soon = np.full(len(time), 0.55)
+    soon = np.full(len(time), SOON_AFTER_JUMP)
     return Visits(
         shown.person, notes.brand[shown.note], item, shop, shown.note, shown.note, shown.keys, time, shown.time,
         soon, willing,
