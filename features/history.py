@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -107,22 +107,19 @@ class PersonHistory:
         """
         acts, keys, probe = self._keyed(of, persons, values, instants)
         days = self._days[acts]
-        groups: dict[Sort, list[Aggregate]] = {}
-        for aggregate in aggregates:
-            groups.setdefault(sort_of(aggregate, _MEASURES), []).append(aggregate)
-        kinds = self.acts["kind"][acts]
+        kinds, since, times = (self.acts[name][acts] for name in ("kind", "since", "time"))
         found: Numbers = {}
-        for sort, wanted in groups.items():
+        for sort, wanted, windows in _grouped(tuple(aggregates), _MEASURES):
             chosen = np.flatnonzero(self._mask(sort, kinds, acts))
             if sort.measure == "days":
-                chosen = chosen[_first_of_day(keys[chosen], days[chosen], self.acts["since"][acts[chosen]])]
+                chosen = chosen[_first_of_day(keys[chosen], days[chosen], since[chosen])]
             stream = Stream(
                 keys[chosen],
-                self.acts["since"][acts[chosen]],
+                since[chosen],
                 days[chosen],
-                sorted({a.window.days for a in wanted if a.window.days is not None}),
+                windows,
                 values=self.acts[sort.of][acts[chosen]] if sort.of else None,
-                times=self.acts["time"][acts[chosen]],
+                times=times[chosen],
                 timezone=self.timezone,
             )
             found |= {a: _measured(stream, probe, a, instants) for a in wanted}
@@ -159,6 +156,20 @@ class PersonHistory:
         if sort.condition == "deep_read":
             return mask & self.acts["deep"][acts]
         return mask & (self.acts["campaign"][acts] != 0) if sort.condition == "paid" else mask
+
+
+@lru_cache(maxsize=1_024)
+def _grouped(
+    aggregates: tuple[Aggregate, ...], measures: tuple[str, ...]
+) -> tuple[tuple[Sort, tuple[Aggregate, ...], tuple[int, ...]], ...]:
+    """Sorts of events, the aggregates that take them, and their windows in days."""
+    groups: dict[Sort, list[Aggregate]] = {}
+    for aggregate in aggregates:
+        groups.setdefault(sort_of(aggregate, measures), []).append(aggregate)
+    return tuple(
+        (sort, tuple(wanted), tuple(sorted({a.window.days for a in wanted if a.window.days is not None})))
+        for sort, wanted in groups.items()
+    )
 
 
 def _measured(stream: Stream, probe: Probe, aggregate: Aggregate, instants: Int64) -> Int64:
@@ -219,9 +230,9 @@ class NoteHistory:
             self._keys[of] = pc.unique(table["key"])
         probe = self._probe(self._keys[of], values, instants)
         found: Numbers = {}
-        for aggregate in aggregates:
-            stream = self._stream(of, sort_of(aggregate, ("count", "sum")), aggregates)
-            found[aggregate] = stream.totals(probe, aggregate.window.days)
+        for sort, wanted, windows in _grouped(tuple(aggregates), ("count", "sum")):
+            stream = self._stream(of, sort, windows)
+            found |= {a: stream.totals(probe, a.window.days) for a in wanted}
         return found
 
     def gaps(self, categories: Int64, instants: Int64) -> tuple[Int64, Int64]:
@@ -240,9 +251,8 @@ class NoteHistory:
     def _probe(self, keys: pa.Array, values: Int64, instants: Int64) -> Probe:
         return Probe(numbers_of(pc.fill_null(pc.index_in(pa.array(values), keys), NEVER)), instants // HOUR)
 
-    def _stream(self, of: str, sort: Sort, aggregates: Sequence[Aggregate]) -> Stream:
-        windows = sorted({a.window.days for a in aggregates if a.window.days and sort_of(a) == sort})
-        key = (of, sort, tuple(windows))
+    def _stream(self, of: str, sort: Sort, windows: tuple[int, ...]) -> Stream:
+        key = (of, sort, windows)
         if key not in self._streams:
             table = self.tallies.rows(of, sort)
             self._streams[key] = Stream(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from features.definitions import ALL_PAST, Aggregate, kinds_name, past
@@ -45,12 +46,12 @@ class Count:
     of: str
     aggregate: Aggregate
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the column."""
         return f"{self.of}_{self.aggregate.name}"
 
-    @property
+    @cached_property
     def needs(self) -> tuple[Aggregate, ...]:
         """What must be measured."""
         return (self.aggregate,)
@@ -73,7 +74,7 @@ class Rate:
     base: Aggregate
     weight: int
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the column."""
         shown = [
@@ -81,7 +82,7 @@ class Rate:
         ]
         return f"{self.of}_{shown[0]}_per_{shown[1]}_{self.top.window}"
 
-    @property
+    @cached_property
     def needs(self) -> tuple[Aggregate, ...]:
         """What must be measured."""
         return (self.top, self.base)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -63,7 +64,7 @@ class ImpressionFeatures:
     patterns: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         every = (
@@ -73,11 +74,30 @@ class ImpressionFeatures:
         )
         return tuple(name for name in every if not self.only or name in self.only)
 
-    @property
+    @cached_property
     def statistics(self) -> tuple[Statistic, ...]:
         """The declared statistics among the columns."""
         names = set(self.columns)
         return tuple(statistic for statistic in STATISTICS if statistic.name in names)
+
+    @cached_property
+    def by_key(self) -> dict[str, tuple[tuple[Statistic, ...], tuple[Aggregate, ...]]]:
+        """Key → the statistics of that key among the columns, and what they need."""
+        found: dict[str, list[Statistic]] = {}
+        for statistic in self.statistics:
+            found.setdefault(statistic.of, []).append(statistic)
+        return {
+            of: (
+                tuple(some),
+                tuple(dict.fromkeys(aggregate for statistic in some for aggregate in statistic.needs)),
+            )
+            for of, some in found.items()
+        }
+
+    @cached_property
+    def priors(self) -> dict[Rate, tuple[Aggregate, Aggregate]]:
+        """Which counts over everybody each rate among the columns is drawn to."""
+        return priors(self.statistics)
 
     def choose(self, names: Sequence[str]) -> Self:
         """Return the same features with some of the columns.
@@ -155,12 +175,8 @@ def impression_rows(
             if name in place:
                 made[place[name]] = values
 
-    by_key: dict[str, list[Statistic]] = {}
-    for statistic in features.statistics:
-        by_key.setdefault(statistic.of, []).append(statistic)
     drawn_to = _priors(features, history, impressions)
-    for of, statistics in by_key.items():
-        needed = list(dict.fromkeys(aggregate for statistic in statistics for aggregate in statistic.needs))
+    for of, (statistics, needed) in features.by_key.items():
         if of in PERSON_KEYS:
             column = PERSON_KEYS[of]
             values = None if column is None else codes["category" if column == "vertical" else column]
@@ -172,8 +188,9 @@ def impression_rows(
             found = history.notes.ask(of, values, times, needed)
         lacking = np.zeros(len(times), bool) if values is None else values == 0
         for statistic in statistics:
-            number = _number(statistic, found, drawn_to)
-            write({statistic.name: np.where(lacking, np.nan, number)})
+            column_of = made[place[statistic.name]]
+            column_of[:] = _number(statistic, found, drawn_to)
+            column_of[lacking] = np.nan
     for names, compute in (
         (context.PRICES, context.prices), (context.SESSION, context.session), (context.STOCK, context.stock)
     ):  # fmt: skip
@@ -262,7 +279,7 @@ def _priors(
     features: ImpressionFeatures, history: History, impressions: Impressions
 ) -> dict[Rate, npt.NDArray[np.float64]]:
     """Return everybody's rate up to the start of each impression's day."""
-    wanted = priors(features.statistics)
+    wanted = features.priors
     days = np.asarray(impressions.table["day"], np.int64)
     distinct, back = np.unique(days, return_inverse=True)
     starts = utc_of_local(distinct * DAY_SECONDS, impressions.timezone)
