@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -20,17 +21,28 @@ PAIRS: Final = 1 << 21
 
 @dataclass(frozen=True)
 class Game:
-    """Conversion rates of sets of channels, as a game of singles and pairs.
+    """Conversion rates of channels and of pairs of channels, as a game among the channels of a path.
 
-    The worth of a set ``S`` is ``v(S) = sum of single[a] over a in S + sum of pair[a, b] over a < b in S``.
+    On a path with ``k`` distinct channels the worth of some of them is
+    ``v(T) = sum of single[a] over a in T + 1/(k - 1) * sum of pair[a, b] over a < b in T``:
+    of two channels the rates that were seen, of more the singles and, on average over the others, how a second
+    channel changes them.
 
     Parameters
     ----------
     single
-        float64 [channels]: rate of journeys with this channel alone.
+        float64 [channels]: ``p(a)``, the rate of journeys with this channel.
     pair
-        float64 [channels, channels], symmetric, 0 on the diagonal: by how much the rate of journeys with just these
-        two lies above the sum of their singles.
+        float64 [channels, channels], symmetric, 0 on the diagonal: ``p(a, b) - p(a) - p(b)``, where ``p(a, b)`` is
+        the rate of journeys with both.
+
+    Notes
+    -----
+    Shao and Li, "Data-driven multi-touch attribution models", KDD 2011; Dalessandro, Perlich, Stitelman and
+    Provost, "Causally motivated attribution for online advertising", ADKDD 2012, derive it from the Shapley value.
+    With numbers of conversions in place of rates (Zhao, Mahboobi and Bagheri, "Shapley value methods for
+    attribution modeling in online advertising", 2018, the simplified method) the value would be an equal split over
+    the distinct channels of each path, which sees no journey that did not convert.
     """
 
     single: Float64
@@ -38,54 +50,60 @@ class Game:
 
     @classmethod
     def from_journeys(cls, journeys: Journeys) -> Self:
-        """Estimate the rates from the journeys that have one or two distinct channels.
+        """Estimate the rates from converting and other journeys.
 
-        Rates are drawn towards what the smaller sets say (a single's towards the rate of all journeys, a pair's
-        towards the sum of its singles) as if that many journeys more had been seen as bring one conversion on
-        average. A pair that was never seen alone adds nothing.
+        Few journeys say little, so a rate is drawn towards an expected one, as if as many journeys more had been
+        seen as bring one conversion on average: ``p(a)`` towards the rate ``p`` of all journeys, ``p(a, b)`` towards
+        ``p(a) + p(b) - p``, at least 0.
         """
         size = journeys.channels
-        alone, together = np.zeros((2, size)), np.zeros((2, size * size))
+        seen, won = np.zeros((2, size * size))
         for low, high in blocks(np.diff(journeys.offsets)):
             begin, end = journeys.offsets[low], journeys.offsets[high]
             found = members_of(journeys.offsets[low : high + 1] - begin, journeys.channel[begin:end], size)
-            sizes = np.bincount(found.path, minlength=high - low)
-            first = np.cumsum(sizes) - sizes
-            for converted in (False, True):
-                here = journeys.converted[low:high] == converted
-                one = found.channel[first[here & (sizes == 1)]]
-                alone[int(converted)] += np.bincount(one, minlength=size)
-                two = first[here & (sizes == 2)]
-                both = found.channel[two] * size + found.channel[np.minimum(two + 1, len(found.channel) - 1)]
-                together[int(converted)] += np.bincount(both, minlength=size * size)
+            converted = journeys.converted[low:high][found.path]
+            for members, each, other in _pairs(found):
+                keys = found.channel[each] * size + found.channel[other]
+                seen += np.bincount(keys, minlength=len(seen))
+                won += np.bincount(keys, converted[members][each - members.start], len(won))
         some = np.diff(journeys.offsets) > 0
         rate = float(journeys.converted[some].mean()) if some.any() else 0.0
         if rate == 0:
             return cls(np.zeros(size), np.zeros((size, size)))
-        single = (alone[1] + 1) / (alone.sum(axis=0) + 1 / rate)
-        seen, won = together.sum(axis=0).reshape(size, size), together[1].reshape(size, size)
-        pair = (won - seen * (single[:, None] + single)) / (seen + 1 / rate)
-        return cls(single, pair + pair.T)
+        seen, won = seen.reshape(size, size), won.reshape(size, size)
+        single = (np.diag(won) + 1) / (np.diag(seen) + 1 / rate)
+        apart = single[:, None] + single
+        pair = (won + np.maximum(apart - rate, 0) / rate) / (seen + 1 / rate) - apart
+        np.fill_diagonal(pair, 0.0)
+        return cls(single, pair)
 
     def values(self, found: Members) -> Float64:
-        """Return the Shapley value of each member in the game of its path's set.
+        """Return the Shapley value of each member in the game of its path.
 
-        In a game of singles and pairs it is ``single[a] + 1/2 * sum of pair[a, b] over the set's other b``, exactly
-        and for sets of any size. A negative value counts as 0.
+        In such a game it is ``single[a] + 1/2 * mean of pair[a, b] over the path's other b``, exactly and for paths
+        of any length. A negative value counts as 0.
 
         Returns
         -------
         float64 [members]
         """
+        others = np.maximum(np.bincount(found.path)[found.path] - 1, 1)
         values = self.single[found.channel]
-        sizes = np.bincount(found.path)
-        starts = np.cumsum(sizes) - sizes
-        for low, high in blocks(sizes * sizes, PAIRS):
-            begin, end = starts[low], starts[high - 1] + sizes[high - 1]
-            many = np.repeat(sizes[low:high], sizes[low:high])
-            ends = np.cumsum(many)
-            within = np.arange(ends[-1]) - np.repeat(ends - many, many)
-            other = found.channel[np.repeat(np.repeat(starts[low:high], sizes[low:high]), many) + within]
-            each = np.repeat(found.channel[begin:end], many)
-            values[begin:end] += np.add.reduceat(self.pair[each, other], ends - many) / 2
+        for members, each, other in _pairs(found):
+            changed = self.pair[found.channel[each], found.channel[other]]
+            sums = np.bincount(each - members.start, changed, members.stop - members.start)
+            values[members] += sums / (2 * others[members])
         return np.maximum(values, 0.0)
+
+
+def _pairs(found: Members) -> Iterator[tuple[slice, Int64, Int64]]:
+    """Yield some paths' members as a slice, and all ordered pairs of members of one path among them."""
+    sizes = np.bincount(found.path)
+    sizes = sizes[sizes > 0]
+    starts = np.cumsum(sizes) - sizes
+    for low, high in blocks(sizes * sizes, PAIRS):
+        members = slice(int(starts[low]), int(starts[high - 1] + sizes[high - 1]))
+        many = np.repeat(sizes[low:high], sizes[low:high])
+        each = np.repeat(np.arange(members.start, members.stop), many)
+        first = np.repeat(starts[low:high], sizes[low:high])
+        yield members, each, np.arange(len(each)) - np.repeat(np.cumsum(many) - many - first, many)

@@ -15,8 +15,9 @@ from training.contribution.shapley import Game
 CHANNELS = 5
 
 
-def worth(game: Game, members: tuple[int, ...]) -> float:
-    return sum(game.single[a] for a in members) + sum(game.pair[a, b] for a, b in combinations(members, 2))
+def worth(game: Game, members: tuple[int, ...], path: int) -> float:
+    pairs = sum(game.pair[a, b] for a, b in combinations(members, 2))
+    return sum(game.single[a] for a in members) + pairs / max(path - 1, 1)
 
 
 def brute_force(game: Game, members: list[int]) -> list[float]:
@@ -25,7 +26,7 @@ def brute_force(game: Game, members: list[int]) -> list[float]:
     orders = list(permutations(members))
     for order in orders:
         for place, member in enumerate(order):
-            added[member] += worth(game, order[: place + 1]) - worth(game, order[:place])
+            added[member] += worth(game, order[: place + 1], len(order)) - worth(game, order[:place], len(order))
     return [added[member] / len(orders) for member in members]
 
 
@@ -37,29 +38,33 @@ def values_of(game: Game, path: list[int]) -> list[float]:
 def test_rates_by_hand() -> None:
     # 5 journeys, 2 of them converted: rate 2/5, so what is not known counts as 2.5 journeys with one conversion.
     game = Game.from_journeys(journeys([[0], [1, 0]], [[0], [0, 0], [0, 1, 1]], 3))
-    singles = [(1 + 1) / (3 + 2.5), 1 / 2.5, 1 / 2.5]
-    assert game.single == pytest.approx(singles)
-    rate = (1 + 2.5 * (singles[0] + singles[1])) / (2 + 2.5)
-    assert game.pair[0, 1] == game.pair[1, 0] == pytest.approx(rate - singles[0] - singles[1])
-    assert np.count_nonzero(game.pair) == 2
+    a, b, c = (2 + 1) / (5 + 2.5), (1 + 1) / (2 + 2.5), 1 / 2.5
+    assert game.single == pytest.approx([a, b, c])
+    both = (1 + 2.5 * (a + b - 0.4)) / (2 + 2.5)
+    assert game.pair[0] == pytest.approx([0, both - a - b, -0.4])
 
 
 @settings(max_examples=40, deadline=None)
 @given(sequences(CHANNELS, min_size=1, max_size=12), sequences(CHANNELS, max_size=12))
-def test_rates_are_those_of_journeys_with_just_these_channels(won: list[list[int]], lost: list[list[int]]) -> None:
+def test_rates_are_those_of_journeys_with_the_channels(won: list[list[int]], lost: list[list[int]]) -> None:
     found = Game.from_journeys(journeys(won, lost, CHANNELS))
-    prior = (len(won) + len(lost)) / len(won)
+    rate = len(won) / (len(won) + len(lost))
 
-    def counted(members: set[int]) -> tuple[int, int]:
-        return sum(set(p) == members for p in won), sum(set(p) == members for p in [*won, *lost])
+    def drawn_in(members: set[int], expected: float) -> float:
+        converted, seen = sum(members <= set(p) for p in won), sum(members <= set(p) for p in [*won, *lost])
+        return (converted + expected / rate) / (seen + 1 / rate)
 
-    for a in range(CHANNELS):
-        converted, seen = counted({a})
-        assert found.single[a] == pytest.approx((converted + 1) / (seen + prior))
-    for a, b in combinations(range(CHANNELS), 2):
-        converted, seen = counted({a, b})
-        apart = found.single[a] + found.single[b]
-        assert found.pair[a, b] == pytest.approx((converted + prior * apart) / (seen + prior) - apart)
+    single = [drawn_in({a}, rate) for a in range(CHANNELS)]
+    assert found.single == pytest.approx(single)
+    for a, b in permutations(range(CHANNELS), 2):
+        apart = single[a] + single[b]
+        assert found.pair[a, b] == pytest.approx(drawn_in({a, b}, max(apart - rate, 0)) - apart)
+    assert not np.diag(found.pair).any()
+
+
+def test_of_two_channels_the_rates_themselves_are_divided() -> None:
+    game = Game(np.array([0.3, 0.1]), np.array([[0.0, 0.2], [0.2, 0.0]]))  # together 0.6
+    assert values_of(game, [0, 1]) == pytest.approx([(0.3 + 0.6 - 0.1) / 2, (0.1 + 0.6 - 0.3) / 2])
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,7 +75,7 @@ def test_values_are_those_over_all_orders_of_joining(seed: int, members: set[int
     game = Game(random.uniform(0, 1, 8), pair + pair.T)
     path = sorted(members)
     exact = brute_force(game, path)
-    assert sum(exact) == pytest.approx(worth(game, tuple(path)))
+    assert sum(exact) == pytest.approx(worth(game, tuple(path), len(path)))
     assert values_of(game, path) == pytest.approx([max(value, 0) for value in exact])
 
 
@@ -78,7 +83,7 @@ def test_large_sets_are_exact() -> None:
     random = np.random.default_rng(2)
     pair = np.triu(random.uniform(0, 0.1, (300, 300)), 1)
     game = Game(random.uniform(0, 1, 300), pair + pair.T)
-    assert sum(values_of(game, list(range(300)))) == pytest.approx(worth(game, tuple(range(300))))
+    assert sum(values_of(game, list(range(300)))) == pytest.approx(worth(game, tuple(range(300)), 300))
 
 
 def test_nothing_converts() -> None:
