@@ -1,0 +1,164 @@
+"""A home with a small log of notes, clicks and orders, and a conversion model that can be checked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from features.events import TABLES
+from features.identity import account_key, load_key
+from features.impression_features import ImpressionFeatures
+from features.settings import Settings
+from features.sources.mapping import mapping_of
+from serving.fill_histories import fill_histories
+from serving.histories import HistoryInfo
+from serving.sqlite_histories import SqliteHistories
+from tests.features.log_cases import imported
+from training.steps import Steps
+
+DAY = 86_400
+START = 1_704_067_200  # 2024-01-01
+DAYS = 24
+AS_OF = START + 20 * DAY + 12 * 3_600 + 2_100
+"""A moment in the middle of an hour of a busy day; `AS_OF_TEXT` as it is typed."""
+AS_OF_TEXT = "2024-01-21T12:35"
+PEOPLE = 60
+REFUSED, WITHDREW, ALONE = 3, 4, 59
+"""Numbers of who never agreed, who withdrew after `AS_OF`, and whose accounts were never linked."""
+FEATURES = ImpressionFeatures(platforms=("red",), verticals=(("tea", "drinks"), ("milk", "drinks")))
+_CATEGORIES = ("tea", "milk", "soap")
+
+
+def note_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "note": f"n{i}", "creator": f"c{i % 4}", "topic": f"t{i % 3}", "category": _CATEGORIES[i % 3],
+            "brand": f"b{i % 5}", "item": f"i{i}" if i % 4 else None, "media": "video" if i % 2 else "image",
+            "campaign": "spring" if i % 3 == 0 else None, "paid": i % 3 == 0, "published_at": START - i * DAY,
+            "arrived_at": START - 30 * DAY,
+        }
+        for i in range(12)
+    ]  # fmt: skip
+
+
+def item_rows() -> list[dict[str, Any]]:
+    items = [f"i{i}" for i in range(12) if i % 4 and i != 5]
+    return [{"item": item, "price": 100 * int(item[1:]), "arrived_at": START - 30 * DAY} for item in items]
+
+
+def link_rows() -> list[dict[str, Any]]:
+    """Link two accounts to most people; of one it is taken away again, some get it late, two refuse."""
+    rows = []
+    for i in range(ALONE):
+        for platform in ("red", "shop"):
+            at = START - DAY if i % 7 or platform == "red" else START + 10 * DAY
+            link = {"platform": platform, "account": f"u{i}", "person": f"p{i}", "valid_from": at, "arrived_at": at}
+            rows.append(link | {"consent": False if i == REFUSED else None})
+    taken = {"platform": "shop", "account": "u8", "person": "p9", "consent": None}
+    withdrawn = {"platform": "red", "account": f"u{WITHDREW}", "person": f"p{WITHDREW}", "consent": False}
+    return [
+        *rows,
+        taken | dict.fromkeys(("valid_from", "arrived_at"), START + 15 * DAY),
+        withdrawn | dict.fromkeys(("valid_from", "arrived_at"), AS_OF + DAY),
+    ]
+
+
+def event_rows(seed: int = 4) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+
+    def add(kind: str, at: int, person: int, platform: str, late: int = 0, **more: Any) -> None:
+        rows.append(
+            {
+                "event_id": f"e{len(rows)}", "kind": kind, "event_time": at, "arrived_at": at + late,
+                "platform": platform, "account": f"u{person}", **more,
+            }
+        )  # fmt: skip
+
+    for person, day in np.argwhere(rng.random((PEOPLE, DAYS)) < 0.6).tolist():
+        at = START + day * DAY + int(rng.integers(8 * 3_600, 20 * 3_600))
+        for place in range(int(rng.integers(1, 6))):
+            note = f"n{rng.integers(12)}"
+            add("impression", at, person, "red", late=int(rng.choice([0, 0, 60, 7_200])), note=note, position=place)
+            if rng.random() < 0.4:
+                add("click", at + 5, person, "red", note=note)
+                add("read", at + 30, person, "red", note=note, dwell_ms=int(rng.integers(1_000, 20_000)))
+                if rng.random() < 0.5:
+                    add("link_click", at + 40, person, "red", note=note)
+                    add("store_visit", at + 60, person, "shop", note=note)
+                    if rng.random() < 0.6:
+                        add("cart", at + 90, person, "shop", note=note, item=f"{note.replace('n', 'i')}")
+                        if rng.random() < 0.7:
+                            add(
+                                "purchase", at + 120 + int(rng.integers(0, 2 * DAY)), person, "shop", note=note,
+                                item=f"{note.replace('n', 'i')}", order=f"o{len(rows)}", quantity=1,
+                                amount=int(rng.integers(100, 2_000)),
+                            )  # fmt: skip
+            at += int(rng.integers(20, 600))
+    return rows
+
+
+def bring_in(settings: Settings, name: str, rows: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Import rows that are canonical already."""
+    columns = {
+        column.name: column.arrow for column in TABLES[name].columns if any(column.name in row for row in rows)
+    }
+    table = pa.Table.from_pylist(list(rows), schema=pa.schema(columns.items()))
+    path = folder / f"{name}-{len(rows)}.parquet"
+    pq.write_table(table, path)
+    content: dict[str, Any] = {
+        "source": "test",
+        "table": name,
+        "format": "parquet",
+        "time": "epoch_s",
+        "money": "minor",
+    }
+    content["columns"] = {column: column for column in columns}
+    imported(settings, path, mapping_of(content, "test"), backfill=True)
+
+
+def conversion_log(folder: Path) -> Settings:
+    settings = Settings(home=folder / "home", mlruns=folder / "mlruns", threads=1)
+    tables = {"items": item_rows(), "notes": note_rows(), "identities": link_rows(), "events": event_rows()}
+    for name, rows in tables.items():
+        bring_in(settings, name, rows, folder)
+    return settings
+
+
+def filled(settings: Settings, as_of: str = AS_OF_TEXT, now: int = AS_OF) -> HistoryInfo:
+    return fill_histories(settings, as_of, now, Steps(Console(quiet=True)))
+
+
+def person_of(settings: Settings, number: int, platform: str = "red") -> str:
+    """Return the key of a person as of the fill."""
+    store = SqliteHistories(settings.histories_file)
+    key = store.resolve([account_key(load_key(settings), platform, f"u{number}")])[0]
+    store.close()
+    return key
+
+
+class FirstColumns:
+    """A model whose probabilities follow from two columns."""
+
+    features = FEATURES.columns
+    targets = ("click", "purchase", "ctcvr")
+    window_days = {"click": 1.0, "purchase": 15.0, "ctcvr": 15.0}  # noqa: RUF012
+
+    def predict(self, rows: np.ndarray, /) -> np.ndarray:
+        seen = rows[:, self.features.index("person_impression_count_30d")].astype(np.float64)
+        price = np.nan_to_num(rows[:, self.features.index("price")].astype(np.float64))
+        click = 1 / (2 + seen)
+        return np.stack([click, click / 4, np.minimum(click / 4, 1 / (8 + price))], axis=1)
+
+
+class FakeConversions:
+    version = "conversion-fake"
+    as_of = AS_OF - DAY
+    model = FirstColumns()
+    about = {"features": FEATURES.to_json()}  # noqa: RUF012
