@@ -3,9 +3,9 @@
 Per outcome and treated arm, people are dealt to five folds; everybody is scored by fits without their fold. Before
 each fit, LightGBM settings are chosen from a short list on inner folds of the people to learn from (the settings
 under which our S-, T- and X-learner together have the lowest R-loss), and handed to every contestant. Qini of all
-people under each contestant, with 95 % intervals and differences from a paired bootstrap. The peers run in an
-environment of their own, made with pip for this run and thrown away; folds go there and effects come back as .npy
-files. Other outcomes of the trial are found by themselves and left out; --ignore names more.
+people under each contestant, with 95 % intervals and differences from a paired bootstrap, widened because everybody
+is scored by fits on the others (training.uplift.intervals.OUT_OF_FOLD). The peers run in an environment of their
+own, made with pip for this run and thrown away; folds go there and effects come back as .npy files. Other outcomes of the trial are found by themselves and left out; --ignore names more.
 
     python -m bench.uplift --data CSV --treatment COL --outcome COL [--outcome COL] --json PATH
 """
@@ -33,7 +33,7 @@ from training.uplift.base import weak_effect_settings
 from training.uplift.choice import r_losses
 from training.uplift.curves import normalised_qini, uplift_curve
 from training.uplift.folds import balanced_folds, levelled
-from training.uplift.intervals import Interval, draw_rankings
+from training.uplift.intervals import OUT_OF_FOLD, Interval, draw_rankings
 from training.uplift.learners import SLearner, TLearner, UpliftLearner, XLearner
 from training.uplift.trial import Trial, read_trial
 
@@ -96,10 +96,11 @@ def contest(trial: Trial, arm: int, python: Path | None, resamples: int) -> dict
             kept, held = fold != one, fold == one
             fitted = learner(kind, settings[one]).fit(X[kept], codes[kept], y[kept])
             scores[f"zhongcao_{letter}"][held] = fitted.predict(X[held])
-    peers, said = ask_peers(python, X, codes, y, fold, [one | FIXED for one in settings])
+    arrays = {"X": X, "treated": codes, "y": y, "fold": fold}
+    peers, said = ask_peers(python, arrays, [one | FIXED for one in settings])
     scores |= peers
     scores = {name: levelled(values, fold) for name, values in scores.items()}
-    draws = draw_rankings(scores, codes == 1, y, resamples=resamples, seed=7)
+    draws = draw_rankings(scores, codes == 1, y, stretch=OUT_OF_FOLD, resamples=resamples, seed=7)
     best = max(peers, key=lambda name: draws[name].qini[0], default=None)
     result: dict[str, Any] = {
         "people": len(y),
@@ -122,14 +123,14 @@ def contest(trial: Trial, arm: int, python: Path | None, resamples: int) -> dict
 
 
 def ask_peers(
-    python: Path | None, X: Any, codes: Any, y: Any, fold: Any, settings: list[dict[str, Any]]
+    python: Path | None, arrays: dict[str, Any], settings: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the peers' effects by name, and their versions and failures."""
     if python is None:
         return {}, {"missing": dict.fromkeys(PEERS, "could not be installed")}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for name, values in (("X", X), ("treated", codes), ("y", y), ("fold", fold)):
+        for name, values in arrays.items():
             np.save(folder / f"{name}.npy", values)
         (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         script = Path(__file__).with_name("uplift_peers.py")
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--outcome", action="append", required=True, help="0 or 1; may be given several times")
     parser.add_argument("--control", help="value of the control arm, where it cannot be told")
     parser.add_argument("--ignore", action="append", default=[], help="a column that is not to be used")
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--environment", type=Path, help="make the peers' environment here and keep it")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()

@@ -9,6 +9,7 @@ and ``peers.json`` with versions and what could not be run. Nothing of zhongcao 
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import sys
@@ -25,14 +26,13 @@ Fit = Callable[[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 
 def models(settings: dict[str, Any]) -> tuple[Any, Any]:
     """Return the base learner as classifier and as regressor."""
-    from lightgbm import LGBMClassifier, LGBMRegressor
-
-    return LGBMClassifier(**settings), LGBMRegressor(**settings)
+    lightgbm = importlib.import_module("lightgbm")
+    return lightgbm.LGBMClassifier(**settings), lightgbm.LGBMRegressor(**settings)
 
 
 def causalml(name: str) -> Fit:
     """Return a learner of causalml."""
-    from causalml.inference import meta
+    meta = importlib.import_module("causalml.inference.meta")
 
     def fit(settings: dict[str, Any], X: Any, w: Any, y: Any, others: Any) -> Any:
         classifier, regressor = models(settings)
@@ -51,7 +51,7 @@ def causalml(name: str) -> Fit:
 
 def sklift(name: str) -> Fit:
     """Return a model of scikit-uplift."""
-    from sklift import models as sk
+    sk = importlib.import_module("sklift.models")
 
     def fit(settings: dict[str, Any], X: Any, w: Any, y: Any, others: Any) -> Any:
         one, other = models(settings)[0], models(settings)[0]
@@ -67,15 +67,13 @@ def sklift(name: str) -> Fit:
 
 def econml(name: str) -> Fit:
     """Return a learner of econml; it takes regressors, for outcomes of 0 and 1 too."""
-    from econml import metalearners
-    from sklearn.dummy import DummyClassifier
+    metalearners = importlib.import_module("econml.metalearners")
+    chances = importlib.import_module("sklearn.dummy").DummyClassifier(strategy="prior")
 
     def fit(settings: dict[str, Any], X: Any, w: Any, y: Any, others: Any) -> Any:
         regressor = models(settings)[1]
         if name == "x":
-            learner = metalearners.XLearner(
-                models=regressor, cate_models=regressor, propensity_model=DummyClassifier(strategy="prior")
-            )
+            learner = metalearners.XLearner(models=regressor, cate_models=regressor, propensity_model=chances)
         elif name == "t":
             learner = metalearners.TLearner(models=regressor)
         else:

@@ -129,22 +129,19 @@ def ranked_sums(scores: Floats, treated: NDArray[np.bool_], outcome: Floats, cou
         Weight of a person each time, people × 1.
     """
     order = np.argsort(-scores, kind="stable")
-    starts = np.append(0, np.flatnonzero(np.diff(scores[order])) + 1)
+    ends = np.append(np.flatnonzero(np.diff(scores[order])) + 1, len(scores))
     drawn = counts[order]
-    weighted = drawn * weights[order]
-    arm, value = treated[order, None], outcome[order, None]
 
-    def total(part: Draws) -> Draws:
-        groups = np.add.reduceat(part, starts, axis=0)
-        return np.concatenate([np.zeros((1, groups.shape[1])), np.cumsum(groups, axis=0)])
+    def down(rows: NDArray[np.bool_], part: Draws) -> Draws:
+        sums = np.concatenate([np.zeros((1, part.shape[1])), np.cumsum(part, axis=0)])
+        return np.asarray(sums[np.append(0, np.cumsum(rows)[ends - 1])])
 
-    return Sums(
-        total(drawn),
-        total(weighted * arm),
-        total(weighted * ~arm),
-        total(weighted * (arm * value)),
-        total(weighted * (~arm * value)),
-    )
+    sums = [down(np.ones(len(scores), bool), drawn)]
+    for rows in (treated[order], ~treated[order]):
+        weighted = drawn[rows] * weights[order][rows]
+        sums += [down(rows, weighted), down(rows, weighted * outcome[order][rows, None])]
+    people, shown, shown_outcome, kept, kept_outcome = sums
+    return Sums(people, shown, kept, shown_outcome, kept_outcome)
 
 
 def curves_of(sums: Sums) -> tuple[Draws, Draws, Draws]:

@@ -12,7 +12,7 @@ from training.metrics import Floats
 from training.uplift.base import fit_mean
 from training.uplift.curves import UpliftCurve, uplift_curve
 from training.uplift.folds import levelled
-from training.uplift.intervals import Interval, RankingDraws, draw_rankings
+from training.uplift.intervals import OUT_OF_FOLD, Interval, RankingDraws, draw_rankings
 from training.uplift.learners import UpliftLearner
 from training.uplift.trial import Trial
 
@@ -140,7 +140,10 @@ def measure(trial: Trial, learner: UpliftLearner, ranked: Ranked, *, resamples: 
         treated, outcome = trial.codes[rows] == arm + 1, trial.outcome[rows]
         weights = _weights(learner, trial, rows)
         rankings = {"effect": ranked.effects[rows, arm], "probability": ranked.probabilities[rows, arm]}
-        draws = draw_rankings(rankings, treated, outcome, weights=weights, resamples=resamples, seed=learner.seed)
+        draws = draw_rankings(
+            rankings, treated, outcome,
+            weights=weights, stretch=OUT_OF_FOLD, resamples=resamples, seed=learner.seed,
+        )  # fmt: skip
         worth = {
             kind: _worth(draws[kind], uplift_curve(scores, treated, outcome, weights))
             for kind, scores in rankings.items()

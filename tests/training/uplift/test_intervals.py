@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.uplift.curves import uplift_curve
-from training.uplift.intervals import Interval, draw_rankings
+from training.uplift.intervals import OUT_OF_FOLD, Interval, draw_rankings
+from training.uplift.learners import TLearner
 
 
 def example(people: int = 60, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -62,6 +63,33 @@ def test_interval_holds_the_truth_as_often_as_it_says() -> None:
         low, high = Interval.of(drawn["a"].qini)[1:]
         held += low <= 0 <= high
     assert 51 <= held <= 60
+
+
+def test_stretching_widens_what_the_ranking_adds_and_nothing_else() -> None:
+    _, fine, treated, outcome = example()
+    as_is, wide = (
+        draw_rankings({"a": fine}, treated, outcome, shares=(0.5,), resamples=8, stretch=factor)["a"]
+        for factor in (1.0, 2.0)
+    )
+    assert wide.effect.tolist() == as_is.effect.tolist()
+    assert wide.qini - wide.qini[0] == pytest.approx(2 * (as_is.qini - as_is.qini[0]))
+    for base, share in ((as_is.effect / 2, "auuc"), (as_is.effect, "top")):
+        old, new = ((d.auuc if share == "auuc" else d.top[0.5]) - base for d in (as_is, wide))
+        assert new - new[0] == pytest.approx(2 * (old - old[0]))
+
+
+def test_cross_validated_ranking_of_people_whom_nothing_changes_is_seldom_found_good_or_bad() -> None:
+    # With scores held fixed the interval left out 0 in 34 of 150 such trials.
+    missed = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X, t = rng.normal(size=(500, 2)), rng.integers(0, 2, 500)
+        y = (rng.random(500) < 0.3).astype(float)
+        scores = TLearner(folds=5, seed=seed).fit(X, t, y).effects_
+        drawn = draw_rankings({"a": scores}, t == 1, y, resamples=80, seed=seed, stretch=OUT_OF_FOLD)
+        low, high = Interval.of(drawn["a"].qini)[1:]
+        missed += not low <= 0 <= high
+    assert missed <= 4
 
 
 def test_draws_without_an_arm_at_the_top_are_left_out() -> None:
