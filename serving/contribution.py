@@ -56,18 +56,22 @@ def said_to_come(report: Report) -> str:
     question = report.question
     if not question.days_open:
         return ""
-    share = report.all.roi.still_to_come if report.all.roi is not None else math.nan
-    part = f", about {100 * share:.0f} % of the orders after clicks" if math.isfinite(share) else ""
+    share = report.still_to_come
+    part = f"; {_about(share)} of the orders after clicks have not come yet" if math.isfinite(share) else ""
     return (
         f"still to come: the windows are over on {day_text(question.matures, report.timezone)}, "
         f"in {days_text(question.days_open)}{part}"
     )
 
 
+def _about(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"about {100 * share:.0f} %"
+
+
 def _still_to_come(report: Report) -> dict[str, Any]:
-    roi, funnel = report.all.roi, report.all.funnel
+    funnel = report.all.funnel
     return {
-        "share": _known(roi.still_to_come) if roi is not None else None,
+        "share": _known(report.still_to_come),
         "open_clicks": funnel.open_clicks,
         "clicks": funnel.clicks,
         "windows_over_on": day_text(report.question.matures, report.timezone),

@@ -19,7 +19,10 @@ _FUNNEL: Final = (
     "impressions", "click rate", "true interest", "jumps", "bounce rate", "entered", "entry rate",
     "search-back rate", "orders", "revenue", "new customers", "hide rate", "cost", "cost per entry",
 )  # fmt: skip
-_METHODS: Final = {"hold_out": "hold-out", "doubly_robust": "doubly robust"}
+_PEOPLE: Final = {
+    "hold_out": "{:,} people against {:,} held out",
+    "doubly_robust": "doubly robust, {:,} people reached against {:,} not",
+}
 
 
 def write_contribution(path: Path, *, report: Report, plots: Sequence[Path], commands: Sequence[str]) -> None:
@@ -41,10 +44,12 @@ def write_contribution(path: Path, *, report: Report, plots: Sequence[Path], com
     levels = []
     for by, title in (("campaign", "Campaigns"), ("creator", "Creators"), ("note", "Notes")):
         lines = report.level(by)
+        reasons = {line.caused.reason for line in lines} if by != "campaign" else set()
         levels.append(
             {
                 "by": by,
                 "title": title,
+                "reasons": sorted(reasons),
                 "left_out": max(len(lines) - _MOST_NOTES, 0),
                 "funnel": [_funnel_row(line, report) for line in lines[:_MOST_NOTES]],
                 "credit": [_credit_row(line, rules, report) for line in lines[:_MOST_NOTES]],
@@ -114,7 +119,7 @@ def _funnel_row(line: Line, report: Report) -> dict[str, Any]:
         _share(rates["new_customer_share"]),
         _share(rates["hide_rate"]),
         _amount(funnel.cost(report.minor_digits), report),
-        _amount(per_entry, report),
+        {"v": _value(per_entry), "text": number(per_entry / 10**report.minor_digits, 2)},
     ]
     return {"name": _name(line), "few": line.few, "cells": cells}
 
@@ -144,8 +149,8 @@ def _caused(caused: Caused, report: Report) -> dict[str, Any]:
     if found["value"] is None:
         return {"v": "", "text": "–", "small": found["reason"]}
     interval = f"{_money(found['low'], report)} … {_money(found['high'], report)}"
-    people = f"{found['people_treated']:,} reached, {found['people_held']:,} not"
-    small = "; ".join(part for part in (interval, _METHODS[found["method"]], people, found["reason"]) if part)
+    people = _PEOPLE[found["method"]].format(found["people_treated"], found["people_held"])
+    small = "; ".join(part for part in (interval, people, found["reason"]) if part)
     return {"v": str(found["value"]), "text": _money(found["value"], report), "small": small}
 
 
@@ -177,8 +182,7 @@ def _amount(value: float, report: Report) -> dict[str, Any]:
 
 
 def _money(value: float, report: Report) -> str:
-    digits = report.minor_digits
-    return f"{value / 10**digits:,.{digits}f}" if math.isfinite(value) else "–"
+    return f"{value / 10**report.minor_digits:,.0f}" if math.isfinite(value) else "–"
 
 
 def _value(value: float) -> str:

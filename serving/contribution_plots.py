@@ -17,6 +17,7 @@ _OURS: Final = "#e0364c"
 _PEER: Final = "#8a94a3"
 _SHADES: Final = ("#f2a65a", "#e0364c", "#5b2a86", "#2a7f86", "#8a94a3", "#c9a227", "#3b6fb5")
 _MOST: Final = 12
+_MOST_BARS: Final = 6
 _CHINESE_FONTS: Final = (
     "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei",
     "Noto Serif CJK SC",
@@ -61,10 +62,16 @@ def draw_contribution(report: Report, folder: Path) -> list[Path]:
 
 
 def _credited(report: Report) -> list[Line]:
-    """Return the campaigns with a name; notes where there is no campaign."""
-    lines = [line for line in report.level("campaign") if line.funnel.key is not None]
-    lines = lines or [line for line in report.level("note") if line.funnel.key is not None]
-    return [line for line in lines if any(credit.value for credit in line.credit.values())][:_MOST]
+    """Return the campaigns with a name; the notes where there are not two to compare."""
+    campaigns, notes = (
+        [
+            line
+            for line in report.level(by)
+            if line.funnel.key is not None and any(credit.value for credit in line.credit.values())
+        ]
+        for by in ("campaign", "note")
+    )
+    return (campaigns if len(campaigns) > 1 else notes)[:_MOST_BARS]
 
 
 def _with_effect(report: Report) -> list[Line]:
@@ -85,7 +92,7 @@ def _credit(axes: Axes, report: Report) -> None:
         axes.barh(places, values, height, color=shade, label=rule.replace("_", " "))
     _name_places(axes, [_short(line) for line in lines])
     axes.set(xlabel=f"credited value, {report.currency}", title="Credit by rule")
-    axes.legend(frameon=False, fontsize=7)
+    axes.legend(loc="lower right", framealpha=0.8, edgecolor="none", fontsize=7)
 
 
 def _incremental(axes: Axes, report: Report) -> None:
@@ -120,7 +127,7 @@ def _roi(axes: Axes, report: Report) -> None:
             axes.plot(days[-1] + np.arange(len(later)), later, color=shade, linewidth=width, linestyle=":")
     axes.axhline(1.0, color=_PEER, linewidth=1, linestyle="--")
     axes.set(
-        xlabel="days since the first delivery (dotted: expected)", ylabel="value over cost, linear credit",
+        xlabel="days since the first delivery (dotted: expected)", ylabel="credit of paid touches over cost",
         title="ROI(T+x)",
     )  # fmt: skip
     for text in axes.legend(frameon=False, prop={"family": _fonts(), "size": 7}).get_texts():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from serving.pages import number, percent
+from serving.pages import number
 from training.contribution.report import Line, Report
 
 _RULES: Final = ("last", "linear", "shapley")
@@ -16,18 +17,21 @@ _MARKS: Final = {"over": " ▲", "under": " ▼", "": ""}
 
 
 def contribution_table(report: Report) -> Table:
-    """Show everything, the campaigns and the first notes."""
+    """Show everything, the campaigns and the first notes, narrow enough for 80 columns."""
     table = Table(
-        title=f"Contribution of {report.question.brand}, {report.currency}", title_justify="left",
+        title=f"Contribution of {escape(report.question.brand)}, {report.currency}", title_justify="left",
         caption="▲ credited with more than it caused, ▼ with less, beyond noise", caption_justify="left",
+        box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
     )  # fmt: skip
-    table.add_column("")
-    table.add_column("of", overflow="fold")
-    for heading in ("impressions", "cost", "entry rate", "orders", *_RULES, "caused, 95 %", "ROI"):
+    table.add_column("", overflow="fold")
+    for heading in ("clicks", "cost", *_RULES, "caused, 95 %", "ROI"):
         table.add_column(heading, justify="right")
-    lines = [*report.level("all"), *report.level("campaign"), *report.level("note")[:_MOST_NOTES]]
-    for line in lines:
-        table.add_row(*(escape(cell) for cell in _cells(line, report)))
+    for by, title in (("all", ""), ("campaign", "campaigns"), ("note", "notes")):
+        if title:
+            table.add_section()
+            table.add_row(title, style="bold")
+        for line in report.level(by)[:_MOST_NOTES]:
+            table.add_row(*(escape(cell) for cell in _cells(line, report)))
     return table
 
 
@@ -39,12 +43,9 @@ def _cells(line: Line, report: Report) -> list[str]:
         caused = f"{found['value'] / unit:,.0f} [{found['low'] / unit:,.0f}, {found['high'] / unit:,.0f}]"
     flags = line.caused.disagreement
     return [
-        line.funnel.by,
-        line.funnel.key or ("everything" if line.funnel.by == "all" else "none"),
-        f"{line.funnel.impressions:,}",
+        line.funnel.key or ("everything" if line.funnel.by == "all" else f"no {line.funnel.by}"),
+        f"{line.funnel.clicks:,}",
         f"{line.funnel.cost(report.minor_digits) / unit:,.0f}",
-        percent(line.funnel.rates["store_entry_rate"]),
-        f"{line.orders:,}",
         *(f"{line.credit[rule].value / unit:,.0f}{_MARKS[flags.get(rule, '')]}" for rule in _RULES),
         caused,
         number(float(line.roi.roi[-1]), 2) if line.roi is not None else "–",

@@ -13,7 +13,7 @@ from features.paths import LEVELS, Paths, column
 from features.small_tables import codes_of
 from training.contribution import credit as rules
 from training.contribution.question import Question
-from training.contribution.roi import fit_delays
+from training.contribution.roi import fit_delays, still_to_come
 from training.delay import DelayModel
 
 Int64 = NDArray[np.int64]
@@ -103,6 +103,18 @@ class Attributed:
             return self.paths.names(level)
         return np.zeros(self.paths.touches.num_rows, np.int64), [None]
 
+    @property
+    def categories(self) -> NDArray[np.str_]:
+        """Category of each touch, empty where none is known."""
+        codes, names = codes_of(self.paths.touches, "category")
+        return np.array([*names.to_pylist(), ""], dtype=str)[codes]
+
+    def still_to_come(self, question: Question, delays: DelayModel | None) -> float:
+        """Return the share of the orders after the period's clicks that has not come yet."""
+        seen = column(self.paths.touches, "time")
+        clicks = column(self.paths.touches, "click").astype(bool) & (seen >= question.start) & (seen < question.end)
+        return still_to_come(seen[clicks], list(self.categories[clicks]), question.as_of, delays)
+
     def shapes(self, most: int = 10) -> list[Shape]:
         """Return the shapes with the most orders among the reported conversions with a touch."""
         paths = self.paths
@@ -127,7 +139,7 @@ class Attributed:
         )
         value = np.zeros(len(codes), np.int64)
         np.add.at(value, which, paths.values[wanted])
-        first = np.lexsort((codes, -orders))[:most]
+        first = np.lexsort((codes, -value, -orders))[:most]
         return [Shape(_said(int(codes[n])), int(orders[n]), int(value[n])) for n in first]
 
     def entries(self) -> dict[str, int]:
@@ -143,8 +155,7 @@ class Attributed:
         last = np.ones(len(clicks), bool)
         last[:-1] = conversion[1:] != conversion[:-1]
         touch, conversion = paths.touch[clicks[last]], conversion[last]
-        codes, names = codes_of(paths.touches, "category")
-        categories = np.array([*names.to_pylist(), ""], dtype=str)[codes[touch]]
+        categories = self.categories[touch]
         read = {
             "start": question.start - question.windows.longest,
             "end": min(question.as_of, question.matures),

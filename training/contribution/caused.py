@@ -23,6 +23,7 @@ NOT_OF_ONE: Final = (
 )
 NOT_A_SUM: Final = "effects of campaigns that run beside each other do not add up: see the campaigns"
 NO_CAMPAIGN: Final = "no campaign paid for these touches, so nobody was held out of them"
+NOT_RUNNING: Final = "the campaign did not run in the period"
 NOT_LISTED: Final = "the campaigns table does not say when this campaign of the brand ran"
 
 
@@ -74,7 +75,7 @@ def caused_by_campaigns(
     credit: Mapping[str | None, Mapping[str, Credit]],
     timezone: str,
 ) -> dict[str, Caused]:
-    """Estimate what each campaign of the brand that ran in the period caused.
+    """Estimate what each campaign of the brand caused that ran in the period.
 
     Parameters
     ----------
@@ -95,9 +96,12 @@ def caused_by_campaigns(
         By campaign. The effect is of the campaign's whole run and the post-click window after it, up to the as-of
         instant.
     """
-    mine = _mine(campaigns, question)
+    dated = _dated(campaigns, question.brand)
+    starts, ends = (np.asarray(dated[name].to_numpy()) for name in ("starts_at", "ends_at"))
+    mine = dated.filter(pa.array((starts < question.end) & (ends >= question.start)))
+    result = {name: without_effect(NOT_RUNNING) for name in dated["campaign"].to_pylist()}
     if not mine.num_rows:
-        return {}
+        return result
     outcomes = campaign_outcomes(
         events,
         identities,
@@ -107,7 +111,6 @@ def caused_by_campaigns(
         known_at=question.as_of,
         timezone=timezone,
     )
-    result = {}
     for row in mine.to_pylist():
         name = row["campaign"]
         found = incremental(outcomes[name], "revenue")
@@ -120,11 +123,9 @@ def caused_by_campaigns(
     return result
 
 
-def _mine(campaigns: pa.Table, question: Question) -> pa.Table:
-    known = campaigns.filter(pc.equal(campaigns["brand"], question.brand))
-    known = known.filter(pc.and_(known["starts_at"].is_valid(), known["ends_at"].is_valid()))
-    starts, ends = (np.asarray(known[name].to_numpy()) for name in ("starts_at", "ends_at"))
-    return known.filter(pa.array((starts < question.end) & (ends >= question.start)))
+def _dated(campaigns: pa.Table, brand: str) -> pa.Table:
+    known = campaigns.filter(pc.equal(campaigns["brand"], brand))
+    return known.filter(pc.and_(known["starts_at"].is_valid(), known["ends_at"].is_valid()))
 
 
 def _flags(credit: Mapping[str, Credit], effect: Effect) -> dict[str, str]:

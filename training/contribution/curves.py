@@ -1,4 +1,4 @@
-"""ROI curves of all notes, creators or campaigns from the credit of their touches."""
+"""ROI curves of all notes, creators or campaigns from the credit of their paid touches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.paths import column
-from features.small_tables import codes_of
 from training.contribution.attributed import Attributed
 from training.contribution.question import Question
 from training.contribution.roi import RoiCurve, roi_curve
@@ -29,7 +28,7 @@ def roi_curves(
     timezone: str,
     minor_digits: int,
 ) -> dict[str | None, RoiCurve]:
-    """Return a curve per name at a level, of the touches in the period and all that they are credited with so far.
+    """Return a curve per name at a level: its paid touches in the period, and all they are credited with so far.
 
     Parameters
     ----------
@@ -52,9 +51,8 @@ def roi_curves(
     seen, clicked = column(paths.touches, "time"), column(paths.touches, "click").astype(bool)
     micros = column(paths.touches, "cost_micros")
     codes, names = attributed.names(level)
-    categories, category_names = codes_of(paths.touches, "category")
-    category = np.array([*category_names.to_pylist(), ""], dtype=str)[categories]
-    delivered = (seen >= question.start) & (seen < question.end)
+    category = attributed.categories
+    delivered = (seen >= question.start) & (seen < question.end) & column(paths.touches, "paid").astype(bool)
     position = np.flatnonzero(delivered[paths.touch])
     ordered = column(paths.conversions, "time")[attributed.ordered[position]]
     value = attributed.credit[rule][position]

@@ -70,7 +70,7 @@ class Line:
     caused
         What it caused, or why that is not known.
     roi
-        Its curve; None where nothing was delivered in the period.
+        The curve of its paid touches; None where it had none in the period.
     """
 
     funnel: Funnel
@@ -114,7 +114,11 @@ class Totals:
 
 @dataclass(frozen=True)
 class Report:
-    """What notes of a brand contributed in a period; `lines` are by level, then by cost and credit."""
+    """What notes of a brand contributed in a period; `lines` are by level, then by cost and credit.
+
+    `still_to_come` is the share of the orders after the period's clicks that has not come yet, NaN where it is not
+    known.
+    """
 
     question: Question
     timezone: str
@@ -126,6 +130,7 @@ class Report:
     days: Sequence[Funnel]
     shapes: Sequence[Shape]
     cycles: Sequence[DecisionCycle]
+    still_to_come: float
 
     def level(self, by: str) -> list[Line]:
         """Return the lines of a level."""
@@ -195,6 +200,7 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
         [row for row in counted if row.by == "day"],
         attributed.shapes(),
         decision_cycles(delays, orders),
+        attributed.still_to_come(question, delays),
     )
 
 

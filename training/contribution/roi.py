@@ -191,6 +191,28 @@ def roi_curve(
     return RoiCurve(first, spent, _cumulated(order_days - first, value, length), expected, still)
 
 
+def still_to_come(
+    clicked: NDArray[np.int64], categories: Sequence[str], as_of: int, delays: DelayModel | None
+) -> float:
+    """Return the share of the orders after some clicks that has not come yet; NaN where that is not known.
+
+    Parameters
+    ----------
+    clicked
+        Times of the clicks, epoch seconds, int64 [n].
+    categories
+        Of each click, [n].
+    as_of
+        Of the report.
+    delays
+        How long orders take after a click.
+    """
+    if delays is None or not len(clicked):
+        return math.nan
+    seen = _seen(as_of - clicked, np.asarray(categories, str), delays)
+    return float(1 - seen[0] / seen[-1])
+
+
 def _seen(ages: NDArray[np.int64], categories: NDArray[np.str_], delays: DelayModel) -> NDArray[np.float64]:
     """Return how many of the clicks' orders have come now, a day later, and so on until all have."""
     names, codes = np.unique(categories, return_inverse=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from features.events import CAMPAIGNS, EVENTS, IDENTITIES, ITEMS, NOTES, SPEND, Table
+from features.events import EVENTS, IDENTITIES, Table, table
 
 DAY = 86_400
 START = 19_000 * DAY
 Row = dict[str, Any]
+NAMES = ("notes", "note_items", "items", "campaigns", "assignments", "spend")
 
 
-def rows_of(table: Table, rows: list[Row]) -> pa.Table:
+def rows_of(table: Table, rows: Sequence[Row]) -> pa.Table:
     """Fill what a row leaves out with nulls, and what every row must have with something."""
     made = {"source": "t", "arrived_at": START - 400 * DAY, table.key: ""}
     full = [
@@ -51,22 +53,11 @@ def link(account: str, person: str, days: float = -300, late: float = 0) -> Row:
     }
 
 
-def log_of(
-    events: list[Row],
-    *,
-    links: list[Row] = (),  # type: ignore[assignment]
-    notes: list[Row] = (),  # type: ignore[assignment]
-    items: list[Row] = (),  # type: ignore[assignment]
-    campaigns: list[Row] = (),  # type: ignore[assignment]
-    spend: list[Row] = (),  # type: ignore[assignment]
-) -> dict[str, Any]:
-    """Return the tables by the names of the arguments that read them."""
+def log_of(events: list[Row], *, links: Sequence[Row] = (), **more: Sequence[Row]) -> dict[str, Any]:
+    """Return canonical tables by name, those that are not given empty; events are a relation."""
     con = duckdb.connect(config={"threads": 1})
     return {
         "events": con.from_arrow(rows_of(EVENTS, events)),
-        "identities": rows_of(IDENTITIES, list(links)),
-        "notes": rows_of(NOTES, list(notes)),
-        "items": rows_of(ITEMS, list(items)),
-        "campaigns": rows_of(CAMPAIGNS, list(campaigns)),
-        "spend": rows_of(SPEND, list(spend)),
+        "identities": rows_of(IDENTITIES, links),
+        **{name: rows_of(table(name), more.get(name, ())) for name in NAMES},
     }

@@ -17,6 +17,7 @@ NOTES = [
     {"note": "n2", "brand": "B", "creator": "c1"},
     {"note": "other", "brand": "X", "creator": "c2"},
 ]
+READ = ("events", "identities", "notes", "items", "campaigns", "spend")
 LINKS = [link("a", "P"), link("sa", "P")]
 
 
@@ -26,7 +27,8 @@ def counted(
     tables = {name: more.pop(name) for name in ("links", "items", "campaigns", "spend") if name in more}
     known = {"as_of": START + 60 * DAY, "post_click_days": 7} | more
     log = log_of(events, notes=NOTES, **{"links": LINKS, **tables})
-    rows = funnel(**log, brand="B", start=START, end=START + days * DAY, timezone="UTC", by=by, **known)
+    used = {name: log[name] for name in READ}
+    rows = funnel(**used, brand="B", start=START, end=START + days * DAY, timezone="UTC", by=by, **known)
     return {part: by_key(rows, part) for part in ("all", "note", "creator", "campaign", "day")}
 
 
