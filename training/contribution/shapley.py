@@ -53,8 +53,8 @@ class Game:
         """Estimate the rates from converting and other journeys.
 
         Few journeys say little, so a rate is drawn towards an expected one, as if as many journeys more had been
-        seen as bring one conversion on average: ``p(a)`` towards the rate ``p`` of all journeys, ``p(a, b)`` towards
-        ``p(a) + p(b) - p``, at least 0.
+        seen as bring one conversion on average: ``p(a)`` towards the rate ``p`` of all journeys, ``p(a, b)``
+        towards ``p(a) + p(b) - p``, at least 0.
         """
         size = journeys.channels
         seen, won = np.zeros((2, size * size))

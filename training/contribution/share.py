@@ -92,8 +92,8 @@ def _shared(values: Int64, weights: npt.NDArray[Any], lengths: Int64, starts: In
 
 def _integers(weights: npt.NDArray[Any], lengths: Int64, starts: Int64) -> Int64:
     if weights.dtype.kind == "f":
-        sums = np.add.reduceat(weights, starts)
-        scale = np.divide(WHOLE, sums, out=np.zeros_like(sums), where=sums > 0)
-        weights = np.rint(weights * np.repeat(scale, lengths)).astype(np.int64)
+        sums = np.repeat(np.add.reduceat(weights, starts), lengths)
+        parts = np.divide(weights, sums, out=np.zeros_like(sums), where=sums > 0)
+        weights = np.rint(parts * WHOLE).astype(np.int64)
     nothing = np.add.reduceat(weights, starts) == 0
     return np.where(np.repeat(nothing, lengths), 1, weights).astype(np.int64)
