@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.days import DAY_SECONDS, turned_back, utc_of_local
+from features.errors import FeatureError
 
 Int64 = npt.NDArray[np.int64]
 
@@ -168,6 +169,11 @@ class Stream:
         Seconds to which starts and ends are rounded up, and equal ones merged. Probes in those units then know what
         was known at full grains.
 
+    Raises
+    ------
+    FeatureError
+        Windows are declared without days.
+
     Examples
     --------
     >>> day = 86_400
@@ -196,7 +202,8 @@ class Stream:
         self._starts = steps(keys, since, values)
         self._spans: dict[int, tuple[_Steps, _Steps]] = {}
         for window in windows:
-            assert days is not None, "windows need days"  # noqa: S101
+            if days is None:
+                raise FeatureError("windows are counted in days", next_step="pass the days of the events")
             starts, ends, event = window_spans(since, days, window, timezone)
             key, value = keys, values
             if len(event) > len(keys):
@@ -230,11 +237,17 @@ class Stream:
         return begun
 
     def last(self, probe: Probe) -> Int64:
-        """Return when the last known event happened, `NEVER` where there is none."""
+        """Return when the last known event happened, `NEVER` where there is none.
+
+        Raises
+        ------
+        FeatureError
+            The stream was made without times.
+        """
         return self._extreme(probe, self._lasts)
 
     def first(self, probe: Probe) -> Int64:
-        """Return when the first known event happened, `NEVER` where there is none."""
+        """Return when the first known event happened, `NEVER` where there is none; raises as `last`."""
         found = self._extreme(probe, self._firsts)
         return np.where(found == NEVER, NEVER, _LAST - found)
 
@@ -271,7 +284,8 @@ class Stream:
 
     def _running(self, *, latest: bool) -> tuple[Int64, Int64]:
         """Sorted starts, and at each the highest (key, time) so far: keys ascend, so it never reaches back."""
-        assert self._times is not None, "the stream was made without times"  # noqa: S101
+        if self._times is None:
+            raise FeatureError("the stream does not know when its events happened", next_step="pass their times")
         at, keys, times = self._times
         order = np.argsort(at, kind="stable")
         highest = packed(keys, times if latest else _LAST - times)[order]

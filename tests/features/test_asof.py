@@ -260,3 +260,7 @@ def test_errors_say_what_cannot_be_kept() -> None:
         sort_of(Aggregate(("purchase",), condition="coupon"))
     with pytest.raises(FeatureError, match="first event of a window is not kept"):
         history.ask("person", code, None, at, [Aggregate(("purchase",), "tenure", window=past(7))])
+    with pytest.raises(FeatureError, match="windows are counted in days; pass the days"):
+        Stream(code, at, windows=(7,))
+    with pytest.raises(FeatureError, match="does not know when its events happened; pass their times"):
+        Stream(code, at).last(Probe(code, at))
