@@ -10,18 +10,28 @@ from scipy import stats
 from features.errors import OverlapError
 from training.contribution.deliveries import Deliveries, deliveries_of
 from training.contribution.holdout import Effect
-from training.contribution.outcome_log import Ints
 from training.contribution.outcomes import CampaignOutcomes, Floats
-from training.contribution.overlap import FEWEST_SERVED, Overlap, comparable, overlap_of, require_overlap
+from training.contribution.overlap import (
+    FEWEST_SERVED,
+    NEAR_CERTAIN,
+    Overlap,
+    comparable,
+    overlap_of,
+    require_overlap,
+)
 
 _STEPS: Final = 25
-_STILL: Final = 0.02
+
+_SHRINK: Final = 1.0
+"""Ridge on the slopes: one unit each only keeps directions without data at 0."""
+
+_STILL: Final = 0.1
 """Gain in log likelihood that is not worth another step: noise alone moves it by half a unit a column."""
 
-_MANY, _SOME, _LAST = 20_000, 8, 3
-_SHRINK: Final = 1.0
-"""Ridge on standardised columns: one pseudo-observation each, which only keeps empty directions at 0."""
+_FARTHEST: Final = 3.0
+"""Logits by which a step may move a row."""
 
+_MANY, _SOME = 20_000, 8
 _SMALLEST: Final = 1e-9
 
 
@@ -69,12 +79,20 @@ def doubly_robust_effect(
             valid=[f"{FEWEST_SERVED} or more"],
             next_step="judge it together with the brand's other campaigns, or longer",
         )
-    X = design(found)
-    chance = fitted_chances(X, found.slots, found.served)
+    mixed = shares_of_days(found) <= NEAR_CERTAIN  # on other days there is nobody to compare with
+    chance = np.ones(len(mixed))
+    chance[mixed] = fitted_chances(found.take(mixed))
     overlap = overlap_of(found, chance)
     require_overlap(outcomes.campaign.name, overlap)
     rows = comparable(found, chance)
-    return _weighed(found.take(rows), X[rows], chance[rows], int(found.served.sum()), level), overlap
+    return _weighed(found.take(rows), chance[rows], int(found.served.sum()), level), overlap
+
+
+def shares_of_days(deliveries: Deliveries) -> Floats:
+    """Return the share of each row's day that the campaign had of all ads."""
+    _, day = np.unique(deliveries.day, return_inverse=True)
+    share: Floats = (np.bincount(day, deliveries.served) / np.bincount(day, deliveries.slots))[day]
+    return share
 
 
 def design(deliveries: Deliveries) -> Floats:
@@ -89,51 +107,48 @@ def design(deliveries: Deliveries) -> Floats:
     return X
 
 
-def fitted_chances(X: Floats, slots: Ints, served: Ints) -> Floats:
-    """Fit the chance that a slot is served by logistic regression (Newton's steps).
+def fitted_chances(deliveries: Deliveries) -> Floats:
+    """Fit the chance that an ad is the campaign's by logistic regression (Newton's steps).
 
     Parameters
     ----------
-    X
-        Columns [m, k].
-    slots, served
-        Trials and successes [m].
-
-    Examples
-    --------
-    >>> chances = fitted_chances(np.ones((2, 1)), np.array([30_000, 10_000]), np.array([9_000, 3_000]))
-    >>> chances.round(2).tolist()
-    [0.3, 0.3]
+    deliveries
+        Of days on which it had neither all ads nor, at first sight, none.
     """
-    share = served.sum() / max(slots.sum(), 1)
+    X = design(deliveries)
+    slots, served = deliveries.slots.astype(np.float64), deliveries.served.astype(np.float64)
+    share = np.clip(shares_of_days(deliveries), _SMALLEST, 1 - _SMALLEST)
+    start = np.log(share / (1 - share))
     slopes = np.zeros(X.shape[1])
-    if not 0 < share < 1:
-        return np.full(len(X), np.clip(share, _SMALLEST, 1 - _SMALLEST))
-    offset = float(np.log(share / (1 - share)))
-    if len(X) > _MANY:  # some rows bring it near enough for a few more steps
-        slopes = _newton(X[::_SOME], slots[::_SOME], served[::_SOME], offset, slopes, steps=_STEPS)
-    slopes = _newton(X, slots, served, offset, slopes, steps=_LAST if len(X) > _MANY else _STEPS)
-    return _chances(X, offset, slopes)
+    # Some rows bring it near, so that all of them need few steps.
+    for every in (_SOME, 1) if len(X) > _MANY else (1,):
+        slopes = _newton(X[::every], slots[::every], served[::every], start[::every], slopes)
+    return _chances(start + X @ slopes)
 
 
-def _newton(X: Floats, slots: Ints, served: Ints, offset: float, slopes: Floats, *, steps: int) -> Floats:
-    for _ in range(steps):
-        chance = _chances(X, offset, slopes)
+def _newton(X: Floats, slots: Floats, served: Floats, start: Floats, slopes: Floats) -> Floats:
+    logits = start + X @ slopes
+    for _ in range(_STEPS):
+        chance = _chances(logits)
         weight = slots * chance * (1 - chance)
         curvature = X.T @ (X * weight[:, None]) + _SHRINK * np.eye(X.shape[1])
         uphill = X.T @ (served - slots * chance) - _SHRINK * slopes
         step = np.linalg.solve(curvature, uphill)
-        slopes = slopes + step
-        if step @ uphill / 2 < _STILL:
+        moved = X @ step
+        # A step that moves some row far is only good near where it was taken.
+        part = min(1.0, _FARTHEST / max(float(np.abs(moved).max(initial=0.0)), _SMALLEST))
+        slopes, logits = slopes + part * step, logits + part * moved
+        if part * step @ uphill < _STILL:
             break
     return slopes
 
 
-def _chances(X: Floats, offset: float, slopes: Floats) -> Floats:
-    return np.clip(1 / (1 + np.exp(-np.clip(offset + X @ slopes, -30, 30))), _SMALLEST, 1 - _SMALLEST)
+def _chances(logits: Floats) -> Floats:
+    return np.clip(1 / (1 + np.exp(-np.clip(logits, -30, 30))), _SMALLEST, 1 - _SMALLEST)
 
 
-def _weighed(found: Deliveries, X: Floats, chance: Floats, impressions: int, level: float) -> Effect:
+def _weighed(found: Deliveries, chance: Floats, impressions: int, level: float) -> Effect:
+    X = design(found)
     weight = (found.slots - found.served) * chance / (1 - chance)
     scaled = X * weight[:, None]
     slopes = np.linalg.solve(X.T @ scaled + _SHRINK * 1e-3 * np.eye(X.shape[1]), scaled.T @ found.outcome)
