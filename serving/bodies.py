@@ -25,7 +25,7 @@ def parse(body: bytes, wanted: type[Body], parts: Mapping[str, type[BaseModel]])
     wanted
         What it must be.
     parts
-        Name of a field that holds an object, or of a way to say something (in angle brackets) → what the object
+        Name of a field that holds an object, or of a way to say something, such as ``<by key>`` → what the object
         must be: its fields are named where an unknown one is sent.
 
     Raises
@@ -42,7 +42,7 @@ def parse(body: bytes, wanted: type[Body], parts: Mapping[str, type[BaseModel]])
     except ValidationError as error:
         faults = [
             {
-                "where": _where(fault["loc"], parts),
+                "where": _where(fault["loc"]),
                 "problem": _what(fault["type"], fault["msg"], _inside(fault["loc"], wanted, parts)),
             }
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
@@ -58,9 +58,9 @@ def _count(faults: int) -> str:
     return "1 fault" if faults == 1 else f"{faults} faults"
 
 
-def _where(location: tuple[int | str, ...], parts: Mapping[str, type[BaseModel]]) -> str:
+def _where(location: tuple[int | str, ...]) -> str:
     # Pydantic names the way in which something was said, too, which is no part of the body.
-    path = [str(part)[:_SHOWN_NAME] for part in location if not (part in parts and str(part).startswith("<"))]
+    path = [str(part)[:_SHOWN_NAME] for part in location if not str(part).startswith("<by ")]
     return ".".join(path) or "body"
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 
+from features.errors import ZhongcaoError
 from serving.access import KeyRing
 from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.conversions import ConversionScorer
 from serving.limits import Guard, Limits
 from serving.scorer import Scorer
 from serving.service import build_service
@@ -18,9 +20,16 @@ from serving.service import build_service
 BODY: dict[str, Any] = {"people": [{"platform": "shop", "account": "dairy lover"}]}
 
 
-def application(scorer: Scorer, folder: Path, *, loopback: bool = True, limits: Limits | None = None) -> Any:
+def application(
+    scorer: Scorer | ZhongcaoError,
+    folder: Path,
+    *,
+    loopback: bool = True,
+    limits: Limits | None = None,
+    conversions: ConversionScorer | None = None,
+) -> Any:
     guard = Guard(
-        build_api(scorer, threads=2),
+        build_api(scorer, 2, conversions),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,
