@@ -85,7 +85,7 @@ class Matcher:
         return self._answers((kind,), window, by, [self._linked.happened, self._clicked.happened, self.times])
 
     def _answers(self, kinds: Sequence[str], window: int, by: str, anchors: Sequence[Int64]) -> Answers:
-        """Give each event to one impression: the first of the anchors that has one within the window decides."""
+        """Give each event to one impression: the first anchor that has one decides, then the window does."""
         touch_keys, answer_keys = self._keys[by]
         chosen = np.flatnonzero(numbers_of(pc.is_in(self._kind, pa.array(kinds))).astype(bool) & (answer_keys >= 0))
         time = self._time[chosen]
@@ -96,15 +96,14 @@ class Matcher:
         named = np.where(touch_keys[named] == answer_keys[chosen], named, _NONE)
         levels = [named, *(self._latest(touch_keys, a, answer_keys[chosen], time) for a in anchors)]
         for level, (found, anchor) in enumerate(zip(levels, [self.times, *anchors], strict=True)):
-            fits = (touch == _NONE) & (found != _NONE)
-            ago = time - self.times[found]
-            fits &= (ago >= 0) & (ago < window)
+            fits = (touch == _NONE) & (found != _NONE) & (time >= self.times[found])
             touch[fits], rank[fits], anchored[fits] = found[fits], -level, anchor[found[fits]]
         there = np.flatnonzero(touch != _NONE)
         # An event that stands for several notes goes to the one the person had gone furthest with, last.
         order = there[np.lexsort((touch[there], anchored[there], rank[there], self._event[chosen[there]]))]
         event = self._event[chosen[order]]
         one = order[np.append(event[1:] != event[:-1], np.ones(min(len(event), 1), bool))]
+        one = one[time[one] - self.times[touch[one]] < window]
         return self._first(touch[one], chosen[one])
 
     def _latest(self, touch_keys: Int64, anchor: Int64, keys: Int64, time: Int64) -> npt.NDArray[np.intp]:

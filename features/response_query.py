@@ -107,7 +107,8 @@ def read_material(
         raise FeatureError("unknown way to match events with impressions", value=match, valid=MATCHES)
     relation, known_at = relation_of(events), impressions.known_at
     times = impressions.times
-    bounds = {"start": int(times.min()), "end": int(times.max()) + longest, "known_at": known_at}
+    # What a click of before the first impression led to belongs to that click.
+    bounds = {"start": int(times.min()) - longest, "end": int(times.max()) + longest, "known_at": known_at}
     rows_ = impressions.table.select(["event_id", "note", "brand"]).append_column(  # noqa: F841
         "row", pa.array(np.arange(len(impressions)))
     )

@@ -3,8 +3,9 @@
 Every event answers one impression at most. A click belongs to the person's latest impression of the note before it.
 What follows a click belongs to the impression whose link_click was the latest before it, else to the one whose
 click was, else to the latest impression; where the event carries the prediction id of one of them, it belongs to
-that one. Each must lie within the target's window, which runs from the impression. Refunds take no purchase back
-unless that is asked for: what is predicted is whether somebody buys.
+that one. It answers that impression if it lies within the target's window, which runs from the impression, and none
+otherwise. Clicks longer ago than the longest window before the first impression are not looked for. Refunds take no
+purchase back unless that is asked for: what is predicted is whether somebody buys.
 """
 
 from __future__ import annotations

@@ -151,12 +151,12 @@ def expected(
                         if anchor not in reached or s["event_id"] in reached[anchor]
                     )
                     ordered = [o for o in ordered if anchor == "named" or o[0] <= e["event_time"]]
-                    if ordered:
-                        s = shown[ordered[-1][1]]
-                        if 0 <= e["event_time"] - s["event_time"] < window:
-                            best.append((-level, *ordered[-1], note))
+                    if ordered and shown[ordered[-1][1]]["event_time"] <= e["event_time"]:
+                        best.append((-level, *ordered[-1]))
             if best:
-                s = shown[max(best, key=lambda b: b[:3])[2]]
+                s = shown[max(best)[2]]
+                if e["event_time"] - s["event_time"] >= window:
+                    continue
                 linked = 0 if s["account"] == e["account"] else max(held(s["account"]), held(e["account"]))
                 key = (s["event_id"], target)
                 before = found.get(key, (10**12, 10**12))
@@ -223,6 +223,14 @@ def test_a_later_impression_does_not_take_what_an_earlier_click_led_to() -> None
     unclicked = answered([log[0], log[3], act(5, "purchase", 200)])
     assert times(unclicked, "purchase") == [None, 200]
     assert times(unclicked, "ctcvr") == [None, None]
+
+
+def test_what_an_old_click_led_to_answers_no_later_impression() -> None:
+    log = [act(1, "impression", 0), act(2, "click", 5), act(3, "impression", 8 * DAY), act(4, "purchase", 9 * DAY)]
+    assert times(answered(log, windows={"purchase": 7 * DAY}), "purchase") == [None, None]
+    events, impressions = read(log)
+    later = responses(events, None, impressions.take([1]), windows={"purchase": 8 * DAY})
+    assert times(later, "purchase") == [None]
 
 
 def test_windows_run_from_the_impression_and_hold_their_first_second_only() -> None:
