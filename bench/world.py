@@ -2,12 +2,12 @@
 
     python -m bench.world --json PATH
 
-Worlds of 10 k and 100 k people over 8 days with 12 campaigns: people made, every draw, the truth with the worlds
-without each campaign and each paid note, canonical tables; "written" adds Parquet files of everything. Beside it the
-usual way to make up a log, a loop over people (`bench.world_peer`), on 5 k people, in turn with ours on as many. CPU
-is that of all threads, without Python's imports; each run is a process of its own; figures are medians of three
-runs. ``--long`` adds one run of 100 k people over 90 days: a world of a million people is ten of those parts one
-after the other, in the memory of one.
+Worlds of 10 k and 100 k people over 8 days with 12 campaigns: people made, every draw, the truth with the
+worlds without each campaign and each paid note, canonical tables; "written" adds Parquet files of everything.
+Beside it the usual way to make up a log, a loop over people (`bench.world_peer`), on 5 k people, in turn with
+ours on as many. CPU is that of all threads, without Python's imports; each run is a process of its own; figures
+are medians of three runs. ``--long`` adds one run of 100 k people over 90 days: a world of a million people is
+ten of those parts one after the other, in the memory of one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The usual way to make up a log, as the peer of `bench.world`: a loop over people, rows as dictionaries, pandas.
 
-The same chain with about the same rates and columns: sessions, organic notes and ads, click to purchase, desire and
-stock. But no hold-outs, no searches, no true probabilities and no worlds without each campaign, which leaves it less
-to do.
+The same chain with about the same rates and columns: sessions, organic notes and ads, click to purchase, desire
+and stock. But no hold-outs, no searches, no true probabilities and no worlds without each campaign, which leaves
+it less to do.
 """
 
 from __future__ import annotations
