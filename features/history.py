@@ -207,9 +207,9 @@ class NoteHistory:
     def __init__(self, tallies: Tallies) -> None:
         self.tallies = tallies
         self.timezone = tallies.timezone
-        self._keys: dict[str, pa.Array] = {}
+        self._keys: dict[str, Int64] = {}
         self._streams: dict[tuple[str, Sort, tuple[int, ...]], Stream] = {}
-        self._gaps: list[tuple[pa.Array, Stream]] = []
+        self._gaps: list[tuple[Int64, Stream]] = []
 
     def ask(self, of: str, values: Int64, instants: Int64, aggregates: Sequence[Aggregate]) -> Numbers:
         """Return statistics as of the last full hour before each instant.
@@ -227,7 +227,7 @@ class NoteHistory:
         """
         table = self.tallies.tables[of]
         if of not in self._keys:
-            self._keys[of] = pc.unique(table["key"])
+            self._keys[of] = np.unique(numbers_of(table["key"]))
         probe = self._probe(self._keys[of], values, instants)
         found: Numbers = {}
         for sort, wanted, windows in _grouped(tuple(aggregates), ("count", "sum")):
@@ -239,8 +239,8 @@ class NoteHistory:
         """Return the days between purchase days of categories, summed over accounts, and how many gaps they are."""
         table = self.tallies.tables[GAPS]
         if not self._gaps:
-            keys = pc.unique(table["key"])
-            place, since = numbers_of(pc.index_in(table["key"], keys)), numbers_of(table["hour"]) * HOUR
+            keys = np.unique(numbers_of(table["key"]))
+            place, since = _places(keys, numbers_of(table["key"])), numbers_of(table["hour"]) * HOUR
             streams = [Stream(place, since, values=numbers_of(table[c]), grain=HOUR) for c in ("days", "times")]
             self._gaps = [(keys, stream) for stream in streams]
         keys = self._gaps[0][0]
@@ -248,15 +248,15 @@ class NoteHistory:
         days, times = (stream.totals(probe) for _, stream in self._gaps)
         return days, times
 
-    def _probe(self, keys: pa.Array, values: Int64, instants: Int64) -> Probe:
-        return Probe(numbers_of(pc.fill_null(pc.index_in(pa.array(values), keys), NEVER)), instants // HOUR)
+    def _probe(self, keys: Int64, values: Int64, instants: Int64) -> Probe:
+        return Probe(_places(keys, values), instants // HOUR)
 
     def _stream(self, of: str, sort: Sort, windows: tuple[int, ...]) -> Stream:
         key = (of, sort, windows)
         if key not in self._streams:
             table = self.tallies.rows(of, sort)
             self._streams[key] = Stream(
-                numbers_of(pc.index_in(table["key"], self._keys[of])),
+                _places(self._keys[of], numbers_of(table["key"])),
                 numbers_of(table["hour"]) * HOUR,
                 numbers_of(table["day"]),
                 windows,
@@ -265,6 +265,14 @@ class NoteHistory:
                 grain=HOUR,
             )
         return self._streams[key]
+
+
+def _places(keys: Int64, values: Int64) -> Int64:
+    """Return each value's place among sorted keys, `NEVER` where it is not one of them."""
+    if not len(keys):
+        return np.full(len(values), NEVER, np.int64)
+    place = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    return np.where(keys[place] == values, place, NEVER)
 
 
 @dataclass(frozen=True)

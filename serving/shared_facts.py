@@ -9,11 +9,13 @@ from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.days import DAY_SECONDS, day_of, utc_of_local
 from features.event_log import EventLog
 from features.history import NoteHistory
 from features.impression_features import ImpressionFeatures
-from features.note_tallies import Tallies
+from features.note_tallies import HOUR, Tallies
 from serving.histories import HistoryFill, Shared
 from serving.note_catalogue import NoteCatalogue, note_table
 from serving.order_values import OrderValues
@@ -42,8 +44,9 @@ def share_facts(
     after
         Events before it are in no window.
     """
+    today = int(utc_of_local(int(day_of(as_of, log.timezone)) * DAY_SECONDS, log.timezone))
     for of, table in ImpressionFeatures().notes(events, log.timezone, after=after).tallies.tables.items():
-        fill.share(_TALLIES + of, _written(table))
+        fill.share(_TALLIES + of, _written(compacted(table, today // HOUR)))
     fill.share(_NOTES, _written(note_table(log.table(con, "notes"), log.table(con, "items"), as_of)))
     fill.share(_ORDER_VALUES, OrderValues.read(events).to_json())
     fill.share(_ABOUT, json.dumps({"timezone": log.timezone, "currency": log.currency}).encode())
@@ -93,6 +96,30 @@ class SharedFacts:
             tallies=NoteHistory(Tallies(tables, about["timezone"])),
             order_values=OrderValues.of_json(shared.parts[_ORDER_VALUES]),
         )
+
+
+def compacted(tallies: pa.Table, hour: int) -> pa.Table:
+    """Merge the hours up to one: for whoever asks as of then or later, they are all the same.
+
+    Examples
+    --------
+    >>> tallies = pa.table({"key": [7, 7, 7], "hour": [1, 2, 9], "day": [0, 0, 0], "click_count": [3, 4, 5]})
+    >>> compacted(tallies, 2).to_pylist()[0]
+    {'key': 7, 'hour': 2, 'day': 0, 'click_count': 7}
+    """
+    merged = pc.max_element_wise(tallies["hour"], hour)
+    keys = [name for name in ("key", "hour", "day") if name in tallies.column_names]
+    sums = [name for name in tallies.column_names if name not in keys]
+    grouped = (
+        tallies.set_column(tallies.column_names.index("hour"), "hour", merged)
+        .group_by(keys)
+        .aggregate([(name, "sum") for name in sums])
+    )
+    return (
+        grouped.rename_columns([*keys, *sums])
+        .select(tallies.column_names)
+        .sort_by([(k, "ascending") for k in keys])
+    )
 
 
 def _written(table: pa.Table) -> bytes:
