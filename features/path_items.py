@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.events import NOTES
+from features.events import NOTE_ITEMS, NOTES
 from features.small_tables import codes_of, columns_of
 
 Int64 = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ select distinct number, note from bought join links using (item)
 """
 
 
-def note_links(notes: Any | None, note_items: pa.Table | None = None) -> pa.Table:
+def note_links(notes: Any | None, note_items: Any | None = None) -> pa.Table:
     """Return the items behind each note's link: those of the notes table and those of a table of pairs.
 
     Examples
@@ -33,10 +33,9 @@ def note_links(notes: Any | None, note_items: pa.Table | None = None) -> pa.Tabl
     >>> note_links(pa.table({"note": ["n"], "item": ["i"]}), pa.table({"note": ["n"], "item": ["j"]})).num_rows
     2
     """
-    empty = pa.schema([("note", pa.string()), ("item", pa.string())]).empty_table()
     with duckdb.connect() as con:
         con.register("notes", columns_of(notes, NOTES, ("note", "item")))
-        con.register("more", empty if note_items is None else note_items.select(["note", "item"]))
+        con.register("more", columns_of(note_items, NOTE_ITEMS, ("note", "item")))
         links: pa.Table = con.sql(_LINKS).to_arrow_table()
     return links
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -153,7 +154,8 @@ def test_halo_is_another_item_than_those_linked() -> None:
 
 
 def test_more_links_of_a_note() -> None:
-    links = note_links(NOTES, pa.table({"note": ["n1", "n1", "n2"], "item": ["i1", "i2", None]}))
+    pairs = pa.table({"note": ["n1", "n1", "n2"], "item": ["i1", "i2", None]})
+    links = note_links(duckdb.from_arrow(NOTES), duckdb.from_arrow(pairs))
     assert links.to_pylist() == [
         {"note": n, "item": i} for n, i in (("n1", "i1"), ("n1", "i2"), ("n3", "i3"), ("n4", "i2"))
     ]
