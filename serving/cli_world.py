@@ -39,6 +39,9 @@ def make(
     prepares: Annotated[
         int, typer.Option(min=0, help="How many of the campaigns only prepare sales: notes without a link.")
     ] = 0,
+    all_linked: Annotated[
+        bool, typer.Option("--all-linked", help="Every shop account is known to be its person's from the start.")
+    ] = False,
     organic_truth: Annotated[
         bool, typer.Option("--organic-truth", help="Write true probabilities of organic impressions too.")
     ] = False,
@@ -54,7 +57,7 @@ def make(
 
     settings = WorldSettings(
         people=people, days=days, seed=seed, campaigns=campaigns, start=start, hold_out=hold_out, effect=effect,
-        no_effect=no_effect, prepares=prepares, organic_truth=organic_truth,
+        no_effect=no_effect, prepares=prepares, all_linked=all_linked, organic_truth=organic_truth,
     )  # fmt: skip
     chooses = BroadPolicy() if policy == "broad" else InterestPolicy()
     with progress() as bar:

@@ -110,6 +110,8 @@ def _some(settings: WorldSettings, person: Ints) -> dict[str, npt.NDArray[np.gen
     link = uniform(keys, 1)
     later = settings.begin + (uniform(keys, 2) * (settings.end - settings.begin)).astype(np.int64)
     linked_from = np.where(link < 0.72, settings.begin - 86_400, np.where(link < 0.88, later, NEVER))
+    if settings.all_linked:
+        linked_from[:] = settings.begin - 86_400
     liveliness = normal(keys, 3)
     tier = np.searchsorted([0.12, 0.35, 0.6, 0.82], uniform(keys, 4)).astype(np.int8) + 1
     age = np.searchsorted([0.2, 0.5, 0.75, 0.92], uniform(keys, 5)).astype(np.int8)

@@ -35,6 +35,8 @@ class WorldSettings:
         Paid notes of a campaign; brands of a category; new organic notes of a category a day.
     effect
         Multiplies how much a note raises the desire for its brand and how often it is searched back.
+    all_linked
+        Every shop account is known to be its person's from the start; else some are linked later, and some never.
     organic_truth
         Also keep the true probabilities of organic impressions, not of paid ones only.
     without_campaigns, without_notes
@@ -63,6 +65,7 @@ class WorldSettings:
     brands_per_category: int = 3
     organic_per_day: int = 2
     effect: float = 1.0
+    all_linked: bool = False
     organic_truth: bool = False
     without_campaigns: tuple[str, ...] = ()
     without_notes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.world.catalogue import CATEGORIES, Catalogue
+from features.world.catalogue import CATEGORIES, VERTICALS, Catalogue
 from features.world.content import Notes
 from features.world.draws import Floats, Ints, sigmoid
 from features.world.levels import Level
@@ -98,6 +98,7 @@ def people_truth(
 ) -> pa.Table:  # fmt: skip
     """Return who some people are at the world's end: accounts, tastes, and by category interest and chance to buy.
 
+    ``vertical`` is the one that a person likes best, ``interest_CATEGORY`` the latent interest in logits,
     ``clicks_CATEGORY`` is the true probability of a click on an ordinary ad of the category in the first place of
     the feed by one who is not tired of ads; ``buys_CATEGORY`` that of at least one purchase out of need within 30
     days, as desire and stock are.
@@ -112,7 +113,12 @@ def people_truth(
         text = words.account(np.full(len(person), PLATFORMS.index(shop)), person)
         columns[shop] = pa.array(text.to_numpy(zero_copy_only=False), pa.string(), mask=~has)
     since = people.linked_from[person]
+    vertical = np.array([VERTICALS.index(category.vertical) for category in CATEGORIES])
+    liked = np.stack(
+        [people.interest[person][:, vertical == v].mean(axis=1) for v in range(len(VERTICALS))], axis=1
+    )
     columns |= {
+        "vertical": np.array(VERTICALS)[liked.argmax(axis=1)],
         "linked_from": pa.array(since, mask=since == NEVER), "consent": people.consent[person],
         "active": people.active[person], "views": people.views[person], "shopping": people.shopping[person],
         "price_aversion": people.dearness[person], "ad_aversion": people.intolerance[person],

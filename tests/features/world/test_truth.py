@@ -81,6 +81,8 @@ def test_people_are_known_by_their_accounts(known: tuple[World, pa.Table, pd.Dat
     jd = people.dropna(subset=["jd", "linked_from"]).set_index("jd").person
     assert linked.sort_index().equals(jd.sort_index())
     assert (people.linked_from.isna().mean(), (~people.consent).mean()) == pytest.approx((0.12, 0.02), abs=0.02)
+    interests = people[[f"interest_{name}" for name in ("cat-food", "dog-toys", "cat-litter")]].mean(axis=1)
+    assert interests[people.vertical == "pets"].mean() > interests[people.vertical != "pets"].mean() + 0.5
     assert people.filter(like="buys_").to_numpy().max() < 1
 
 
