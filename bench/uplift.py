@@ -5,7 +5,8 @@ each fit, LightGBM settings are chosen from a short list on inner folds of the p
 under which our S-, T- and X-learner together have the lowest R-loss), and handed to every contestant. Qini of all
 people under each contestant, with 95 % intervals and differences from a paired bootstrap, widened because everybody
 is scored by fits on the others (training.uplift.intervals.OUT_OF_FOLD). The peers run in an environment of their
-own, made with pip for this run and thrown away; folds go there and effects come back as .npy files. Other outcomes of the trial are found by themselves and left out; --ignore names more.
+own, made with pip for this run and thrown away; folds go there and effects come back as .npy files. Other outcomes
+of the trial are found by themselves and left out; --ignore names more.
 
     python -m bench.uplift --data CSV --treatment COL --outcome COL [--outcome COL] --json PATH
 """

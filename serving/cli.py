@@ -17,6 +17,7 @@ from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
 from serving.cli_taxonomy import register as register_taxonomy
 from serving.cli_train import register as register_train
+from serving.cli_uplift import register as register_uplift
 from serving.cli_world import register as register_world
 
 
@@ -40,6 +41,7 @@ def build_app() -> typer.Typer:
         register_serve,
         register_world,
         register_contribution,
+        register_uplift,
     ):
         register(app)
     return app

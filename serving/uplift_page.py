@@ -35,13 +35,13 @@ def worth_table(worth: ArmWorth, outcome: str) -> Table:
         title_justify="left",
     )
     rows = worth_rows(worth)
-    table.add_column("shown to the best")
+    table.add_column("", no_wrap=True)
     for row in rows:
         table.add_column(row["name"], justify="right", no_wrap=True)
     for name in ("qini", "auuc"):
         table.add_row({"qini": "Qini", "auuc": "AUUC"}[name], *(_cell(row[name]) for row in rows))
     for place, share in enumerate(worth.by_effect.top):
-        table.add_row(f"effect, top {share:.0%}", *(_cell(row["top"][place]) for row in rows))
+        table.add_row(f"effect of the top {share:.0%}", *(_cell(row["top"][place]) for row in rows))
     return table
 
 
@@ -119,4 +119,4 @@ def write_ranking(path: Path, trial: Trial, ranked: Ranked) -> int:
 
 
 def _cell(found: Interval | None) -> str:
-    return "" if found is None else f"{found.value:.3g} ({found.low:.2g}…{found.high:.2g})"
+    return "" if found is None else f"{found.value:.3g}\n({found.low:.2g} … {found.high:.2g})"

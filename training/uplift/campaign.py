@@ -82,13 +82,13 @@ def campaign_trial(
             "the log has no such campaign with a brand, a beginning and an end", value=campaign, valid=sorted(named)
         )
     log = read_outcome_log(events, identities, assignments, known_at=known_at, timezone=timezone)
-    about = Campaign(
-        campaign, named[campaign]["brand"], named[campaign]["starts_at"], named[campaign]["ends_at"] + 1
-    )
-    found = outcomes_of(log, about, window_days=window_days)
-    used = found.reached > 0 if found.logged else np.ones(len(found.arm), bool)
-    codes = found.arm[used].astype(np.int64)
-    if set(codes.tolist()) != {0, 1}:
+    row = named[campaign]
+    about = Campaign(campaign, row["brand"], row["starts_at"], row["ends_at"] + 1)
+    found = outcomes_of(log, about, window_days=window_days) if campaign in log.arms else None
+    used = np.zeros(0, bool)
+    if found is not None:
+        used = found.reached > 0 if found.logged else np.ones(len(found.arm), bool)
+    if found is None or set(found.arm[used].tolist()) != {0, 1}:
         raise TrainingError(
             "the campaign has no hold-out, so whom it changed cannot be learned from it",
             value=campaign,
@@ -107,7 +107,7 @@ def campaign_trial(
         columns=tuple(columns[place] for place in varied),
         X=X[:, varied],
         arms=Arms(HOLD_OUT, (TREATED,)),
-        codes=codes,
+        codes=found.arm[used].astype(np.int64),
         outcome=came.astype(np.float64),
         propensity=None,
         left_out={},
