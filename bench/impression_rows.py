@@ -141,7 +141,7 @@ def _batch(folder: Path, sample: int) -> dict[str, float]:
     seconds = [s.aggregate.measure == "recency" for s in _COUNTS]
     values[:, seconds] /= DAY_SECONDS
     nameless = np.array([brand is None for brand in part.table["brand"].to_pylist()])
-    values[np.ix_(nameless, [s.of == "person_brand" for s in _COUNTS])] = np.nan
+    values[np.ix_(nameless, np.array([s.of == "person_brand" for s in _COUNTS]))] = np.nan
     np.save(folder / "batch.npy", np.nan_to_num(values.astype(np.float32), nan=-1))
     return {
         "rows": sample,

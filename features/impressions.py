@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import duckdb
-import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from features.asof import Int64
 from features.errors import FeatureError
-from features.events import EVENTS, ITEMS, NOTES, Table
+from features.events import EVENTS, ITEMS, NOTES
 from features.joins import relation_of
 from features.person_links import PersonLinks, numbers_of
+from features.small_tables import columns_of
 
 _FROM_EVENTS: Final = (
     "event_id", "event_time", "day", "account", "note", "creator", "topic", "campaign", "brand", "category",
@@ -157,8 +156,8 @@ def read_impressions(
         known_at=int(known_at),
         only="where e.campaign is not null or coalesce(n.paid, false)" if paid_only else "",
     )
-    notes_ = _held(notes, NOTES, ("note", "arrived_at", "media", "paid", "published_at", "item"))  # noqa: F841
-    items_ = _held(items, ITEMS, ("item", "arrived_at", "price"))  # noqa: F841
+    notes_ = columns_of(notes, NOTES, ("note", "arrived_at", "media", "paid", "published_at", "item"))  # noqa: F841
+    items_ = columns_of(items, ITEMS, ("item", "arrived_at", "price"))  # noqa: F841
     found = relation_of(events).query("events_", question).to_arrow_table()
     links, instants = PersonLinks(identities, known_at), numbers_of(found["time"])
     accounts = found["account"].combine_chunks()
@@ -166,13 +165,3 @@ def read_impressions(
     refused = links.refused(persons, instants) | links.refused(persons, np.full(len(instants), known_at))
     owned = found.add_column(4, "person", persons).select(IMPRESSION_SCHEMA.names).cast(IMPRESSION_SCHEMA)
     return Impressions(owned.filter(pa.array(~refused)), timezone, int(known_at))
-
-
-def _held(table: Any | None, canonical: Table, columns: tuple[str, ...]) -> pa.Table:
-    """Return columns of a small canonical table in memory, whatever connection it lives on."""
-    schema = pa.schema([canonical.schema.field(name) for name in columns])
-    if table is None:
-        return schema.empty_table()
-    if isinstance(table, duckdb.DuckDBPyRelation):
-        return table.select(*columns).to_arrow_table()
-    return nw.from_native(table, eager_only=True).select(*columns).to_arrow()

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import duckdb
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.errors import FeatureError
+from features.events import NOTE_ITEMS
 from features.impressions import Impressions
 from features.joins import relation_of
 from features.person_links import PersonLinks
+from features.small_tables import columns_of
 
 Match = Literal["note", "brand", "items"]
 MATCHES: Final = ("note", "brand", "items")
@@ -101,7 +102,7 @@ def read_material(
     Raises
     ------
     FeatureError
-        The match is unknown, or items are asked for without the items of notes.
+        The match is unknown, or no item of any note is known to match by.
     """
     if match not in MATCHES:
         raise FeatureError("unknown way to match events with impressions", value=match, valid=MATCHES)
@@ -112,7 +113,7 @@ def read_material(
     rows_ = impressions.table.select(["event_id", "note", "brand"]).append_column(  # noqa: F841
         "row", pa.array(np.arange(len(impressions)))
     )
-    links_ = _links(note_items) if match == "items" else None  # noqa: F841
+    links_ = _links(note_items, impressions) if match == "items" else None  # noqa: F841
     or_brand = "or e.brand in (select brand from rows_)" if match == "brand" else ""
     touches = relation.query("events_", _TOUCHES.format(or_brand=or_brand, **bounds)).to_arrow_table()
     answers = relation.query(
@@ -134,11 +135,12 @@ def _owned(table: pa.Table, links: PersonLinks, at: int) -> pa.Table:
     return table.append_column("person", persons).append_column("held", pa.array(since))
 
 
-def _links(note_items: Any | None) -> pa.Table:
-    if note_items is None:
+def _links(note_items: Any | None, impressions: Impressions) -> pa.Table:
+    """Items that notes link: those of the table, and the one that each impression names."""
+    own = impressions.table.select(["note", "item"]).filter(pc.is_valid(impressions.table["item"]))
+    links = pa.concat_tables([columns_of(note_items, NOTE_ITEMS, ("note", "item")).cast(own.schema), own])
+    if not links.num_rows:
         raise FeatureError(
-            "events cannot be matched by items without the items of notes", next_step="pass note_items"
+            "events cannot be matched by items: no item of any note is known", next_step="pass note_items"
         )
-    if isinstance(note_items, duckdb.DuckDBPyRelation):
-        return note_items.select("note", "item").to_arrow_table()
-    return nw.from_native(note_items, eager_only=True).select("note", "item").to_arrow()
+    return links

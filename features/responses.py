@@ -98,7 +98,7 @@ def responses(
         What a store visit, a cart or a purchase must share with the impression: ``note`` (it names the note),
         ``brand``, or ``items`` (its item is one that the note links).
     note_items
-        Canonical note_items, for match ``items``.
+        Canonical note_items, for match ``items``, beside the item that each note names itself.
     net_of_refunds
         Leave out purchases whose order (and item, where named) has been refunded.
     arrival_delay
@@ -107,7 +107,7 @@ def responses(
     Raises
     ------
     FeatureError
-        A target is unknown or its window is empty; match ``items`` lacks ``note_items``.
+        A target is unknown or its window is empty; no item is known to match by.
     """
     lengths = DEFAULT_WINDOWS | dict(windows or {})
     for target, length in lengths.items():

@@ -225,6 +225,17 @@ def test_a_later_impression_does_not_take_what_an_earlier_click_led_to() -> None
     assert times(unclicked, "ctcvr") == [None, None]
 
 
+def test_items_are_those_of_the_table_and_the_one_that_the_note_names() -> None:
+    log = [
+        act(1, "impression", 0),
+        act(2, "purchase", 5, note=None, item="i"),
+        act(3, "cart", 6, note=None, item="j"),
+    ]
+    alone, more = answered(log, match="items"), answered(log, match="items", note_items=NOTE_ITEM_ROWS)
+    assert [times(found, "purchase") for found in (alone, more)] == [[5], [5]]  # NOTE_ROWS says that n links i
+    assert [times(found, "cart") for found in (alone, more)] == [[None], [6]]
+
+
 def test_what_an_old_click_led_to_answers_no_later_impression() -> None:
     log = [act(1, "impression", 0), act(2, "click", 5), act(3, "impression", 8 * DAY), act(4, "purchase", 9 * DAY)]
     assert times(answered(log, windows={"purchase": 7 * DAY}), "purchase") == [None, None]
@@ -279,5 +290,5 @@ def test_errors_name_what_is_wrong() -> None:
         answered(log, windows={"click": 0})
     with pytest.raises(FeatureError, match="unknown way to match events with impressions: 'shop'; valid: note"):
         answered(log, match="shop")
-    with pytest.raises(FeatureError, match="without the items of notes; pass note_items"):
-        answered(log, match="items")
+    with pytest.raises(FeatureError, match="no item of any note is known; pass note_items"):
+        answered([log[0] | {"note": "o"}], match="items")
