@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from features.days import DAY_SECONDS, instant_of
 from features.errors import SettingsError
 
-_MOST_PEOPLE = 99_999_999
+_MOST_PEOPLE = 16_000_000
 _MOST_DAYS = 4_000
 
 
