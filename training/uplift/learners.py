@@ -106,9 +106,9 @@ class UpliftLearner(BaseEstimator, ABC):  # type: ignore[misc]
         codes = self.arms_.codes(values)
         self.n_features_in_ = rows.shape[1]
         self.fold_: Codes = balanced_folds(codes, outcome, self.folds, self.seed)
-        shares = np.bincount(codes) / len(codes)
+        shares = np.bincount(codes)[None] / len(codes)
         chances = _chances(shares if propensity is None else propensity, len(rows), len(self.arms_))
-        self._usual_chances = chances.mean(axis=0)
+        self._usual_chances = chances.mean(axis=0, keepdims=True)
         self._members: list[tuple[Effects, Callable[[Matrix], Matrix] | None]] = []
         effects = np.empty((len(rows), len(self.arms_.treated)))
         for fold in range(self.folds):
@@ -270,9 +270,9 @@ def _matrix(X: ArrayLike) -> Matrix:
 def _chances(given: ArrayLike, people: int, arms: int) -> Matrix:
     """Bring known chances of the arms into one row per person that sums to 1."""
     known = np.asarray(given, np.float64)
-    if known.shape in {(), (people,)} and arms == 2 and known.shape != (arms,):
-        known = np.stack([1 - known, known], axis=-1)
-    if known.shape not in {(arms,), (people, arms)} or not ((known > 0) & (known < 1)).all():
+    if known.shape in {(), (people,)} and arms == 2:
+        known = np.atleast_2d(np.stack([1 - known, known], axis=-1))
+    if known.shape not in {(1, arms), (people, arms)} or not ((known > 0) & (known < 1)).all():
         raise TrainingError(
             "chances of the arms lie between 0 and 1 and have one column per arm, the control first",
             value=known.shape,
