@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -152,13 +153,16 @@ class PersonLinks:
         ]
         return pa.table(columns, schema=HOLDINGS_SCHEMA)
 
+    @cached_property
+    def _holdings(self) -> pa.Table:
+        return self.holdings()
+
     def accounts_of(self, persons: pa.Array) -> pa.Table:
         """Return all accounts that some persons ever had, as `holdings`; a key without links is an account, too."""
-        listed = self.holdings()
         own = persons.filter(pc.invert(pc.is_in(persons, self._accounts)))
         zeros = np.zeros(len(own), np.int64)
         alone = pa.table([own, own, zeros, zeros], schema=HOLDINGS_SCHEMA)
-        return pa.concat_tables([listed.filter(pc.is_in(listed["person"], persons)), alone])
+        return pa.concat_tables([self._holdings.filter(pc.is_in(self._holdings["person"], persons)), alone])
 
     def _version(self, owners: Int64, instants: Int64) -> Int64:
         by = np.searchsorted(self._lost, packed(owners, instants), side="right")
