@@ -19,15 +19,17 @@ _NEWTON_STEPS = 25
 class BoosterSettings:
     """Parameters of every booster of a conversion model."""
 
-    trees: int = 200
+    trees: int = 150
     leaves: int = 31
-    learning_rate: float = 0.05
+    learning_rate: float = 0.06
     min_data_in_leaf: int = 100
     feature_fraction: float = 0.3
     lambda_l2: float = 10.0
     max_bin: int = 127
-    negatives: float = 30.0
+    negatives: float = 20.0
     """So many impressions that did not lead to a target are kept per one that did, at most."""
+    most_rows: int = 400_000
+    """One booster sees so many impressions at most."""
 
     def params(self, seed: int, threads: int) -> dict[str, object]:
         """LightGBM's parameters; deterministic for one machine, whatever the number of threads."""

@@ -89,6 +89,13 @@ class Fitter:
         )
 
     def _fit(self, rows: Mask, target: str, exposure: Floats) -> tuple[lgb.Booster, float]:
-        chosen = np.flatnonzero(rows & (exposure > 0))
-        answers = Answers(self.known.seen(target)[chosen], exposure[chosen], self.known.examples.weight[chosen])
+        seen, weight = self.known.seen(target), self.known.examples.weight
+        hits, others = rows & seen, rows & ~seen & (exposure > 0)
+        # Of many a share is kept, each standing for more of its kind.
+        most, number = self.settings.most_rows / 2, max(int(hits.sum()), 1)
+        few = min(most, self.settings.negatives * max(number, _FEWEST))
+        share = np.where(seen, min(1.0, most / number), min(1.0, few / max(int(others.sum()), 1)))
+        kept = np.random.default_rng(self.seed).random(len(seen)) < share
+        chosen = np.flatnonzero((hits | others) & kept)
+        answers = Answers(seen[chosen], exposure[chosen], weight[chosen] / share[chosen])
         return fit_booster(self.data, chosen, answers, self.settings, seed=self.seed, threads=self.threads)

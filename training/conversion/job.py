@@ -46,8 +46,8 @@ class ConversionChoices:
         Impressions of so many days before the date are learned from, at most.
     warm_up_days
         Impressions of the log's first days are not learned from: little was known of anybody then.
-    most_examples, per_hit
-        About how many impressions are learned from, and how many per click that led to nothing.
+    most_examples
+        About how many impressions are learned from; all that led to the shop are.
     paid_only
         Learn from paid impressions only.
     """
@@ -58,8 +58,7 @@ class ConversionChoices:
     delay_days: int = 0
     most_days: int = 90
     warm_up_days: int = 14
-    most_examples: int = 1_000_000
-    per_hit: float = 8.0
+    most_examples: int = 800_000
     paid_only: bool = False
 
     def outcomes(self) -> Outcomes:
@@ -122,7 +121,7 @@ class ConversionJob:
         """The training impressions."""
         choices = self.choices
         return self.source.train_sample(
-            self.start, self.as_of, most=choices.most_examples, per_hit=choices.per_hit, seed=choices.fit.seed,
+            self.start, self.as_of, most=choices.most_examples, seed=choices.fit.seed,
             features=self.features,
         )  # fmt: skip
 

@@ -16,7 +16,6 @@ from training.ranking import average_precision, roc_auc
 
 DECILES: Final = 10
 RESAMPLES: Final = 200
-_WEIGHTS_AT_ONCE: Final = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -84,43 +83,38 @@ class People:
     def __init__(self, person: Ints, seed: int) -> None:
         _, self._codes = np.unique(person, return_inverse=True)
         self.number = int(self._codes.max(initial=-1)) + 1
-        self._seed = seed
+        rng = np.random.default_rng(seed)
+        draws = (rng.integers(self.number, size=self.number) for _ in range(RESAMPLES))
+        # How often each person was drawn; more than 255 times is beyond all chance.
+        self._weights = np.stack([np.bincount(d, minlength=self.number).astype(np.uint8) for d in draws])
 
-    def drawn(self, columns: Floats) -> tuple[Floats, Floats]:
-        """Return the sums of columns over all impressions, [k], and over each draw's, [draws, k].
+    def ratios(self, predicted: Floats, observed: Floats, rows: Ints) -> list[Ratio]:
+        """Return the ratio of sums with its interval, for each column.
 
         Parameters
         ----------
-        columns
-            float64 [n, k].
+        predicted, observed
+            float64 [m, k].
+        rows
+            Numbers of the m impressions that they are of.
         """
-        sums = np.stack([np.bincount(self._codes, column, self.number) for column in columns.T], axis=1)
-        rng = np.random.default_rng(self._seed)
-        at_once = max(1, _WEIGHTS_AT_ONCE // max(self.number, 1))
-        blocks = []
-        for start in range(0, RESAMPLES, at_once):
-            draws = [rng.integers(self.number, size=self.number) for _ in range(min(at_once, RESAMPLES - start))]
-            weights = np.stack([np.bincount(draw, minlength=self.number) for draw in draws])
-            blocks.append(weights @ sums)
-        return sums.sum(axis=0), np.concatenate(blocks)
-
-    def ratios(self, predicted: Floats, observed: Floats) -> list[Ratio]:
-        """Return the ratio of sums with its interval, for each column of [n, k]."""
-        k = predicted.shape[1]
-        sums, draws = self.drawn(np.concatenate([predicted, observed], axis=1))
-        ratios = _divided(draws[:, :k], draws[:, k:])
+        top, base = (self._sums(columns, rows) for columns in (predicted, observed))
+        ratios = _divided(self._weights @ top, self._weights @ base)
         low, high = np.percentile(ratios, [2.5, 97.5], axis=0, method="nearest")
-        values = _divided(sums[:k], sums[k:])
+        values = _divided(top.sum(axis=0), base.sum(axis=0))
         return [Ratio(*map(float, figures)) for figures in zip(values, low, high, strict=True)]
 
-    def mean_difference(self, values: Floats) -> Ratio:
-        """Return the mean of values over impressions, [n], with its interval."""
-        sums, draws = self.drawn(np.stack([values, np.ones(len(values))], axis=1))
-        means = draws[:, 0] / draws[:, 1]
-        return Ratio(float(sums[0] / sums[1]), *map(float, np.percentile(means, [2.5, 97.5])))
+    def mean(self, values: Floats) -> Ratio:
+        """Return the mean of values over all impressions, float64 [n], with its interval."""
+        every = np.arange(len(values))
+        return self.ratios(values[:, None], np.ones((len(values), 1)), every)[0]
+
+    def _sums(self, columns: Floats, rows: Ints) -> Floats:
+        codes = self._codes[rows]
+        return np.stack([np.bincount(codes, column, self.number) for column in columns.T], axis=1)
 
 
-def quality(labels: Labels, probabilities: Floats, people: People) -> Quality:
+def quality(labels: Labels, probabilities: Floats, people: People, rows: Ints | None = None) -> Quality:
     """Measure one target.
 
     Parameters
@@ -129,24 +123,28 @@ def quality(labels: Labels, probabilities: Floats, people: People) -> Quality:
         Of n impressions.
     people
         Whose impressions they are.
+    rows
+        Numbers of the impressions to measure on; all by default.
     """
-    both = 0 < labels.sum() < len(labels)
-    parts = equal_count_bins(probabilities, DECILES)
-    groups = np.zeros((len(labels), 1 + len(parts)))
+    rows = np.arange(len(labels)) if rows is None else rows
+    y, p = labels[rows], probabilities[rows]
+    both = 0 < y.sum() < len(y)
+    parts = equal_count_bins(p, DECILES)
+    groups = np.zeros((len(y), 1 + len(parts)))
     groups[:, 0] = 1.0
     for number, part in enumerate(parts):
         groups[part, 1 + number] = 1.0
-    total, *deciles = people.ratios(groups * probabilities[:, None], groups * labels[:, None])
+    total, *deciles = people.ratios(groups * p[:, None], groups * y[:, None], rows)
     return Quality(
-        impressions=len(labels),
-        positives=int(labels.sum()),
-        auc=roc_auc(labels, probabilities) if both else float("nan"),
-        ap=average_precision(labels, probabilities) if both else float("nan"),
-        log_loss=log_loss(labels, probabilities),
-        normalised_entropy=normalised_entropy(labels, probabilities),
+        impressions=len(y),
+        positives=int(y.sum()),
+        auc=roc_auc(y, p) if both else float("nan"),
+        ap=average_precision(y, p) if both else float("nan"),
+        log_loss=log_loss(y, p),
+        normalised_entropy=normalised_entropy(y, p),
         total=total,
         deciles=tuple(deciles),
-        shares=tuple((float(probabilities[part].mean()), float(labels[part].mean())) for part in parts),
+        shares=tuple((float(p[part].mean()), float(y[part].mean())) for part in parts),
     )
 
 

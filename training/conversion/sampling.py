@@ -1,6 +1,8 @@
-"""Which impressions are looked at: every one that led to something, and a share of the others."""
+"""Which impressions are looked at: every one that led to the shop, and a share of the others."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -12,38 +14,49 @@ from training.conversion.examples import Floats, Ints, Mask
 _LEAST_SHARE = 0.001
 
 
-def share_of_others(impressions: int, hits: int, *, most: int, per_hit: float) -> float:
-    """Return which share of the impressions that led to nothing is kept.
+class Shares(NamedTuple):
+    """Which shares of the impressions are looked at.
 
     Parameters
     ----------
-    impressions, hits
-        How many there are, and how many of them led to something.
-    most
-        About how many are looked at in all.
-    per_hit
-        So many of the others per hit are enough.
+    clicked
+        Of those that were clicked and led no further; whatever led further is looked at whole.
+    others
+        Of those that led to nothing.
+    """
+
+    clicked: float
+    others: float
+
+
+def shares_of(impressions: int, clicks: int, most: int) -> Shares:
+    """Return the shares with which about `most` impressions are looked at, clicked and others alike.
 
     Examples
     --------
-    >>> share_of_others(10_000_000, 500_000, most=1_500_000, per_hit=10)
-    0.10526315789473684
+    >>> shares_of(10_000_000, 1_000_000, 900_000)
+    Shares(clicked=0.45, others=0.05)
+    >>> shares_of(1_000, 100, 900_000)
+    Shares(clicked=1.0, others=1.0)
     """
-    others = max(impressions - hits, 1)
-    return float(min(max(min(most - hits, per_hit * max(hits, 1)) / others, _LEAST_SHARE), 1.0))
+    clicked = min(1.0, most / 2 / max(clicks, 1))
+    left = most - clicked * clicks
+    return Shares(clicked, min(1.0, max(left / max(impressions - clicks, 1), _LEAST_SHARE)))
 
 
-def thinned(event_ids: pa.ChunkedArray, hit: Mask, share: float, seed: int) -> tuple[Ints, Floats]:
-    """Keep hits and a share of the others, by the hash of their event ids: the same ones in every run.
+def thinned(
+    event_ids: pa.ChunkedArray, clicked: Mask, further: Mask, shares: Shares, seed: int
+) -> tuple[Ints, Floats]:
+    """Choose impressions by the hash of their event ids: the same ones in every run.
 
     Parameters
     ----------
     event_ids
         Of n impressions.
-    hit
-        Which ones led to something, bool [n].
-    share
-        Share of the others.
+    clicked, further
+        Which ones were clicked (and read), and which led to more than that, bool [n].
+    shares
+        How many are kept of those that led no further.
     seed
         Another one keeps others.
 
@@ -54,13 +67,14 @@ def thinned(event_ids: pa.ChunkedArray, hit: Mask, share: float, seed: int) -> t
 
     Examples
     --------
-    >>> ids = pa.chunked_array([["a", "b", "c", "d"]])
-    >>> kept, weight = thinned(ids, np.array([True, False, False, False]), 1.0, 7)
-    >>> kept.tolist(), weight.tolist()
-    ([0, 1, 2, 3], [1.0, 1.0, 1.0, 1.0])
+    >>> ids = pa.chunked_array([["a", "b", "c"]])
+    >>> none, last = np.zeros(3, bool), np.array([False, False, True])
+    >>> [x.tolist() for x in thinned(ids, none, last, Shares(1.0, 0.0), 7)]
+    [[2], [1.0]]
     """
-    kept = np.flatnonzero(hit | (hash_share(event_ids, seed) < share))
-    return kept, np.where(hit[kept], 1.0, 1.0 / share)
+    share = np.where(further, 1.0, np.where(clicked, shares.clicked, shares.others))
+    kept = np.flatnonzero(hash_share(event_ids, seed) < share)
+    return kept, 1.0 / share[kept]
 
 
 def hash_share(event_ids: pa.ChunkedArray, seed: int) -> NDArray[np.float64]:

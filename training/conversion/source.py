@@ -24,11 +24,13 @@ from features.responses import TARGETS, Responses, responses
 from features.settings import Settings
 from features.tag_scores import TagScores
 from training.conversion.examples import Examples, Floats, Ints
-from training.conversion.sampling import hash_share, share_of_others, thinned
+from training.conversion.sampling import hash_share, shares_of, thinned
 from training.source import LogSource, open_source
 from training.steps import Steps
 
 _AT_ONCE = 2_000_000
+_CLICKS: Final = [TARGETS.index(target) for target in ("click", "true_interest")]
+_LEVELS: Final = (_CLICKS, [number for number in range(len(TARGETS)) if number not in _CLICKS])
 _CATALOGUE: Final = ("notes", "items", "note_items")
 
 
@@ -115,26 +117,27 @@ class ConversionSource:
         return ImpressionFeatures(platforms=tuple(platforms), patterns=patterns)
 
     def train_sample(
-        self, start: int, as_of: int, *, most: int, per_hit: float, seed: int,
+        self, start: int, as_of: int, *, most: int, seed: int,
         features: ImpressionFeatures, scores: TagScores | None = None,
     ) -> Sample:  # fmt: skip
-        """Read every impression from a start on that led to something by an instant, and some of the others."""
-        impressions, hits = self._counts(start, as_of)
+        """Read the impressions from a start to an instant that led to the shop by then, and some of the others."""
+        impressions, clicks = self._counts(start, as_of)
         if not impressions:
             raise TrainingError(
                 "the log holds no impression of a note in the training span",
                 value=f"{(as_of - start) / DAY_SECONDS:.0f} days",
                 next_step="import impressions that name their note, or name another date",
             )
-        share = share_of_others(impressions, hits, most=most, per_hit=per_hit)
+        shares = shares_of(impressions, clicks, most)
         self._steps.say(
-            f"{impressions:,} impressions and {hits:,} clicks in the training span; every impression that led to "
-            f"something and {share:.3g} of the others are learned from"
+            f"{impressions:,} impressions and {clicks:,} clicks in the training span; learned from: all that led "
+            f"further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
         )
         parts, weights = [], []
         for part, found in self._answered(start, as_of, as_of):
-            hit = np.asarray((found.known_at > 0).any(axis=1), bool)
-            kept, weight = thinned(part.table["event_id"], hit, share, seed)
+            happened = found.known_at > 0
+            clicked, further = (np.asarray(happened[:, kinds].any(axis=1), bool) for kinds in _LEVELS)
+            kept, weight = thinned(part.table["event_id"], clicked, further, shares, seed)
             parts.append((part.take(kept), found.known_at[kept]))
             weights.append(weight)
         return self._sample(parts, np.concatenate(weights), features, scores)
