@@ -72,18 +72,19 @@ def choose(X: Any, codes: Any, y: Any) -> int:
     return int(r_losses(candidates, X, codes, y).reshape(len(listed), -1).sum(axis=1).argmin())
 
 
-def make_environment(folder: Path) -> Path | None:
-    """Install the peers into an environment of their own; return its Python, None where that fails."""
+def make_environment(folder: Path) -> Path:
+    """Install the peers into an environment of their own, those that can be; return its Python."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--only-binary", ":all:", *PEERS]
-        if subprocess.run(pip, check=False).returncode:
-            return None
+        pip = [str(python), "-m", "pip", "install", "-q", "--only-binary", ":all:"]
+        if subprocess.run([*pip, *PEERS], check=False).returncode:
+            for peer in reversed(PEERS):
+                subprocess.run([*pip, peer], check=False)
     return python
 
 
-def contest(trial: Trial, arm: int, python: Path | None, resamples: int) -> dict[str, Any]:
+def contest(trial: Trial, arm: int, python: Path, resamples: int) -> dict[str, Any]:
     """Score everybody of one arm and of the control with every contestant, and compare."""
     rows = (trial.codes == 0) | (trial.codes == arm)
     X, y = np.nan_to_num(trial.X[rows]), trial.outcome[rows]
@@ -124,11 +125,9 @@ def contest(trial: Trial, arm: int, python: Path | None, resamples: int) -> dict
 
 
 def ask_peers(
-    python: Path | None, arrays: dict[str, Any], settings: list[dict[str, Any]]
+    python: Path, arrays: dict[str, Any], settings: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the peers' effects by name, and their versions and failures."""
-    if python is None:
-        return {}, {"missing": dict.fromkeys(PEERS, "could not be installed")}
+    """Return the peers' effects by name, and their versions and what could not be run."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, values in arrays.items():
