@@ -21,7 +21,7 @@ order by note, item
 """
 _DIRECT: Final = """
 with bought as (select number, unnest(items) as item from orders)
-select distinct number, note from bought join links using (item)
+select distinct place from positions join links using (note) semi join bought using (number, item)
 """
 
 
@@ -64,16 +64,16 @@ def halo_of(
         return np.zeros(len(touch), bool)
     touches, conversions = tables
     notes, names = codes_of(touches, "note")
-    con.register("links", links)
-    con.register("orders", pa.table({"number": np.arange(len(conversions)), "items": conversions["items"]}))
-    direct = con.sql(_DIRECT).to_arrow_table()
-    numbers = pc.index_in(direct["note"], names)
+    note = notes[touch]
+    numbers = pc.index_in(links["note"], names)
     known = numbers.is_valid()
-    pairs = direct["number"].filter(known).to_numpy() * len(names) + numbers.filter(known).to_numpy()
-    linked = pc.is_in(names, links["note"].unique()).to_numpy(zero_copy_only=False)
+    linked = np.zeros(len(names) + 1, bool)
+    linked[numbers.filter(known).to_numpy()] = True
     listed = pc.list_value_length(conversions["items"]).fill_null(0).to_numpy() > 0
-    position = notes[touch]
-    halo: npt.NDArray[np.bool_] = (
-        linked[position] & listed[conversion] & ~np.isin(conversion * len(names) + position, pairs)
-    )
+    halo: npt.NDArray[np.bool_] = linked[note] & listed[conversion]
+    places = np.flatnonzero(halo)
+    con.register("links", pa.table({"note": numbers.filter(known), "item": links["item"].filter(known)}))
+    con.register("orders", pa.table({"number": np.arange(len(conversions)), "items": conversions["items"]}))
+    con.register("positions", pa.table({"place": places, "number": conversion[places], "note": note[places]}))
+    halo[con.sql(_DIRECT).to_arrow_table()["place"].to_numpy()] = False
     return halo
