@@ -14,7 +14,7 @@ from typing import Final
 
 import uvicorn
 
-from features.errors import SettingsError
+from features.errors import SettingsError, ZhongcaoError
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
 from serving.api import NEEDS, OPEN_PATHS, build_api
@@ -26,6 +26,15 @@ from serving.service import build_service
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
+_TAGS: Final = (
+    "/v1/tags",
+    '{"people": [{"platform": "PLATFORM", "account": "ACCOUNT"}], "top": 5, "explain": true}',
+)
+_CONVERSIONS: Final = (
+    "/v1/conversions",
+    '{"person": {"platform": "PLATFORM", "account": "ACCOUNT"}, "candidates": ["NOTE"],'
+    ' "context": {"platform": "PLATFORM"}}',
+)
 
 
 def serve(settings: Settings, *, require_key: bool = False) -> None:
@@ -65,8 +74,12 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
                 loopback=free,
             )
             _listen(reserved, settings)
-            sys.stdout.write("".join(f"{line}\n" for line in what_is_served(scorer, conversions)))
-            sys.stdout.write(f"{_try_it(settings, free)}\n")
+            tries = [
+                _try_it(settings, free, route, body)
+                for served, route, body in ((scorer, *_TAGS), (conversions, *_CONVERSIONS))
+                if not isinstance(served, ZhongcaoError)
+            ]
+            sys.stdout.write("".join(f"{line}\n" for line in [*what_is_served(scorer, conversions), *tries]))
             sys.stdout.flush()
             _run(settings, guard, reserved)
 
@@ -139,10 +152,7 @@ def _cannot_listen(error: OSError, host: str, port: int) -> SettingsError:
     )
 
 
-def _try_it(settings: Settings, free: bool) -> str:
+def _try_it(settings: Settings, free: bool, route: str, body: str) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    body = '{"people": [{"platform": "PLATFORM", "account": "ACCOUNT"}], "top": 5, "explain": true}'
     key = "" if free else " -H 'Authorization: Bearer KEY'"
-    return (
-        f"try: curl -s http://{host}:{settings.port}/v1/tags{key} -H 'Content-Type: application/json' -d '{body}'"
-    )
+    return f"try: curl -s http://{host}:{settings.port}{route}{key} -H 'Content-Type: application/json' -d '{body}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,10 @@ def event_rows(seed: int = 4) -> list[dict[str, Any]]:
     for person, day in np.argwhere(rng.random((PEOPLE, DAYS)) < 0.6).tolist():
         at = START + day * DAY + int(rng.integers(8 * 3_600, 20 * 3_600))
         for place in range(int(rng.integers(1, 6))):
-            note = f"n{rng.integers(12)}"
+            number = int(rng.integers(12))
+            note = f"n{number}"
             add("impression", at, person, "red", late=int(rng.choice([0, 0, 60, 7_200])), note=note, position=place)
-            if rng.random() < 0.4:
+            if rng.random() < (0.15 if number % 2 else 0.65):  # videos are clicked less
                 add("click", at + 5, person, "red", note=note)
                 add("read", at + 30, person, "red", note=note, dwell_ms=int(rng.integers(1_000, 20_000)))
                 if rng.random() < 0.5:
@@ -133,6 +135,12 @@ def conversion_log(folder: Path) -> Settings:
 
 def filled(settings: Settings, as_of: str = AS_OF_TEXT, now: int = AS_OF) -> HistoryInfo:
     return fill_histories(settings, as_of, now, Steps(Console(quiet=True)))
+
+
+def copied(settings: Settings, folder: Path) -> Settings:
+    """Copy a home, to change it."""
+    shutil.copytree(settings.home, folder / "home")
+    return settings.model_copy(update={"home": folder / "home", "mlruns": folder / "mlruns"})
 
 
 def person_of(settings: Settings, number: int, platform: str = "red") -> str:

@@ -19,7 +19,7 @@ from serving.conversion_schemas import MOST_CANDIDATES, ConversionsAnswer
 from serving.conversions import ConversionScorer
 from serving.sqlite_histories import SqliteHistories
 from tests.serving.calls import BODY, application, get, post
-from tests.serving.conversion_homes import AS_OF, PEOPLE, FakeConversions, conversion_log, filled
+from tests.serving.conversion_homes import AS_OF, PEOPLE, FakeConversions
 from tests.serving.fakes import fake_scorer
 from tests.serving.test_api import ANYTHING
 
@@ -29,17 +29,10 @@ ASKED: dict[str, Any] = {"person": PERSON, "candidates": ["n1"], "context": {"pl
 SECRET = "13800138000"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    made = conversion_log(tmp_path_factory.mktemp("api"))
-    filled(made)
-    return made
-
-
 @pytest.fixture
-def conversions(home: Settings) -> Iterator[ConversionScorer]:
-    store = SqliteHistories(home.histories_file)
-    yield ConversionScorer(FakeConversions(), store, load_key(home))
+def conversions(conversion_home: Settings) -> Iterator[ConversionScorer]:
+    store = SqliteHistories(conversion_home.histories_file)
+    yield ConversionScorer(FakeConversions(), store, load_key(conversion_home))
     store.close()
 
 

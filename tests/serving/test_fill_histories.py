@@ -24,7 +24,7 @@ from tests.serving.conversion_homes import (
     REFUSED,
     START,
     WITHDREW,
-    conversion_log,
+    copied,
     event_rows,
     filled,
     item_rows,
@@ -34,10 +34,8 @@ from tests.serving.conversion_homes import (
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = conversion_log(tmp_path_factory.mktemp("fill"))
-    filled(settings)
-    return settings
+def home(conversion_home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return copied(conversion_home, tmp_path_factory.mktemp("fill"))
 
 
 def histories(settings: Settings, persons: list[str]) -> list[pa.RecordBatch | None]:
