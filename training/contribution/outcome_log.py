@@ -187,7 +187,7 @@ def _arms(
     accounts: pa.Table,  # noqa: ARG001  (DuckDB finds it by its name)
     known_at: int,
 ) -> dict[str, tuple[Ints, Ints]]:
-    said = columns_of(assignments, ASSIGNMENTS, ["campaign", "account", "arm", "valid_from", "arrived_at"])  # noqa: F841
+    said = columns_of(assignments, ASSIGNMENTS, ["campaign", "account", "arm", "valid_from", "arrived_at"])
     answer = (
         duckdb.connect()
         .sql(
@@ -202,7 +202,9 @@ def _arms(
     )
     codes, names = codes_of(answer, "campaign")
     numbers = _numbers(answer, ("person", "treated"))
-    return {
+    nobody = np.empty(0, np.int64)
+    found = dict.fromkeys(sorted(set(said["campaign"].to_pylist())), (nobody, nobody))
+    return found | {
         name: (numbers["person"][codes == code], numbers["treated"][codes == code])
         for code, name in enumerate(names.to_pylist())
     }
