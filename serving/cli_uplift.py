@@ -80,7 +80,7 @@ def uplift(
     from rich.console import Console
 
     from features.errors import TrainingError
-    from serving.uplift_page import worth_table, write_ranking, write_uplift
+    from serving.uplift_page import verdict, worth_table, write_ranking, write_uplift
     from training.json_figures import to_json
     from training.steps import Steps
     from training.uplift.choice import ChosenLearner
@@ -117,9 +117,10 @@ def uplift(
         advance()
     for worth in arms:
         Console().print(worth_table(worth, outcome))
+        typer.echo(verdict(worth))
     facts = [
         f"{data.name if data else campaign}: {len(trial.codes):,} people, {len(trial.columns)} columns",
-        f"{learner}-learner" if learner != "auto" else "learner chosen per fit",
+        f"{learner.upper()}-learner" if learner != "auto" else "learner chosen per fit",
         f"{folds} folds, seed {seed}",
     ]
     page = page or settings.report_file.with_name("uplift.html")

@@ -27,6 +27,16 @@ def worth_rows(worth: ArmWorth) -> list[dict[str, Any]]:
     return [*rows, {"name": "random", "qini": None, "auuc": None, "top": [worth.effect] * len(rows[0]["top"])}]
 
 
+def verdict(worth: ArmWorth) -> str:
+    """Say whether the ranking by effect is better than a random one beyond noise."""
+    if worth.by_effect.qini.low > 0:
+        return f"{worth.arm}: the ranking by effect is better than a random order"
+    return (
+        f"{worth.arm}: the ranking by effect is not better than a random order beyond noise; "
+        "these columns do not tell whom it changes"
+    )
+
+
 def worth_table(worth: ArmWorth, outcome: str) -> Table:
     """Show one arm in the terminal."""
     table = Table(
@@ -41,7 +51,7 @@ def worth_table(worth: ArmWorth, outcome: str) -> Table:
     for name in ("qini", "auuc"):
         table.add_row({"qini": "Qini", "auuc": "AUUC"}[name], *(_cell(row[name]) for row in rows))
     for place, share in enumerate(worth.by_effect.top):
-        table.add_row(f"effect of the top {share:.0%}", *(_cell(row["top"][place]) for row in rows))
+        table.add_row(f"effect, top {share:.0%}", *(_cell(row["top"][place]) for row in rows))
     return table
 
 
@@ -78,7 +88,15 @@ def write_uplift(
         path,
         "uplift.html",
         title="uplift",
-        arms=[{"worth": worth, "rows": worth_rows(worth), "shares": list(worth.by_effect.top)} for worth in arms],
+        arms=[
+            {
+                "worth": worth,
+                "verdict": verdict(worth),
+                "rows": worth_rows(worth),
+                "shares": list(worth.by_effect.top),
+            }
+            for worth in arms
+        ],
         outcome=outcome,
         facts=facts,
         left_out=left_out,

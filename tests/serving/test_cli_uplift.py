@@ -48,7 +48,8 @@ def test_people_are_listed_by_effect(home: Path, tmp_path: Path) -> None:
         "--folds", "2", "--out", str(out), "--json", str(figures),
     )  # fmt: skip
     assert "by effect" in shown
-    assert "effect of the top 10%" in shown
+    assert "effect, top 10%" in shown
+    assert "red: the ranking by effect is better than a random order" in shown
     with out.open() as file:
         rows = list(csv.DictReader(file))
     effects = [float(row["effect"]) for row in rows]
@@ -67,6 +68,15 @@ def test_people_are_listed_by_effect(home: Path, tmp_path: Path) -> None:
     assert page.count("data:image/png;base64,") == 2
     assert "paid</td><td>always set with the outcome" in page
     assert "http" not in page.partition("<body>")[2]
+
+
+def test_a_ranking_that_tells_nothing_is_said_to_be_so(home: Path, tmp_path: Path) -> None:
+    made = made_trial(400)
+    data = tmp_path / "trial.csv"
+    lot = np.random.default_rng(3).random((2, 400)).round()
+    pd.DataFrame({"a": made.X[:, 0], "t": lot[0], "y": lot[1]}).to_csv(data, index=False)
+    shown = run("--data", str(data), "--treatment", "t", "--outcome", "y", "--folds", "2")
+    assert "not better than a random order beyond noise" in shown
 
 
 def test_the_best_arm_of_several_is_named_for_everybody(home: Path, tmp_path: Path) -> None:
