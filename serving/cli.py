@@ -9,6 +9,7 @@ import typer
 
 from features.errors import ZhongcaoError
 from serving.cli_contribution import register as register_contribution
+from serving.cli_conversion import register as register_conversion
 from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
 from serving.cli_fill import register as register_fill
@@ -35,6 +36,7 @@ def build_app() -> typer.Typer:
         register_taxonomy,
         register_train,
         register_evaluate,
+        register_conversion,
         register_tags,
         register_score,
         register_fill,

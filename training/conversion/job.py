@@ -7,24 +7,25 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from features.days import DAY_SECONDS, day_text
 from features.durable import write_durably
-from features.errors import LogTooShortError
+from features.errors import LogTooShortError, TrainingError
 from features.impression_features import ImpressionFeatures
 from features.response_query import Match
 from features.responses import DEFAULT_WINDOWS
 from features.settings import Settings
 from training.code import code_version
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
+from training.conversion.evaluation import ConversionEvaluation, evaluate_conversion
+from training.conversion.examples import STRATEGIES, Strategy
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.source import ConversionSource, Outcomes, Sample
-from training.manifest import CONVERSION, intact
+from training.manifest import CONVERSION, canonical_json, intact
 from training.steps import Steps
 
 _BOOSTERS: Final = 22
-_SHOP: Final = ("purchase", "ctcvr")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,35 @@ class ConversionChoices:
             # Where all of a log's answers are slow, such as to a letter, one window serves all of them.
             windows = dict.fromkeys(DEFAULT_WINDOWS, self.window_days * DAY_SECONDS)
         return Outcomes(windows, self.match, self.delay_days * DAY_SECONDS, self.paid_only)
+
+
+def strategy_of(text: str) -> Strategy:
+    """Return the strategy of that name.
+
+    Raises
+    ------
+    TrainingError
+        There is no such strategy.
+    """
+    for strategy in STRATEGIES:
+        if text == strategy:
+            return strategy
+    raise TrainingError("unknown strategy for immature impressions", value=text, valid=STRATEGIES)
+
+
+def match_of(text: str) -> Match:
+    """Return the way of that name to find what a purchase shares with an impression.
+
+    Raises
+    ------
+    TrainingError
+        There is no such way.
+    """
+    matches: tuple[Match, ...] = get_args(Match)
+    for match in matches:
+        if text == match:
+            return match
+    raise TrainingError("unknown way to match purchases with impressions", value=text, valid=matches)
 
 
 class ConversionJob:
@@ -174,6 +204,30 @@ class ConversionJob:
         return self.source.test_sample(
             self.as_of, end, known_at, most=most, seed=self.choices.fit.seed, features=features
         )
+
+    def evaluate(self, bundle: Path, days: int, most: int = 500_000) -> ConversionEvaluation:
+        """Evaluate a bundle on later impressions, beside the baselines; for the parameters see `test`.
+
+        What an earlier run found is reused.
+        """
+        done = self.folder / f"evaluation-{days}-{most}.json"
+        if done.exists():
+            self.steps.reused("evaluation")
+            return ConversionEvaluation.from_dict(json.loads(done.read_text()))
+        test, train = self.test(bundle, days, most), self.sample
+        with self.steps.step("evaluation beside the baselines", 4) as advance:
+            found = evaluate_conversion(
+                load_conversion_bundle(bundle).model,
+                test,
+                train,
+                self.as_of,
+                self.choices.fit,
+                threads=self.settings.threads,
+                advance=advance,
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(done, canonical_json(found.as_dict()))
+        return found
 
     def _about(self, log: ConversionLog) -> dict[str, Any]:
         return {

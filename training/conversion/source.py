@@ -204,7 +204,12 @@ class ConversionSource:
         rows = np.empty((len(impressions), len(features.columns)), np.float32)
         with self._steps.step(f"rows of {len(rows):,} impressions", len(rows)) as advance:
             for places, some in rows_by_person(
-                features, self.log.events, self.log.identities, impressions, scores=scores
+                features,
+                self.log.events,
+                self.log.identities,
+                impressions,
+                scores=scores,
+                note_items=self._catalogue["note_items"],
             ):
                 rows[places] = some
                 for _ in places:
