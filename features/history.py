@@ -21,8 +21,9 @@ from features.acts import Acts
 from features.asof import NEVER, Int64, Probe, Stream
 from features.definitions import Aggregate
 from features.errors import FeatureError
-from features.events import KINDS
-from features.note_tallies import GAPS, HOUR, Sort, Tallies, sort_of
+from features.events import INTEREST_KINDS, KINDS
+from features.note_items import NoteItems
+from features.note_tallies import GAPS, HOUR, LINKS, Sort, Tallies, sort_of
 from features.person_links import PersonLinks, numbers_of
 
 Numbers: TypeAlias = dict[Aggregate, Int64]
@@ -35,9 +36,9 @@ PERSON_KEYS: Final = {
     "person_brand": "brand",
     "person_category": "category",
     "person_vertical": "vertical",
-    "person_item": "item",
+    "person_items": "items",
 }
-"""Key of a statistic of persons → the column that an act must share with the impression."""
+"""Key of a statistic of persons → the column that an act shares with the impression (items: one of the note's)."""
 SESSION_GAP: Final = 1_800
 """Seconds without an impression after which the next one starts a session."""
 _MEASURES: Final = ("count", "days", "sum", "recency", "tenure")
@@ -83,7 +84,14 @@ class PersonHistory:
         return np.where(known[place] == categories, meant[place], 0)
 
     def ask(
-        self, of: str, persons: Int64, values: Int64 | None, instants: Int64, aggregates: Sequence[Aggregate]
+        self,
+        of: str,
+        persons: Int64,
+        values: Int64 | None,
+        instants: Int64,
+        aggregates: Sequence[Aggregate],
+        *,
+        linked: NoteItems | None = None,
     ) -> Numbers:
         """Return statistics of persons, or of what each did with one value of a column.
 
@@ -94,18 +102,20 @@ class PersonHistory:
         persons
             n codes of `features.acts.person_codes`.
         values
-            n codes of the column's values, 0 for none; None for the key ``person``.
+            n codes of the column's values, 0 for none; None for the key ``person``, notes for ``person_items``.
         instants
             n epoch seconds; only what was known by then counts.
         aggregates
             With past windows and the measures count, days, sum, recency and tenure.
+        linked
+            Which items notes link, for ``person_items``.
 
         Returns
         -------
         dict
             int64 arrays of n; recency and tenure are `NEVER` without an event.
         """
-        acts, keys, probe = self._keyed(of, persons, values, instants)
+        acts, keys, probe = self._keyed(of, persons, values, instants, linked)
         days = self._days[acts]
         kinds, since, times = (self.acts[name][acts] for name in ("kind", "since", "time"))
         found: Numbers = {}
@@ -132,13 +142,16 @@ class PersonHistory:
         return Stream(keys[seen], self.acts["since"][acts[seen]]).run(probe, SESSION_GAP)
 
     def _keyed(
-        self, of: str, persons: Int64, values: Int64 | None, instants: Int64
+        self, of: str, persons: Int64, values: Int64 | None, instants: Int64, linked: NoteItems | None = None
     ) -> tuple[npt.NDArray[np.intp], Int64, Probe]:
         """Rows of the acts whose key is asked for, their keys numbered from 0, and the probe."""
         column = PERSON_KEYS[of]
-        asked, owned = persons, self.acts["person"]
+        asked, owned, rows = persons, self.acts["person"], None
         if column is not None and values is not None:
-            if column == "vertical":
+            if column == "items":
+                rows, own = self._with_items(values, linked)
+                owned, there = owned[rows], values
+            elif column == "vertical":
                 own, there = self.verticals_of(self.acts["category"]), self.verticals_of(values)
             else:
                 own, there = self.acts[column], values
@@ -147,7 +160,15 @@ class PersonHistory:
         encoded = pa.array(asked).dictionary_encode()
         place = numbers_of(pc.fill_null(pc.index_in(pa.array(owned), encoded.dictionary), NEVER))
         acts = np.flatnonzero((place != NEVER) & (owned != 0))
-        return acts, place[acts], Probe(numbers_of(encoded.indices), instants)
+        return acts if rows is None else rows[acts], place[acts], Probe(numbers_of(encoded.indices), instants)
+
+    def _with_items(self, notes: Int64, linked: NoteItems | None) -> tuple[npt.NDArray[np.intp], Int64]:
+        """Rows of acts in shops with an item that a note links, once per note, and the notes."""
+        if linked is None:
+            return np.empty(0, np.intp), np.empty(0, np.int64)
+        rows = np.flatnonzero((self.acts["kind"] >= len(INTEREST_KINDS)) & (self.acts["item"] != 0))
+        place, note = linked.among(np.unique(notes)).notes_of(self.acts["item"][rows])
+        return rows[place], note
 
     def _mask(self, sort: Sort, kinds: npt.NDArray[np.uint8], acts: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         wanted = np.zeros(len(KINDS), bool)
@@ -247,6 +268,11 @@ class NoteHistory:
         probe = self._probe(keys, categories, instants)
         days, times = (stream.totals(probe) for _, stream in self._gaps)
         return days, times
+
+    @cached_property
+    def linked(self) -> NoteItems | None:
+        """Which items notes link, as far as a table said so."""
+        return NoteItems.of(self.tallies.tables[LINKS]) if LINKS in self.tallies.tables else None
 
     def _probe(self, keys: Int64, values: Int64, instants: Int64) -> Probe:
         return Probe(_places(keys, values), instants // HOUR)

@@ -200,12 +200,13 @@ DESIRE: Final[tuple[Statistic, ...]] = (
     *_counts("person_category", VISIT, 7, 30),
     *_counts("person_category", VIEW, 7, 30),
     *_counts("person_category", CART, 7, 30),
-    *_counts("person_item", VIEW, 30),
-    *_counts("person_item", CART, 30),
-    *_counts("person_item", BUY, None),
-    _recency("person_item", BUY, None),
+    *_counts("person_items", VIEW, 30),
+    *_counts("person_items", CART, 30),
+    *_counts("person_items", BUY, 30, 90, None),
+    _recency("person_items", BUY, None),
+    Count("person_items", Aggregate(BUY, "days")),
 )
-"""Signs that the person wants the brand, the category or the item now."""
+"""Signs that the person wants the brand, the category or the note's items now."""
 
 STOCK: Final[tuple[Statistic, ...]] = (
     *_counts("person_category", BUY, 7, 30, 90, None),

@@ -25,13 +25,15 @@ from features.errors import FeatureError
 from features.history import PERSON_KEYS, History, NoteHistory, Numbers, PersonHistory
 from features.impression_columns import KEPT_KINDS, REACH_DAYS, STATISTICS, Rate, Statistic, priors
 from features.impressions import Impressions
-from features.note_tallies import EVERYTHING, NOTE_KEYS, read_tallies
+from features.note_items import NoteItems, read_links
+from features.note_tallies import EVERYTHING, LINKS, NOTE_KEYS, read_tallies
 from features.person_links import PersonLinks
 from features.tag_scores import TagScores
 
 Float32 = npt.NDArray[np.float32]
 _SCORE: Final = "score_"
 _KEY_SEPARATOR: Final = "\x1f"
+_MEANT: Final = {"vertical": "category", "items": "note"}
 _BLOCK: Final = 2_048
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
@@ -129,9 +131,23 @@ class ImpressionFeatures:
         verticals = {code_of(category): code_of(vertical) for category, vertical in self.verticals}
         return PersonHistory(acts, timezone, verticals)
 
-    def notes(self, events: Any, timezone: str, *, after: int = 0) -> NoteHistory:
-        """Return the tallies over everybody that the columns need; `after` leaves out earlier events."""
-        return NoteHistory(read_tallies(events, self._tallied(), timezone, after=after))
+    def notes(self, events: Any, timezone: str, *, after: int = 0, note_items: Any | None = None) -> NoteHistory:
+        """Return the tallies over everybody that the columns need.
+
+        Parameters
+        ----------
+        events
+            Canonical events.
+        timezone
+            The log's time zone.
+        after
+            Leaves out earlier events.
+        note_items
+            Canonical note_items, where notes link several items.
+        """
+        tallies = read_tallies(events, self._tallied(), timezone, after=after)
+        tables = {**tallies.tables, LINKS: read_links(note_items)}
+        return NoteHistory(replace(tallies, tables=tables))
 
     def _tallied(self) -> dict[str, list[Aggregate]]:
         wanted: dict[str, dict[Aggregate, None]] = {EVERYTHING: {}}
@@ -176,13 +192,18 @@ def impression_rows(
                 made[place[name]] = values
 
     drawn_to = _priors(features, history, impressions)
+    linked = NoteItems(codes["note"], codes["item"])
+    if history.notes.linked is not None:
+        linked |= history.notes.linked.among(np.unique(codes["note"]))
     for of, (statistics, needed) in features.by_key.items():
         if of in PERSON_KEYS:
             column = PERSON_KEYS[of]
-            values = None if column is None else codes["category" if column == "vertical" else column]
-            found = history.people.ask(of, codes["person"], values, times, needed)
+            values = None if column is None else codes[_MEANT.get(column, column)]
+            found = history.people.ask(of, codes["person"], values, times, needed, linked=linked)
             if column == "vertical" and values is not None:
                 values = history.people.verticals_of(values)
+            elif column == "items" and values is not None:
+                values = np.where(linked.link(values), values, 0)
         else:
             values = codes[of]
             found = history.notes.ask(of, values, times, needed)
@@ -221,6 +242,7 @@ def rows_by_person(
     *,
     scores: TagScores | None = None,
     notes: NoteHistory | None = None,
+    note_items: Any | None = None,
     size: int = 200_000,
 ) -> Iterator[tuple[Int64, Float32]]:
     """Compute the rows of a log's impressions in bounded memory.
@@ -233,6 +255,8 @@ def rows_by_person(
         As for `features.impressions.read_impressions`.
     notes
         Tallies over everybody; read from the events by default.
+    note_items
+        Canonical note_items for these tallies, where notes link several items.
     size
         About how many rows at a time.
 
@@ -245,7 +269,7 @@ def rows_by_person(
         return
     zone, times = impressions.timezone, impressions.times
     links = PersonLinks(identities, impressions.known_at)
-    everybody = notes or features.notes(events, zone, after=_after(int(times.min())))
+    everybody = notes or features.notes(events, zone, after=_after(int(times.min())), note_items=note_items)
     for rows in impressions.by_person(size):
         part = impressions.take(rows)
         acts = read_acts(

@@ -28,6 +28,7 @@ NOTE_KEYS: Final = {
 }
 """Key of a statistic of notes → the columns that make it."""
 GAPS: Final = "gap"
+LINKS: Final = "link"
 _CONDITIONS: Final = {
     None: "true",
     "paid": "campaign is not null",
@@ -94,7 +95,8 @@ class Tallies:
     tables
         Per key of ``NOTE_KEYS``: ``key`` (code), ``hour`` (full hours since 1970 after which it was known),
         ``day`` of the events, and a column per sort; ``gap``: ``key`` (a category), ``hour``, and by how many
-        ``days`` and ``times`` the gaps between purchase days grew.
+        ``days`` and ``times`` the gaps between purchase days grew; ``link``: the items of notes, where they were
+        given, see `features.note_items.read_links`.
     timezone
         The log's time zone.
     """

@@ -101,7 +101,8 @@ class _Source:
         (rows,) = events.aggregate("count(*)").fetchall()[0]
         at_once = max(1, _EVENTS_AT_ONCE * len(people) // max(1, rows))
         began = {f"{e['table']} since {e['committed_at']}": 0 for e in log.history() if e["version"] == 0}
-        versions = {name: log.log_table(name).version for name in ("events", "identities", "notes", "items")}
+        read = ("events", "identities", "notes", "note_items", "items")
+        versions = {name: log.log_table(name).version for name in read}
         return cls(began | versions, events, PersonLinks(identities, present), people, at_once)
 
     @property

@@ -45,7 +45,9 @@ def share_facts(
         Events before it are in no window.
     """
     today = int(utc_of_local(int(day_of(as_of, log.timezone)) * DAY_SECONDS, log.timezone))
-    for of, table in ImpressionFeatures().notes(events, log.timezone, after=after).tallies.tables.items():
+    linked = log.table(con, "note_items")
+    everybody = ImpressionFeatures().notes(events, log.timezone, after=after, note_items=linked)
+    for of, table in everybody.tallies.tables.items():
         fill.share(_TALLIES + of, _written(compacted(table, today // HOUR)))
     fill.share(_NOTES, _written(note_table(log.table(con, "notes"), log.table(con, "items"), as_of)))
     fill.share(_ORDER_VALUES, OrderValues.read(events).to_json())
@@ -108,7 +110,7 @@ def compacted(tallies: pa.Table, hour: int) -> pa.Table:
     {'key': 7, 'hour': 2, 'day': 0, 'click_count': 7}
     """
     merged = pc.max_element_wise(tallies["hour"], hour)
-    keys = [name for name in ("key", "hour", "day") if name in tallies.column_names]
+    keys = [name for name in ("key", "hour", "day", "item") if name in tallies.column_names]
     sums = [name for name in tallies.column_names if name not in keys]
     grouped = (
         tallies.set_column(tallies.column_names.index("hour"), "hour", merged)

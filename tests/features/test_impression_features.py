@@ -13,7 +13,7 @@ import pytest
 from features.acts import ACT_COLUMNS, Acts, code_of, read_acts
 from features.definitions import Aggregate
 from features.errors import FeatureError
-from features.events import EVENTS, KINDS
+from features.events import COMMERCE_KINDS, EVENTS, KINDS, NOTE_ITEMS
 from features.history import PERSON_KEYS, History, NoteHistory
 from features.impression_columns import PRIOR_DAYS, STATISTICS, Count, Rate, priors
 from features.impression_features import ImpressionFeatures, impression_rows, rows_by_person
@@ -30,6 +30,7 @@ ZONE = "Asia/Kolkata"  # half an hour off: days do not begin with an hour of UTC
 START = 1_500_000_000 // DAY * DAY
 KNOWN = START + 200 * DAY
 FEATURES = ImpressionFeatures(platforms=("xhs", "dy"), verticals=(("tea", "drinks"), ("milk", "drinks")))
+LINKS = [{"note": "n", "item": "j"}, {"note": "n", "item": "i"}, {"note": "m", "item": "j"}]
 COLUMN = {name: number for number, name in enumerate(FEATURES.columns)}
 VERTICAL = dict(FEATURES.verticals)
 
@@ -91,7 +92,7 @@ def rows_of(
 ) -> tuple[Impressions, npt.NDArray[np.float32]]:
     events, impressions = read(log, links, first)
     rows = np.empty((len(impressions), len(more.get("features", FEATURES).columns)), np.float32)
-    given = {"features": FEATURES} | more
+    given = {"features": FEATURES, "note_items": canonical(NOTE_ITEMS, LINKS)} | more
     for part, made in rows_by_person(
         events=events, identities=links_of(links), impressions=impressions, size=size, **given
     ):
@@ -120,7 +121,13 @@ class Expected:
         columns = (PERSON_KEYS[of],) if of in PERSON_KEYS else NOTE_KEYS[of]
         pool, at = (self.mine, self.at) if of in PERSON_KEYS else (self.all, self.hour)
         for column in columns:
-            if column == "vertical":
+            if column == "items":
+                value = {link["item"] for link in LINKS if link["note"] == self.row["note"]} | {
+                    self.row["item"]
+                } - {None}
+                pool = [e for e in pool if e["item"] in value and e["kind"] in COMMERCE_KINDS]
+                value = value or None
+            elif column == "vertical":
                 value = VERTICAL.get(self.row["category"])
                 pool = [e for e in pool if VERTICAL.get(e["category"]) == value]
             elif column is not None:
@@ -231,7 +238,7 @@ def test_one_person_alone_gives_the_same_bits() -> None:
     log, links = log_of(4), links_for(4)
     events, impressions = read(log, links, first=70 * DAY)
     _, rows = rows_of(log, links, first=70 * DAY)
-    notes = FEATURES.notes(events, ZONE)
+    notes = FEATURES.notes(events, ZONE, note_items=canonical(NOTE_ITEMS, LINKS))
     kept = NoteHistory(Tallies(dict(notes.tallies.tables), ZONE))
     known = PersonLinks(links_of(links))
     for number in range(len(impressions)):
@@ -329,4 +336,4 @@ def test_priors_reach_as_far_as_tallies_are_kept() -> None:
     everything = {a for pair in priors(STATISTICS).values() for a in pair}
     assert {a.window.days for a in everything} == {PRIOR_DAYS}
     notes = FEATURES.notes(canonical(EVENTS, []), ZONE)
-    assert set(notes.tallies.tables) == {*NOTE_KEYS, "gap"} >= {EVERYTHING}
+    assert set(notes.tallies.tables) == {*NOTE_KEYS, "gap", "link"} >= {EVERYTHING}
