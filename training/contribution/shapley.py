@@ -13,7 +13,7 @@ from training.contribution.journeys import Journeys, Members, members_of
 from training.contribution.share import blocks
 
 Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
 
 PAIRS: Final = 1 << 21
 """Pairs of members that are worked on at a time."""
@@ -57,20 +57,21 @@ class Game:
         towards ``p(a) + p(b) - p``, at least 0.
         """
         size = journeys.channels
-        seen, won = np.zeros((2, size * size))
+        counts = np.zeros(2 * size * size, np.int64)  # journeys that did not convert, and those that did
         for low, high in blocks(np.diff(journeys.offsets)):
             begin, end = journeys.offsets[low], journeys.offsets[high]
             found = members_of(journeys.offsets[low : high + 1] - begin, journeys.channel[begin:end], size)
-            converted = journeys.converted[low:high][found.path]
-            for members, each, other in _pairs(found):
-                keys = found.channel[each] * size + found.channel[other]
-                seen += np.bincount(keys, minlength=len(seen))
-                won += np.bincount(keys, converted[members][each - members.start], len(won))
+            row = (journeys.converted[low:high][found.path] * size + found.channel) * size
+            counts += np.bincount(row + found.channel, minlength=len(counts))
+            for one, other in _pairs(found):
+                counts += np.bincount(row[one] + found.channel[other], minlength=len(counts))
         some = np.diff(journeys.offsets) > 0
         rate = float(journeys.converted[some].mean()) if some.any() else 0.0
         if rate == 0:
             return cls(np.zeros(size), np.zeros((size, size)))
-        seen, won = seen.reshape(size, size), won.reshape(size, size)
+        half = counts.reshape(2, size, size)
+        both = half + np.tril(half, -1).transpose(0, 2, 1)
+        seen, won = both.sum(axis=0), both[1]
         single = (np.diag(won) + 1) / (np.diag(seen) + 1 / rate)
         apart = single[:, None] + single
         pair = (won + np.maximum(apart - rate, 0) / rate) / (seen + 1 / rate) - apart
@@ -88,22 +89,23 @@ class Game:
         float64 [members]
         """
         others = np.maximum(np.bincount(found.path)[found.path] - 1, 1)
-        values = self.single[found.channel]
-        for members, each, other in _pairs(found):
-            changed = self.pair[found.channel[each], found.channel[other]]
-            sums = np.bincount(each - members.start, changed, members.stop - members.start)
-            values[members] += sums / (2 * others[members])
-        return np.maximum(values, 0.0)
+        changes = np.zeros(len(others))
+        for one, other in _pairs(found):
+            changed = self.pair[found.channel[one], found.channel[other]]
+            changes += np.bincount(one, changed, len(changes)) + np.bincount(other, changed, len(changes))
+        values: Float64 = np.maximum(self.single[found.channel] + changes / (2 * others), 0.0)
+        return values
 
 
-def _pairs(found: Members) -> Iterator[tuple[slice, Int64, Int64]]:
-    """Yield some paths' members as a slice, and all ordered pairs of members of one path among them."""
+def _pairs(found: Members) -> Iterator[tuple[Int32, Int32]]:
+    """Yield all pairs of members of one path, the later one first, some paths at a time."""
     sizes = np.bincount(found.path)
     sizes = sizes[sizes > 0]
     starts = np.cumsum(sizes) - sizes
-    for low, high in blocks(sizes * sizes, PAIRS):
-        members = slice(int(starts[low]), int(starts[high - 1] + sizes[high - 1]))
-        many = np.repeat(sizes[low:high], sizes[low:high])
-        each = np.repeat(np.arange(members.start, members.stop), many)
-        first = np.repeat(starts[low:high], sizes[low:high])
-        yield members, each, np.arange(len(each)) - np.repeat(np.cumsum(many) - many - first, many)
+    earlier = np.arange(len(found.path)) - np.repeat(starts, sizes)  # on the same path
+    for low, high in blocks(sizes * (sizes - 1) // 2, PAIRS):
+        members = slice(starts[low], starts[high - 1] + sizes[high - 1])
+        many = earlier[members]
+        one = np.repeat(np.arange(members.start, members.stop, dtype=np.int32), many)
+        first = np.arange(members.start, members.stop) - many - (np.cumsum(many) - many)
+        yield one, np.arange(len(one), dtype=np.int32) + np.repeat(first.astype(np.int32), many)
