@@ -26,9 +26,10 @@ PRICES: Final = (
     "person_price", "person_category_price", "category_price", "price_over_person", "price_over_person_category",
     "price_over_category",
 )  # fmt: skip
+LINKED: Final = ("linked_items",)
 SESSION: Final = ("session_impressions",)
 STOCK: Final = ("person_category_gap_days", "category_gap_days", "since_purchase_over_gap")
-CONTEXT: Final = (*MOMENT, *PRICES, *SESSION, *STOCK)
+CONTEXT: Final = (*MOMENT, *LINKED, *PRICES, *SESSION, *STOCK)
 
 PAID: Final = Aggregate(BUY, "sum", of="amount")
 PIECES: Final = Aggregate(BUY, "sum", of="quantity")

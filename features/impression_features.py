@@ -218,6 +218,7 @@ def impression_rows(
         if any(name in place for name in names):
             write(compute(impressions, history, codes))
     write(context.moment(impressions, features.platforms))
+    write({name: linked.count(codes["note"]) for name in context.LINKED})
     write({_SCORE + pattern: np.full(len(times), np.nan) for pattern in features.patterns})
     if scores is not None and features.patterns:
         persons = codes_of(impressions.table["person"])

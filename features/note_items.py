@@ -53,6 +53,11 @@ class NoteItems:
         """Return whether each note links any item."""
         return np.isin(notes, self.notes)
 
+    def count(self, notes: Int64) -> Int64:
+        """Return how many items each note links."""
+        in_order = np.sort(self.notes)
+        return np.searchsorted(in_order, notes, side="right") - np.searchsorted(in_order, notes, side="left")
+
     def notes_of(self, items: Int64) -> tuple[Int64, Int64]:
         """Return (place in the given items, note) for every note that links one of them."""
         first, last = (np.searchsorted(self.items, items, side=side) for side in ("left", "right"))

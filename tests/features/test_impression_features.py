@@ -206,6 +206,7 @@ def test_the_moment_and_the_session() -> None:
     assert table["session_impressions"] == [0, 1, 1, 3, 0]
     assert table["hour"] == [0, 0, 0, 0, 1]
     assert table["weekday"] == [1] * 5
+    assert table["linked_items"] == [2, 2, 0, 0, 2]
     assert table["position"] == [0, 1, 2, 3, 4]
     assert table["paid"] == [0, 0, 1, 1, 0]
     assert table["video"] == [1, 1, 0, 0, 1]
