@@ -134,7 +134,7 @@ class ConversionScorer:
             The store is missing, empty, or was filled by another version.
         """
         info = self.store.describe()
-        if not info.schema.equals(ACTS_SCHEMA):
+        if not info.schema.equals(ACTS_SCHEMA, check_metadata=True):
             raise StoreError(
                 "the store of histories was filled by another version of zhongcao",
                 next_step="run `zhongcao fill` to fill it anew",

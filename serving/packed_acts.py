@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -9,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from features.acts import ACT_COLUMNS, Acts
+from features.impression_columns import STATISTICS
 
 _PERSON: Final = "person"
 ACTS_SCHEMA: Final = pa.schema(
-    [(name, pa.from_numpy_dtype(np.dtype(kind))) for name, kind in ACT_COLUMNS.items() if name != _PERSON]
+    [(name, pa.from_numpy_dtype(np.dtype(kind))) for name, kind in ACT_COLUMNS.items() if name != _PERSON],
+    metadata={"statistics": hashlib.sha256(" ".join(s.name for s in STATISTICS).encode()).hexdigest()},
 )
-"""Every column of acts but whose they are, which the store's key says."""
+"""Every column of acts but whose they are, which the store's key says; and what was tallied beside them."""
 
 
 def person_batches(acts: Acts, persons: Mapping[int, str]) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -53,6 +53,12 @@ def item_rows() -> list[dict[str, Any]]:
     return [{"item": item, "price": 100 * int(item[1:]), "arrived_at": START - 30 * DAY} for item in items]
 
 
+def note_item_rows() -> list[dict[str, Any]]:
+    """Notes link their own item, and some the next one's."""
+    pairs = [(i, i) for i in range(12) if i % 4] + [(i, (i + 1) % 12) for i in range(0, 12, 3)]
+    return [{"note": f"n{note}", "item": f"i{item}", "arrived_at": START - 30 * DAY} for note, item in pairs]
+
+
 def link_rows() -> list[dict[str, Any]]:
     """Link two accounts to most people; of one it is taken away again, some get it late, two refuse."""
     rows = []
@@ -127,8 +133,8 @@ def bring_in(settings: Settings, name: str, rows: Sequence[dict[str, Any]], fold
 
 def conversion_log(folder: Path) -> Settings:
     settings = Settings(home=folder / "home", mlruns=folder / "mlruns", threads=1)
-    tables = {"items": item_rows(), "notes": note_rows(), "identities": link_rows(), "events": event_rows()}
-    for name, rows in tables.items():
+    tables = {"items": item_rows(), "notes": note_rows(), "note_items": note_item_rows()}
+    for name, rows in (tables | {"identities": link_rows(), "events": event_rows()}).items():
         bring_in(settings, name, rows, folder)
     return settings
 

@@ -17,6 +17,7 @@ from features.impressions import read_impressions
 from features.settings import Settings
 from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
+from serving.packed_acts import ACTS_SCHEMA
 from serving.sqlite_histories import SqliteHistories
 from tests.serving.conversion_homes import (
     ALONE,
@@ -83,7 +84,7 @@ def batch_rows(home: Settings, time: int) -> dict[tuple[str, str], np.ndarray]:
         for note in note_rows()
     ]  # fmt: skip
     events = pa.concat_tables([happened, pa.Table.from_pylist(seen, schema=happened.schema)])
-    notes, items = (log.table(con, name).to_arrow_table() for name in ("notes", "items"))
+    notes, items, linked = (log.table(con, name).to_arrow_table() for name in ("notes", "items", "note_items"))
     con.close()
     read = {"start": time, "end": time + 1, "known_at": time, "timezone": "UTC", "items": items}
     impressions = read_impressions(events, links, notes, **read)
@@ -91,7 +92,7 @@ def batch_rows(home: Settings, time: int) -> dict[tuple[str, str], np.ndarray]:
     made = list(names)
     return {
         made[number]: row
-        for numbers, rows in rows_by_person(FEATURES, events, links, impressions)
+        for numbers, rows in rows_by_person(FEATURES, events, links, impressions, note_items=linked)
         for number, row in zip(numbers, rows, strict=True)
     }
 
@@ -218,10 +219,11 @@ def test_a_store_that_was_never_filled_says_what_to_do(tmp_path: Any) -> None:
     scorer = ConversionScorer(FakeConversions(), SqliteHistories(tmp_path / "h.sqlite"), b"k" * 32)
     with pytest.raises(StoreError, match="zhongcao fill"):
         answer(scorer, asked(7))
-    with scorer.store.fill(pa.schema([("time", pa.int64())]), AS_OF, "older") as fill:
-        fill.share("about", b"{}")
-    with pytest.raises(StoreError, match=r"another version.*zhongcao fill"):
-        answer(scorer, asked(7))
+    for schema in (pa.schema([("time", pa.int64())]), ACTS_SCHEMA.with_metadata({"statistics": "of before"})):
+        with scorer.store.fill(schema, AS_OF, "older") as fill:
+            fill.share("about", b"{}")
+        with pytest.raises(StoreError, match=r"another version.*zhongcao fill"):
+            answer(scorer, asked(7))
     scorer.store.close()
 
 
