@@ -115,7 +115,7 @@ def test_equal_to_the_batch_with_late_arrivals_links_and_withdrawals(data: st.Da
     np.testing.assert_array_equal(counted(log, links, zone, spine, wanted), np.nan_to_num(expected, nan=NEVER))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_equal_to_the_literal_reading_across_changes_of_the_clock(data: st.DataObject) -> None:
     zone = data.draw(st.sampled_from(sorted(ZONES)))
@@ -132,7 +132,7 @@ def test_equal_to_the_literal_reading_across_changes_of_the_clock(data: st.DataO
             assert found[a][number] == (NEVER if seen is None else seen), (a.name, at)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_a_further_key_restricts_events_to_those_that_share_it(data: st.DataObject) -> None:
     log = data.draw(logs_in("UTC"))
@@ -149,7 +149,7 @@ def test_a_further_key_restricts_events_to_those_that_share_it(data: st.DataObje
             ]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(log=logs_in("UTC"), more=logs_in("UTC", 10), links=identities_in("UTC"), seed=st.randoms())
 def test_neither_later_events_nor_the_order_of_rows_change_anything(
     log: list[Event], more: list[Event], links: list[Link], seed: Random
