@@ -2,10 +2,10 @@
 
 Each world has 20,000 people, 60 days and 50 campaigns (3 of them change nothing, 5 have no links), ads go rather to
 those who are interested, and a tenth of the people is held out of each campaign. Estimated is net revenue of the
-campaign's brand from its start to the world's end: from the hold-outs; doubly robust from everybody else, as if
-nobody had been held out; and as last-touch credits it. Ratios of sums are over all campaigns of all worlds (for
-doubly robust: over those that it did not refuse). The time of all credit rules on ten million touches is
-bench.credit_rules.
+campaign's brand from its start until 14 days after its end: from the hold-outs; doubly robust from everybody else,
+as if nobody had been held out; and as last-touch credits it. Ratios of sums are over all campaigns of all worlds
+(for doubly robust: over those that it did not refuse). The time of all credit rules on ten million touches is that
+of bench.credit_rules. A world takes about a minute of one core; with --home a cut run goes on where it was.
 
     python -m bench.contribution --json PATH
 """

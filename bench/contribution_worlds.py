@@ -30,6 +30,9 @@ from training.contribution.outcome_log import read_outcome_log
 from training.contribution.outcomes import Campaign, CampaignOutcomes, outcomes_of
 
 MEASURE: Final = "revenue"
+WINDOW_DAYS: Final = 14
+"""After the last delivery; what comes later is 2 % of all that is caused, and noise otherwise."""
+
 _LATE_DAYS: Final = 2
 """By then the last events of the world have arrived."""
 
@@ -69,7 +72,7 @@ def judged(settings: WorldSettings) -> list[Row]:
     rows = []
     for row in made.tables["campaigns"].to_pylist():
         campaign = Campaign(row["campaign"], row["brand"], row["starts_at"], row["ends_at"] + 1)
-        outcomes = outcomes_of(log, campaign, window_days=settings.days)
+        outcomes = outcomes_of(log, campaign, window_days=WINDOW_DAYS)
         rows.append({
             "campaign": campaign.name, "caused": made.caused[campaign.name], "silent": campaign.name in made.silent,
             "last_touch": credited.get(campaign.name, 0), **_estimates(outcomes),
@@ -88,12 +91,23 @@ def passed(settings: WorldSettings) -> Made:
     world.people.consent[:] = True
     days = [day.coded.select(_COLUMNS) for day in run(world, InterestPolicy())]
     con = duckdb.connect(config={"threads": 2})
-    truth = {row["campaign"]: int(row[MEASURE]) for row in world.truth()["campaigns"].to_pylist()}
     names = world.campaigns.names
     silent = frozenset(names[len(names) - settings.no_effect :])
     coded = pa.concat_tables(days).unify_dictionaries()
     known_at = settings.end + _LATE_DAYS * DAY_SECONDS
-    return Made(con, coded, world.tables(), truth, silent, settings.begin, known_at)
+    tables = world.tables()
+    caused = caused_in_window(world.truth()["campaign_days"], tables["campaigns"])
+    return Made(con, coded, tables, caused, silent, settings.begin, known_at)
+
+
+def caused_in_window(days: pa.Table, campaigns: pa.Table) -> dict[str, int]:
+    """Return the revenue that each campaign caused until its window was over, refunds taken back when they came."""
+    over = {row["campaign"]: row["ends_at"] // DAY_SECONDS + WINDOW_DAYS for row in campaigns.to_pylist()}
+    caused = dict.fromkeys(over, 0)
+    for row in days.to_pylist():
+        paid = row["revenue"] + row["returned"] if row["day"] <= over[row["campaign"]] else 0
+        caused[row["campaign"]] += paid - row["returned"]
+    return caused
 
 
 def last_touch(made: Made) -> dict[str | None, int]:

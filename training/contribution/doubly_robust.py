@@ -31,7 +31,9 @@ _STILL: Final = 0.1
 _FARTHEST: Final = 3.0
 """Logits by which a step may move a row."""
 
-_MANY, _SOME = 20_000, 8
+_ENOUGH: Final = 50_000
+"""Rows that chances are fitted on, evenly spaced."""
+
 _SMALLEST: Final = 1e-9
 
 
@@ -119,15 +121,14 @@ def fitted_chances(deliveries: Deliveries) -> Floats:
     slots, served = deliveries.slots.astype(np.float64), deliveries.served.astype(np.float64)
     share = np.clip(shares_of_days(deliveries), _SMALLEST, 1 - _SMALLEST)
     start = np.log(share / (1 - share))
-    slopes = np.zeros(X.shape[1])
-    # Some rows bring it near, so that all of them need few steps.
-    for every in (_SOME, 1) if len(X) > _MANY else (1,):
-        slopes = _newton(X[::every], slots[::every], served[::every], start[::every], slopes)
+    # The outcome model takes out what more rows would still mend.
+    some = slice(None, None, max(len(X) // _ENOUGH, 1))
+    slopes = _newton(X[some], slots[some], served[some], start[some])
     return _chances(start + X @ slopes)
 
 
-def _newton(X: Floats, slots: Floats, served: Floats, start: Floats, slopes: Floats) -> Floats:
-    logits = start + X @ slopes
+def _newton(X: Floats, slots: Floats, served: Floats, start: Floats) -> Floats:
+    slopes, logits = np.zeros(X.shape[1]), start
     for _ in range(_STEPS):
         chance = _chances(logits)
         weight = slots * chance * (1 - chance)
