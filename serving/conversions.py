@@ -235,16 +235,14 @@ class ConversionScorer:
         """Return the person's history and the facts of the same fill."""
         asked = [] if person in self._withdrawn() else [person]
         while True:
-            found = self.store.get(asked)
-            facts = self._facts
-            if facts is None or facts.fill != found.fill:
-                facts = self._read_facts(found.fill)
-            if facts.fill == found.fill:
+            found, facts = self.store.get(asked), self._facts
+            if facts is not None and facts.fill == found.fill:
                 return Found(found.fill, found.as_of, found.events or [None]), facts
+            self._read_facts()
 
-    def _read_facts(self, fill: str) -> SharedFacts:
+    def _read_facts(self) -> None:
         with self._lock:
-            if self._facts is None or self._facts.fill != fill:
+            # Whoever waited for the lock may find that another request has read them.
+            if self._facts is None or self._facts.fill != self.store.get([]).fill:
                 self.check()
                 self._facts = SharedFacts.of(self.store.shared())
-            return self._facts
