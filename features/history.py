@@ -42,6 +42,7 @@ PERSON_KEYS: Final = {
 SESSION_GAP: Final = 1_800
 """Seconds without an impression after which the next one starts a session."""
 _MEASURES: Final = ("count", "days", "sum", "recency", "tenure")
+_NOTHING: Final = {"recency": NEVER, "tenure": NEVER}
 _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -121,6 +122,9 @@ class PersonHistory:
         found: Numbers = {}
         for sort, wanted, windows in _grouped(tuple(aggregates), _MEASURES):
             chosen = np.flatnonzero(self._mask(sort, kinds, acts))
+            if not len(chosen):  # often so where one person is asked about
+                found |= {a: np.full(len(instants), _NOTHING.get(a.measure, 0), np.int64) for a in wanted}
+                continue
             if sort.measure == "days":
                 chosen = chosen[_first_of_day(keys[chosen], days[chosen], since[chosen])]
             stream = Stream(
