@@ -129,7 +129,7 @@ _LONG: Final = """
     union all
     select 'bought_new', t.note, t.creator, t.campaign, t.day, t.person, 1
     from through t join firsts f on f.person = t.person
-    where t.kind = 'purchase' and f.moment >= coalesce(t.clicked, t.moment)
+    where t.kind = 'purchase' and f.moment >= t.moment
     union all
     select kind, note, creator, campaign, day, person, 1 from through where kind in ('store_visit', 'cart')
     union all

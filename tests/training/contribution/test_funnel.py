@@ -69,6 +69,7 @@ def test_an_act_is_of_the_campaign_that_showed_the_note_last() -> None:
         event("impression", "a", 0.1, note="n1", campaign="k1"),
         event("click", "a", 0.2, note="n1"),
         event("impression", "a", 0.3, note="n1"),
+        event("impression", "b", 0.35, note="n1", campaign="k1"),
         event("click", "a", 0.4, note="n1"),
     ]
     assert {key: row.clicks for key, row in counted(log)["campaign"].items()} == {"k1": 1, None: 1}
@@ -88,10 +89,10 @@ def later(row: Row, seconds: int, kind: str, **more: Any) -> Row:
 
 def test_a_jump_is_followed_for_half_an_hour() -> None:
     log = []
-    for account, seconds, brand in (("b", 1_800, "B"), ("c", 1_801, "B"), ("d", 60, "X")):
+    for account, seconds, brand in (("b", 1_800, "B"), ("c", 1_801, "B"), ("d", 60, "X"), ("e", 0, "B")):
         jump = event("link_click", account, 0.1, note="n1")
         log += [jump, later(jump, seconds, "store_visit", brand=brand)]
-    assert (everything(log).link_clicks, everything(log).bounces) == (3, 2)
+    assert (everything(log).link_clicks, everything(log).bounces) == (4, 2)
     assert everything(log, as_of=log[0]["event_time"] + 1_800).bounces == 0
 
 
@@ -117,11 +118,22 @@ def test_click_date_and_order_date() -> None:
         event("click", "b", 1.5, note="n1"),
         event("purchase", "sa", 1.0, note="n1", brand="B", order="o1", amount=10),
         event("purchase", "b", 3.0, note="n1", brand="B", order="o2", amount=500),
+        event("search", "sa", 0.5, brand="B"),
     ]
     by_click, by_order = counted(log), counted(log, by="order_date")
     assert {day: row.revenue for day, row in by_click["day"].items()} == {"19001": 500}
-    assert {day: row.revenue for day, row in by_order["day"].items()} == {"19001": 10}
+    assert {day: row.revenue for day, row in by_order["day"].items()} == {"19000": 0, "19001": 10}
     assert (by_click["all"][None].bought, by_order["all"][None].bought) == (1, 1)
+    assert (by_click["all"][None].searched, by_order["all"][None].searched) == (0, 1)
+
+
+def test_a_refund_lowers_the_line_of_its_item() -> None:
+    lines = [
+        event("purchase", "b", day, note=note, brand="B", order="o", item=item, amount=100)
+        for day, note, item in ((0.5, "n1", "i1"), (0.6, "n2", "i2"))
+    ]
+    back = [event("refund", "b", 1.0, order="o", amount=30, item=item) for item in ("i2", None)]
+    assert {note: row.revenue for note, row in counted([*lines, *back])["note"].items()} == {"n1": 70, "n2": 70}
 
 
 def test_who_bought_before_is_no_new_customer() -> None:
@@ -290,7 +302,7 @@ def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[
             won.add(act["person"])
         if act["kind"] in {"store_visit", "purchase"}:
             people[act["kind"]].add(act["person"])
-        if act["kind"] == "purchase" and first[act["person"]] >= (clicked or act["event_time"]):
+        if act["kind"] == "purchase" and first[act["person"]] >= act["event_time"]:
             people["new"].add(act["person"])
     visits = [(v["person"], v["event_time"]) for v in acts if v["kind"] == "store_visit"]
     readers = {e["person"] for e in known if e["note"] in {"n1", "n2"} and e["kind"] in SHOWN}
