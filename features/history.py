@@ -190,6 +190,10 @@ def _grouped(
     """Sorts of events, the aggregates that take them, and their windows in days."""
     groups: dict[Sort, list[Aggregate]] = {}
     for aggregate in aggregates:
+        if aggregate.measure == "tenure" and aggregate.window.days is not None:
+            raise FeatureError(
+                "the first event of a window is not kept, only that of all the past", value=aggregate.name
+            )
         groups.setdefault(sort_of(aggregate, measures), []).append(aggregate)
     return tuple(
         (sort, tuple(wanted), tuple(sorted({a.window.days for a in wanted if a.window.days is not None})))
@@ -201,10 +205,6 @@ def _measured(stream: Stream, probe: Probe, aggregate: Aggregate, instants: Int6
     window = aggregate.window.days
     if aggregate.measure not in {"recency", "tenure"}:
         return stream.totals(probe, window)
-    if aggregate.measure == "tenure" and window is not None:
-        raise FeatureError(
-            "the first event of a window is not kept, only that of all the past", value=aggregate.name
-        )
     found = stream.last(probe) if aggregate.measure == "recency" else stream.first(probe)
     missing = found == NEVER
     if window is not None:
