@@ -88,6 +88,7 @@ def _row(line: Line, minor_digits: int) -> dict[str, Any]:
         "orders_on_paths": line.orders,
         "credit": {rule: asdict(given) for rule, given in line.credit.items()},
         "incremental": line.caused.as_dict(),
+        "incremental_roi": _known(line.incremental_roi(minor_digits)),
         "disagreement": dict(line.caused.disagreement),
         "roi": line.roi.as_dict() if line.roi is not None else None,
     }
@@ -106,6 +107,7 @@ def _flat(line: Line, minor_digits: int) -> dict[str, Any]:
         "orders_on_paths": line.orders,
         **given,
         **caused,
+        "incremental_roi": _known(line.incremental_roi(minor_digits)),
         **flags,
         "roi": roi,
         "still_to_come": still,

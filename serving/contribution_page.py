@@ -10,7 +10,6 @@ from typing import Any, Final
 from features.days import day_text, days_text
 from serving.contribution import said_to_come
 from serving.pages import number, percent, pictures, write_page
-from training.contribution.caused import Caused
 from training.contribution.report import FEW, Line, Report
 from training.contribution.roi import LEAST_ORDERS
 
@@ -138,19 +137,21 @@ def _credit_row(line: Line, rules: Sequence[str], report: Report) -> dict[str, A
         "few": line.few,
         "orders": _count(line.orders),
         "cells": cells,
-        "caused": _caused(line.caused, report),
+        "caused": _caused(line, report),
         "roi": {"v": _value(roi), "text": number(roi, 2)},
         "still": {"v": _value(still), "text": percent(still)},
     }
 
 
-def _caused(caused: Caused, report: Report) -> dict[str, Any]:
-    found = caused.as_dict()
+def _caused(line: Line, report: Report) -> dict[str, Any]:
+    found = line.caused.as_dict()
     if found["value"] is None:
         return {"v": "", "text": "–", "small": found["reason"]}
     interval = f"{_money(found['low'], report)} … {_money(found['high'], report)}"
     people = _PEOPLE[found["method"]].format(found["people_treated"], found["people_held"])
-    small = "; ".join(part for part in (interval, people, found["reason"]) if part)
+    roi = line.incremental_roi(report.minor_digits)
+    over_cost = f"{number(roi, 2)} × its cost" if math.isfinite(roi) else ""
+    small = "; ".join(part for part in (interval, over_cost, people, found["reason"]) if part)
     return {"v": str(found["value"]), "text": _money(found["value"], report), "small": small}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,6 +84,12 @@ class Line:
     def few(self) -> bool:
         """Fewer than `FEW` people were reached."""
         return self.funnel.reached < FEW
+
+    def incremental_roi(self, minor_digits: int) -> float:
+        """Return what was caused over the cost 增量 ROI; NaN where either lacks or they are of other days."""
+        cost = self.funnel.cost(minor_digits)
+        effect = self.caused.found.effect if self.caused.found is not None else None
+        return effect.total / cost if effect is not None and cost and not self.caused.reason else math.nan
 
 
 @dataclass(frozen=True)

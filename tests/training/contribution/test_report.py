@@ -148,10 +148,12 @@ def test_a_campaign_that_is_credited_with_less_than_it_caused_is_flagged() -> No
     credited = line(found, "campaign", "k1").credit["last"].value
     assert 0 < credited < caused.found.effect.low
     assert caused.disagreement == dict.fromkeys(RULES, "under")
+    assert line(found, "campaign", "k1").incremental_roi(2) == caused.found.effect.total / 800
     partly = report_of(list(experiment()), days=3, campaigns=[campaign], assignments=arms)
     caused = line(partly, "campaign", "k1").caused
     assert "not compared" in caused.reason
     assert caused.disagreement == {}
+    assert math.isnan(line(partly, "campaign", "k1").incremental_roi(2))
     later = {**campaign, "starts_at": START - 9 * DAY, "ends_at": START - DAY}
     ended = report_of(list(experiment()), campaigns=[later], assignments=arms)
     assert line(ended, "campaign", "k1").caused.reason == NOT_RUNNING
