@@ -25,7 +25,7 @@ ControlOption = Annotated[
     str | None, typer.Option(help="Arm of those who were shown nothing, where it cannot be told.")
 ]
 LearnerOption = Annotated[
-    str, typer.Option(help="s, t or x; auto chooses one per fit, on inner folds of the people it learns from.")
+    str, typer.Option(help="s, t, x, or auto: chosen for each fit on inner folds of the people it learns from.")
 ]
 PersonOption = Annotated[str | None, typer.Option(help="Column of the people's keys; row numbers by default.")]
 PropensityOption = Annotated[str | None, typer.Option(help="Column of the known chance of being treated.")]
@@ -59,7 +59,7 @@ def uplift(
     outcome: OutcomeOption = None,
     control: ControlOption = None,
     campaign: CampaignOption = None,
-    learner: LearnerOption = "x",
+    learner: LearnerOption = "auto",
     person: PersonOption = None,
     propensity: PropensityOption = None,
     fit_propensity: FitOption = False,

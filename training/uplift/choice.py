@@ -40,21 +40,7 @@ def r_losses(candidates: Sequence[UpliftLearner], X: Matrix, codes: Codes, y: Fl
     section 2. That it chooses among learners better than other criteria: Schuler et al., A comparison of methods
     for model selection when estimating individual treatment effects, 2018.
     """
-    losses = np.empty(len(candidates))
-    expected: list[Floats] = []
-    arms = range(1, int(codes.max()) + 1)
-    for place, candidate in enumerate(candidates):
-        learner = clone(candidate).set_params(control=0, folds=INNER_FOLDS, seed=seed).fit(X, codes, y)
-        effects = learner.effects_.reshape(len(y), -1)
-        if not expected:
-            expected = [_expected(X, y, (codes == 0) | (codes == arm), learner.fold_, seed) for arm in arms]
-        each = []
-        for arm, mean in zip(arms, expected, strict=True):
-            rows = (codes == 0) | (codes == arm)
-            w = (codes[rows] == arm).astype(np.float64)
-            each.append(np.mean((y[rows] - mean[rows] - (w - w.mean()) * effects[rows, arm - 1]) ** 2))
-        losses[place] = np.mean(each)
-    return losses
+    return np.array([loss for loss, _ in _assessed(candidates, X, codes, y, seed)])
 
 
 class ChosenLearner(UpliftLearner):
@@ -91,9 +77,29 @@ class ChosenLearner(UpliftLearner):
 
     def _fit_member(self, X: Matrix, codes: Codes, y: Floats) -> Effects:
         candidates = self.candidates or [kind(self.outcome_model) for kind in (SLearner, TLearner, XLearner)]
-        best = candidates[int(np.argmin(r_losses(candidates, X, codes, y, seed=self.seed)))]
-        fitted = clone(best).set_params(control=0, folds=INNER_FOLDS, seed=self.seed).fit(X, codes, y)
-        return lambda rows, chances: fitted.predict(rows, chances).reshape(len(rows), -1)
+        _, best = min(_assessed(candidates, X, codes, y, self.seed), key=lambda pair: pair[0])
+        return lambda rows, chances: best.predict(rows, chances).reshape(len(rows), -1)
+
+
+def _assessed(
+    candidates: Sequence[UpliftLearner], X: Matrix, codes: Codes, y: Floats, seed: int
+) -> list[tuple[float, UpliftLearner]]:
+    """Return each candidate's R-loss, and the candidate fitted."""
+    arms = range(1, int(codes.max()) + 1)
+    expected: list[Floats] = []
+    found = []
+    for candidate in candidates:
+        learner = clone(candidate).set_params(control=0, folds=INNER_FOLDS, seed=seed).fit(X, codes, y)
+        effects = learner.effects_.reshape(len(y), -1)
+        if not expected:
+            expected = [_expected(X, y, (codes == 0) | (codes == arm), learner.fold_, seed) for arm in arms]
+        each = []
+        for arm, mean in zip(arms, expected, strict=True):
+            rows = (codes == 0) | (codes == arm)
+            w = (codes[rows] == arm).astype(np.float64)
+            each.append(np.mean((y[rows] - mean[rows] - (w - w.mean()) * effects[rows, arm - 1]) ** 2))
+        found.append((float(np.mean(each)), learner))
+    return found
 
 
 def _expected(X: Matrix, y: Floats, rows: NDArray[np.bool_], fold: Codes, seed: int) -> Floats:
