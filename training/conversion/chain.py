@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import lightgbm as lgb
@@ -22,7 +22,7 @@ PRESUPPOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "ctcvr": ("cart", "store_visit", "link_click", "click", "purchase"),
 }
 """Target → what may have to come before it, nearest first."""
-_NESTED: Final = 0.999
+_NESTED: Final = 0.98
 _FEWEST: Final = 1_000
 """As if at least so many had come true, so that rare targets are told from enough of the rest."""
 
@@ -78,17 +78,26 @@ class Fitter:
     seed: int
     threads: int
 
-    def direct(self, target: str) -> tuple[lgb.Booster, float]:
-        """Fit over all impressions: the entire space, no click needed."""
-        return self._fit(self.known.usable(target), target, self.known.exposure(target))
+    def direct(self, target: str, trees: int | None = None) -> tuple[lgb.Booster, float]:
+        """Fit over all impressions: the entire space, no click needed.
 
-    def chain(self, target: str, parent: str) -> tuple[lgb.Booster, float]:
-        """Fit over the impressions that led to the parent."""
-        return self._fit(
-            self.known.usable(target) & self.known.seen(parent), target, self.known.exposure(target, parent)
-        )
+        Parameters
+        ----------
+        target
+            What to learn.
+        trees
+            How many trees; as many as the settings say by default.
+        """
+        return self._fit(self.known.usable(target), target, self.known.exposure(target), trees)
 
-    def _fit(self, rows: Mask, target: str, exposure: Floats) -> tuple[lgb.Booster, float]:
+    def chain(self, target: str, parent: str, trees: int | None = None) -> tuple[lgb.Booster, float]:
+        """Fit over the impressions that led to the parent; for the other parameters see `direct`."""
+        usable, seen, before = self.known.usable(target), self.known.seen(target), self.known.seen(parent)
+        booster, start = self._fit(usable & before, target, self.known.exposure(target, parent), trees)
+        # The few that came true without the parent are made up for, so that the chain adds up to all of them.
+        return booster, start + float(np.log((usable & seen).sum() / max((usable & seen & before).sum(), 1)))
+
+    def _fit(self, rows: Mask, target: str, exposure: Floats, trees: int | None) -> tuple[lgb.Booster, float]:
         seen, weight = self.known.seen(target), self.known.examples.weight
         hits, others = rows & seen, rows & ~seen & (exposure > 0)
         # Of many a share is kept, each standing for more of its kind.
@@ -98,4 +107,5 @@ class Fitter:
         kept = np.random.default_rng(self.seed).random(len(seen)) < share
         chosen = np.flatnonzero((hits | others) & kept)
         answers = Answers(seen[chosen], exposure[chosen], weight[chosen] / share[chosen])
-        return fit_booster(self.data, chosen, answers, self.settings, seed=self.seed, threads=self.threads)
+        settings = self.settings if trees is None else replace(self.settings, trees=trees)
+        return fit_booster(self.data, chosen, answers, settings, seed=self.seed, threads=self.threads)

@@ -10,11 +10,13 @@ import lightgbm as lgb
 import numpy as np
 
 from features.errors import TrainingError
+from training.calibration import sigmoid
 from training.conversion.chain import Fitter
-from training.conversion.curves import choose_share, fit_curve, losses
+from training.conversion.curves import choose_share, choose_trees, fit_curve, losses
 from training.conversion.examples import Floats, Ints
-from training.conversion.model import Booster, Curve, Stage
+from training.conversion.model import Booster, Curve, Stage, log_odds
 
+_PARTS: Final = 5
 _FEW: Final = 20
 """With fewer conversions nothing is chosen or calibrated."""
 
@@ -26,6 +28,8 @@ class StageLog:
     impressions: int
     positives: int
     chain_share: float
+    trees: int
+    chain_trees: int
     slope: float
     bent: bool
     slice_positives: int
@@ -39,6 +43,7 @@ class Chooser:
 
     def __init__(self, fitter: Fitter, rows: Ints, as_of: int, advance: Callable[[], object]) -> None:
         self.stages: list[Stage] = []
+        self.trees: dict[tuple[str, bool], int] = {}
         self._fitter = fitter
         self._examples = fitter.known.examples
         self._rows = rows
@@ -55,14 +60,6 @@ class Chooser:
         labels = examples.seen(target, self._as_of)[self._rows].astype(np.uint8)
         weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
         y = labels[judged]
-        raw: list[Floats] = []
-
-        def booster(fitted: tuple[lgb.Booster, float]) -> Booster:
-            scores = fitted[0].predict(self._matrix, raw_score=True, num_threads=self._fitter.threads)
-            raw.append(np.asarray(scores))
-            self._advance()
-            return Booster(len(raw) - 1, fitted[1])
-
         if before < _FEW:
             raise TrainingError(
                 f"only {before} impressions were known to have led to {target} by the start of the later slice",
@@ -70,16 +67,31 @@ class Chooser:
                 valid=[f"{_FEW} or more"],
                 next_step="use a longer log, a shorter window, or the strategy corrected",
             )
-        direct = booster(self._fitter.direct(target))
-        chain = booster(self._fitter.chain(target, within[0])) if within else None
+        enough = bool(y.sum() >= _FEW)
+        raw: list[Floats] = []
+
+        def booster(fitted: tuple[lgb.Booster, float], offset: Floats | None) -> Booster:
+            """Take over a booster with as many of its trees as are best on the slice."""
+            scores = [self._scores(fitted, number) for number in self._trees]
+            best = len(scores) - 1
+            if enough:
+                logits = [z if offset is None else log_odds(offset * sigmoid(z)) for z in scores]
+                best = choose_trees([z[judged] for z in logits], y, weight)
+            self.trees[target, offset is not None] = self._trees[best]
+            raw.append(scores[best])
+            self._advance()
+            return Booster(len(raw) - 1, 0.0)
+
+        direct = booster(self._fitter.direct(target), None)
+        chain = booster(self._fitter.chain(target, within[0]), self._known[within[0]]) if within else None
         scores = np.stack(raw, axis=1)
         share = 0.0
         if chain is not None:
             ends = [Stage(target, within, direct, chain, s).logits(scores, self._known)[judged] for s in (0.0, 1.0)]
-            share = choose_share(ends[0], ends[1], y, weight) if y.sum() >= _FEW else 0.5
+            share = choose_share(ends[0], ends[1], y, weight) if enough else 1.0
         stage = Stage(target, within, direct, chain, share)
         z = stage.logits(scores, self._known)[judged]
-        curve = fit_curve(z, y, weight, person) if y.sum() >= _FEW else Curve()
+        curve = fit_curve(z, y, weight, person) if enough else Curve()
         stage = replace(stage, curve=curve)
         self._known[target] = stage.probabilities(scores, self._known)
         self.stages.append(stage)
@@ -89,6 +101,8 @@ class Chooser:
             impressions=int(self._fitter.known.usable(target).sum()),
             positives=before,
             chain_share=share,
+            trees=self.trees[target, False],
+            chain_trees=self.trees.get((target, True), 0),
             slope=curve.line.slope,
             bent=bool(curve.at),
             slice_positives=int(y.sum()),
@@ -96,3 +110,14 @@ class Chooser:
             slice_base_log_loss=float(np.average(losses(y, base), weights=weight)),
             median_delay=None if delays is None else delays.quantile(0.5),
         )
+
+    @property
+    def _trees(self) -> list[int]:
+        """Numbers of trees that are tried."""
+        most = self._fitter.settings.trees
+        return sorted({max(most * part // _PARTS, 1) for part in range(1, _PARTS + 1)})
+
+    def _scores(self, fitted: tuple[lgb.Booster, float], trees: int) -> Floats:
+        booster, start = fitted
+        raw = booster.predict(self._matrix, raw_score=True, num_iteration=trees, num_threads=self._fitter.threads)
+        return np.asarray(raw) + start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,8 @@ SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the chain that are tried."""
 _FOLDS: Final = 4
 _STEPS: Final = 20
+_NEWTON_STEPS: Final = 20
+_LEVEL_SPREAD: Final = 0.1
 _ADDED: Final = 20.0
 _STANDARD_ERRORS: Final = 2.0
 
@@ -23,6 +26,24 @@ def losses(labels: Labels, probabilities: Floats) -> Floats:
     """Return the negative log likelihood of each, float64 [n]."""
     z = log_odds(probabilities)
     return np.asarray(np.logaddexp(0.0, np.where(labels == 1, -z, z)))
+
+
+def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> int:
+    """Return which of several logits of ever more trees has the lowest log loss once it is calibrated.
+
+    Parameters
+    ----------
+    scores
+        Logits, each float64 [n].
+    labels, weight
+        What came true, and how much each counts, [n].
+    """
+
+    def loss(number: int) -> float:
+        calibrated = fit_platt(scores[number], labels, weight).apply(scores[number])
+        return float(np.average(losses(labels, calibrated), weights=weight))
+
+    return min(range(len(scores)), key=loss)
 
 
 def choose_share(direct: Floats, chain: Floats, labels: Labels, weight: Floats) -> float:
@@ -45,11 +66,10 @@ def choose_share(direct: Floats, chain: Floats, labels: Labels, weight: Floats) 
 
 
 def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> Curve:
-    """Fit the calibration that keeps the mean probability.
+    """Fit the calibration: a slope, and a level between the model's own and that of the slice.
 
     A rising curve replaces the line only where it has a lower log loss on people it was not fitted on, by more than
-    two standard errors. Both keep the mean: a level missed in one week is not that of the next, and the model that
-    is fitted afterwards has seen that week.
+    two standard errors; its mean probability is that of the line.
 
     Parameters
     ----------
@@ -58,7 +78,7 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
     person
         Numbers of the people, whose impressions are kept together, int64 [n].
     """
-    line = fit_slope(logits, labels, weight)
+    line = _with_level(fit_slope(logits, labels, weight), logits, labels, weight)
     fold = person % _FOLDS
     gain = np.zeros(len(logits))
     for number in range(_FOLDS):
@@ -68,23 +88,33 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
             return Curve(line)
         straight = fit_platt(logits[rest], labels[rest], weight[rest])
         bent = _isotonic(straight, logits[rest], labels[rest], weight[rest])
-        gain[mine] = losses(labels[mine], straight.apply(logits[mine])) - losses(
-            labels[mine], bent.apply(logits[mine])
-        )
+        before, after = (losses(labels[mine], curve.apply(logits[mine])) for curve in (straight, bent))
+        gain[mine] = before - after
     of_person = np.bincount(np.unique(person, return_inverse=True)[1], gain * weight)
     error = of_person.std() * np.sqrt(len(of_person))
     if of_person.sum() <= _STANDARD_ERRORS * error:
         return Curve(line)
-    return keep_mean(_isotonic(line, logits, labels, weight), logits, weight)
+    bent = _isotonic(line, logits, labels, weight)
+    level = keeping_mean(log_odds(bent.apply(logits)), line.apply(logits), weight)
+    return Curve(line, bent.at, tuple(to + level for to in bent.to))
 
 
-def keep_mean(curve: Curve, logits: Floats, weight: Floats) -> Curve:
-    """Move a curve so that the mean probability stays that of the logits."""
-    calibrated = log_odds(curve.apply(logits))
-    level = keeping_mean(calibrated, sigmoid(logits), weight)
-    if not curve.at:
-        return Curve(Platt(curve.line.slope, curve.line.intercept + level))
-    return Curve(curve.line, curve.at, tuple(to + level for to in curve.to))
+def _with_level(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Platt:
+    """Move a line towards the slice's own level, as far as its conversions are many.
+
+    A model that is asked about impressions later than those it learned from is off in part for good (it says too
+    much of rare targets, and histories are longer than they were) and in part by what that week was like. What is
+    for good cannot be told from a few conversions: the log odds of the level have a normal prior around the model's
+    own.
+    """
+    # Weights count impressions of the log; as evidence each positive counts once.
+    scale = float(labels.sum()) / max(float((weight * labels).sum()), 1e-9)
+    level = 0.0
+    for _ in range(_NEWTON_STEPS):
+        p = sigmoid(line.slope * logits + line.intercept + level)
+        gradient = scale * float((weight * (labels - p)).sum()) - level / _LEVEL_SPREAD**2
+        level += min(max(gradient / (scale * float((weight * p * (1 - p)).sum()) + _LEVEL_SPREAD**-2), -1.0), 1.0)
+    return Platt(line.slope, line.intercept + level)
 
 
 def _isotonic(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Curve:

@@ -92,7 +92,7 @@ def fit_conversion(
     logs = {target: chooser.choose(target, within) for target, within in parts.items()}
     last = fitter(as_of)
     boosters: list[AnyBooster] = []
-    stages = {stage.target: _refit(stage, last, boosters, advance) for stage in chooser.stages}
+    stages = {stage.target: _refit(stage, last, chooser.trees, boosters, advance) for stage in chooser.stages}
     for target, other in same.items():
         stages[target] = replace(stages[other], target=target, within=(*stages[other].within, other))
         logs[target] = logs[other]
@@ -106,7 +106,13 @@ def fit_conversion(
     return model, ConversionLog(len(examples), start, left_out, same, logs)
 
 
-def _refit(stage: Stage, fitter: Fitter, boosters: list[AnyBooster], advance: Callable[[], object]) -> Stage:
+def _refit(
+    stage: Stage,
+    fitter: Fitter,
+    trees: Mapping[tuple[str, bool], int],
+    boosters: list[AnyBooster],
+    advance: Callable[[], object],
+) -> Stage:
     """Fit a stage's boosters on all that is known, but for those that its share leaves out."""
 
     def booster(fitted: tuple[lgb.Booster, float]) -> Booster:
@@ -114,8 +120,11 @@ def _refit(stage: Stage, fitter: Fitter, boosters: list[AnyBooster], advance: Ca
         advance()
         return Booster(len(boosters) - 1, fitted[1])
 
-    direct = booster(fitter.direct(stage.target)) if stage.chain_share < 1 else None
-    chain = booster(fitter.chain(stage.target, stage.within[0])) if stage.chain_share > 0 else None
+    target, direct, chain = stage.target, None, None
+    if stage.chain_share < 1:
+        direct = booster(fitter.direct(target, trees[target, False]))
+    if stage.chain_share > 0:
+        chain = booster(fitter.chain(target, stage.within[0], trees[target, True]))
     return replace(stage, direct=direct, chain=chain)
 
 
@@ -131,13 +140,14 @@ def _same(seen: Mapping[str, Mask]) -> dict[str, str]:
 
 
 def _slice_start(examples: Examples, as_of: int, settings: FitSettings) -> int:
-    """Return when the later slice starts: the last part of the time whose windows are all over."""
-    end = as_of - int(examples.windows.max()) - examples.arrival_delay
-    first = int(examples.time.min())
-    if end - first < 2 * DAY_SECONDS:
+    """Return when the later slice starts: the last part of the impressions whose windows are all over."""
+    over = np.sort(examples.time[examples.time + int(examples.windows.max()) + examples.arrival_delay <= as_of])
+    start = int(over[int((1 - settings.slice_share) * len(over))]) if len(over) else as_of
+    # Impressions may come in bursts; those before the slice must have had time to be answered.
+    if not len(over) or start - int(over[0]) < DAY_SECONDS:
         raise LogTooShortError(
             "the log is too short before the as-of date: no later slice of it has windows that are over",
-            value=f"{(as_of - first) / DAY_SECONDS:.1f} days",
+            value=f"{(as_of - int(examples.time.min())) / DAY_SECONDS:.1f} days",
             next_step="use a longer log, a later date or a shorter window",
         )
-    return end - int(settings.slice_share * (end - first))
+    return start

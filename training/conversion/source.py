@@ -119,8 +119,23 @@ class ConversionSource:
     def train_sample(
         self, start: int, as_of: int, *, most: int, seed: int,
         features: ImpressionFeatures, scores: TagScores | None = None,
+        known_at: int | None = None,
     ) -> Sample:  # fmt: skip
-        """Read the impressions from a start to an instant that led to the shop by then, and some of the others."""
+        """Read the impressions from a start to an instant that led to the shop, and some of the others.
+
+        Parameters
+        ----------
+        start, as_of
+            Impressions in [start, as_of).
+        most
+            About how many of them.
+        seed
+            Chooses which.
+        features, scores
+            Columns of the rows.
+        known_at
+            What was known by then is read; `as_of` by default.
+        """
         impressions, clicks = self._counts(start, as_of)
         if not impressions:
             raise TrainingError(
@@ -134,7 +149,7 @@ class ConversionSource:
             f"further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
         )
         parts, weights = [], []
-        for part, found in self._answered(start, as_of, as_of):
+        for part, found in self._answered(start, as_of, known_at or as_of):
             happened = found.known_at > 0
             clicked, further = (np.asarray(happened[:, kinds].any(axis=1), bool) for kinds in _LEVELS)
             kept, weight = thinned(part.table["event_id"], clicked, further, shares, seed)
