@@ -31,6 +31,9 @@ _STILL: Final = 0.1
 _FARTHEST: Final = 3.0
 """Logits by which a step may move a row."""
 
+_TINY: Final = 1e-3
+_STRONGEST: Final = 0.9
+
 _ENOUGH: Final = 50_000
 """Rows that chances are fitted on, evenly spaced."""
 
@@ -152,15 +155,17 @@ def _weighed(found: Deliveries, chance: Floats, impressions: int, level: float) 
     X = design(found)
     weight = (found.slots - found.served) * chance / (1 - chance)
     scaled = X * weight[:, None]
-    slopes = np.linalg.solve(X.T @ scaled + _SHRINK * 1e-3 * np.eye(X.shape[1]), scaled.T @ found.outcome)
-    rest = found.outcome - X @ slopes
+    spread = np.linalg.inv(X.T @ scaled + _TINY * np.eye(X.shape[1]))
+    rest = found.outcome - X @ (spread @ (scaled.T @ found.outcome))
     balance = found.served - weight
     scale = impressions / found.served.sum()
     total = float(balance @ rest)
     people, who = np.unique(found.person, return_inverse=True)
     served = np.bincount(who, found.served)
     each = total / served.sum()
-    error = np.sqrt(((np.bincount(who, balance * rest) - each * served) ** 2).sum())
+    # A person whose own outcome pulls the outcome model towards it would seem too well predicted.
+    pull = np.minimum(np.bincount(who, (scaled @ spread * X).sum(axis=1)), _STRONGEST)
+    error = np.sqrt((((np.bincount(who, balance * rest) - each * served) / (1 - pull)) ** 2).sum())
     plain = found.outcome - weight @ found.outcome / weight.sum()
     plain_error = np.sqrt((np.bincount(who, balance * plain) ** 2).sum())
     reach = stats.norm.ppf(0.5 + level / 2) * error

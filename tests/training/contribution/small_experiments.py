@@ -69,11 +69,11 @@ class Delivered:
 def delivered(
     seed: int,
     *,
-    people: int = 2_000,
-    days: int = 10,
+    people: int = 1_500,
+    days: int = 8,
     tilt: float = 1.0,
     hidden: float = 0.0,
-    effect: float = 0.02,
+    effect: float = 0.05,
     chance: float = 0.1,
     sure: bool = False,
 ) -> Delivered:

@@ -35,9 +35,9 @@ def experiment(rng: np.random.Generator, effect: float, people: int = 3_000) -> 
 
 def test_the_adjusted_difference_is_that_of_a_regression_on_arm_and_covariates() -> None:
     rng = np.random.default_rng(1)
-    outcome, treated, before, _ = experiment(rng, 0.05, people=400)
+    outcome, treated, before, _ = experiment(rng, 0.05)
     found = difference_effect(outcome, treated, before)
-    design = np.column_stack([np.ones(400), treated, before])
+    design = np.column_stack([np.ones(3_000), treated, before])
     assert found.total == pytest.approx(np.linalg.lstsq(design, outcome, rcond=None)[0][1] * treated.sum())
     plain = difference_effect(outcome, treated)
     assert plain.per_person == pytest.approx(outcome[treated].mean() - outcome[~treated].mean())
