@@ -333,7 +333,7 @@ def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[
     }
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(random_log(), st.sampled_from(["click_date", "order_date"]), st.sampled_from([5, 40]))
 def test_random_logs_agree_with_the_definitions_read_literally(log: list[Row], by: str, known_days: int) -> None:
     as_of = START + known_days * DAY
