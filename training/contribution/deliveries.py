@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.contribution.outcome_log import PURCHASE, REFUND, VISIT, Ints
-from training.contribution.outcomes import CampaignOutcomes, Floats, category_of
+from training.contribution.outcomes import LOOK_BACK, CampaignOutcomes, Floats, category_of
 
-SPANS: Final = (7, 28)
+SPANS: Final = (7, LOOK_BACK)
 """Days that what was known before a day is counted over."""
 
 

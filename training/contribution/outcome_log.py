@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.events import ASSIGNMENTS
+from features.events import ASSIGNMENTS, EARLIEST_TIME
 from features.joins import relation_of
 from features.population import population
 from features.small_tables import codes_of, columns_of
@@ -34,14 +34,16 @@ with known as (
 _SLOTS: Final = """
 select person, event_time as time, day, campaign, propensity,
     case when starts_with(policy, '{withheld}') then substr(policy, {after}) end as withheld
-from known where kind = 'impression' and (campaign is not null or cost_micros > 0 or propensity is not null)
+from known where kind = 'impression' and event_time >= {since}
+    and (campaign is not null or cost_micros > 0 or propensity is not null)
 order by time, person
 """
 _ACTS: Final = """
 select person, day, true as click, brand, category, count(*) as number
-from known where kind = 'click' group by all
+from known where kind = 'click' and event_time >= {since} group by all
 union all
-select person, day, false, null, null, count(*) from known where kind = 'impression' group by all
+select person, day, false, null, null, count(*)
+from known where kind = 'impression' and event_time >= {since} group by all
 order by all
 """
 # A refund takes back its purchase, so it stands where the purchase stood, whatever brand or moment it names itself.
@@ -74,8 +76,6 @@ class OutcomeLog:
     ----------
     people
         Keys of the people who agree to be personalised, as the log knows their accounts at `known_at`.
-    first_day
-        Day of the first event.
     known_at
         Only what had happened and arrived by then is in here.
     slots
@@ -94,7 +94,6 @@ class OutcomeLog:
     """
 
     people: pa.Array
-    first_day: int
     known_at: int
     timezone: str
     slots: dict[str, Ints]
@@ -113,7 +112,13 @@ class OutcomeLog:
 
 
 def read_outcome_log(
-    events: Any, identities: Any | None, assignments: Any | None, *, known_at: int, timezone: str = "UTC"
+    events: Any,
+    identities: Any | None,
+    assignments: Any | None,
+    *,
+    known_at: int,
+    timezone: str = "UTC",
+    since: int = EARLIEST_TIME,
 ) -> OutcomeLog:
     """Read what experiments on campaigns need, once for all campaigns.
 
@@ -126,20 +131,22 @@ def read_outcome_log(
         account that was linked last week brings its earlier orders.
     timezone
         The log's time zone.
+    since
+        Ads and clicks before this moment are not read; sales are, because refunds name them.
     """
     relation = relation_of(events)
     spine = population(relation, identities, [known_at], timezone, known_at=known_at)
     accounts = spine.accounts
-    slots = _ask(relation, accounts, known_at, _SLOTS.format(withheld=WITHHELD, after=len(WITHHELD) + 1))
-    acts = _ask(relation, accounts, known_at, _ACTS)
+    slots = _ask(
+        relation, accounts, known_at, _SLOTS.format(withheld=WITHHELD, after=len(WITHHELD) + 1, since=int(since))
+    )
+    acts = _ask(relation, accounts, known_at, _ACTS.format(since=int(since)))
     sales = _ask(relation, accounts, known_at, _SALES)
     campaigns, shown = _shared(slots, ("campaign", "withheld"))
     brands, branded = _shared_tables((acts, sales), "brand")
     categories, sorted_ = _shared_tables((acts, sales), "category")
-    days = [np.asarray(table["day"]).astype(np.int64) for table in (slots, acts, sales)]
     return OutcomeLog(
         people=spine.rows["person"].combine_chunks(),
-        first_day=min((int(d.min()) for d in days if len(d)), default=0),
         known_at=known_at,
         timezone=timezone,
         slots=_numbers(slots, ("time", "day", "person")) | shown,

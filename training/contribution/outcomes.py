@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.days import DAY_SECONDS, day_of
-from features.events import CAMPAIGNS
+from features.events import CAMPAIGNS, EARLIEST_TIME
 from features.small_tables import columns_of
 from training.contribution.outcome_log import PURCHASE, VISIT, Ints, OutcomeLog, read_outcome_log
 
@@ -20,6 +20,9 @@ MEASURES: Final = ("revenue", "purchases", "visits")
 """What can be caused: revenue net of refunds in minor units, purchases, store visits; all of the brand."""
 
 NEVER: Final = 0
+
+LOOK_BACK: Final = 28
+"""Days before a campaign, or before a day of it, that what was known is counted over."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def campaign_outcomes(
     campaigns: Any,
     *,
     window_days: int,
-    pre_days: int = 28,
+    pre_days: int = LOOK_BACK,
     known_at: int,
     timezone: str = "UTC",
 ) -> dict[str, CampaignOutcomes]:
@@ -116,17 +119,22 @@ def campaign_outcomes(
     dict
         By campaign; those without a brand, a beginning or an end are left out.
     """
-    log = read_outcome_log(events, identities, assignments, known_at=known_at, timezone=timezone)
     named = columns_of(campaigns, CAMPAIGNS, ["campaign", "brand", "starts_at", "ends_at"]).to_pylist()
     wanted = [
         Campaign(row["campaign"], row["brand"], row["starts_at"], row["ends_at"] + 1)
         for row in named
         if None not in row.values()
     ]
+    first = min((one.start for one in wanted), default=known_at) - (max(pre_days, LOOK_BACK) + 1) * DAY_SECONDS
+    log = read_outcome_log(
+        events, identities, assignments, known_at=known_at, timezone=timezone, since=max(first, EARLIEST_TIME)
+    )
     return {one.name: outcomes_of(log, one, window_days=window_days, pre_days=pre_days) for one in wanted}
 
 
-def outcomes_of(log: OutcomeLog, campaign: Campaign, *, window_days: int, pre_days: int = 28) -> CampaignOutcomes:
+def outcomes_of(
+    log: OutcomeLog, campaign: Campaign, *, window_days: int, pre_days: int = LOOK_BACK
+) -> CampaignOutcomes:
     """Collect the outcomes of one campaign.
 
     Parameters

@@ -140,7 +140,6 @@ def _log(
     none = np.full(len(clicked), 0)
     return OutcomeLog(
         people=pa.array([f"p{n}" for n in range(people)]),
-        first_day=first - 2,
         known_at=BEGIN + 100 * DAY,
         timezone="UTC",
         slots={

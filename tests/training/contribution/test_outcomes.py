@@ -132,3 +132,16 @@ def test_everybody_is_looked_at_where_nobody_was_assigned() -> None:
 def test_campaigns_without_dates_are_left_out() -> None:
     undated = CAMPAIGNS.set_column(3, "ends_at", pa.array([None], pa.int64()))
     assert not campaign_outcomes(events_of([bought("a", 1, 1)]), None, None, undated, window_days=5, known_at=at(9))
+
+
+def test_a_refund_may_name_an_order_from_long_before_the_campaign() -> None:
+    """Ads and clicks are read for some weeks only, sales as far back as they go."""
+    events = [
+        bought("a", -300, 70, order="old"),
+        bought("a", 12, 5),
+        {"kind": "refund", "account": "a", "t": 12, "amount": 70, "order": "old", "brand": "b"},
+        {"kind": "click", "account": "a", "t": -300, "brand": "b", "category": "k"},
+    ]
+    found = outcomes(events, {"a": "treated"})
+    assert found.whole["revenue"].tolist() == [5]
+    assert not len(found.log.acts["click"])
