@@ -196,25 +196,21 @@ class ConversionScorer:
         return AskedRows(facts, found.events[0] is not None, impressions, matrix)
 
     def _candidates(self, rows: AskedRows) -> list[CandidateAnswer]:
-        model, facts = self.bundle.model, rows.facts
-        table = rows.impressions.table
+        model, facts, table = self.bundle.model, rows.facts, rows.impressions.table
+        probabilities = model.predict(rows.matrix)
+        sale = model.targets.index(_SALE) if _SALE in model.targets else None
         notes = table["note"].to_pylist()
+        described = (table[name].to_pylist() for name in ("price", "brand", "category"))
         answers = []
-        for note, place, price, brand, category, row in zip(
-            notes,
-            facts.notes.places(notes).tolist(),
-            table["price"].to_pylist(),
-            table["brand"].to_pylist(),
-            table["category"].to_pylist(),
-            model.predict(rows.matrix).tolist(),
-            strict=True,
+        for number, (note, place, row, price, brand, category) in enumerate(
+            zip(notes, facts.notes.places(notes), probabilities.round(_DIGITS).tolist(), *described, strict=True)
         ):
-            chances = {target: round(p, _DIGITS) for target, p in zip(model.targets, row, strict=True)}
             worth = facts.order_values.of(price, brand, category)
             expected = None
-            if worth.value is not None and _SALE in chances:
-                expected = round(row[model.targets.index(_SALE)] * worth.value, _DIGITS)
-            answers.append(CandidateAnswer(note, place >= 0, chances, expected, worth.value, worth.told_by))
+            if worth.value is not None and sale is not None:
+                expected = round(float(probabilities[number, sale]) * worth.value, _DIGITS)
+            chances = dict(zip(model.targets, row, strict=True))
+            answers.append(CandidateAnswer(note, bool(place >= 0), chances, expected, worth.value, worth.told_by))
         return answers
 
     def _check_window(self, days: float | None) -> None:

@@ -29,7 +29,7 @@ from serving.sqlite_histories import SqliteHistories
 from training.source import present_of
 from training.steps import Steps
 
-_EVENTS_AT_ONCE: Final = 2_000_000
+_EVENTS_AT_ONCE: Final = 1_000_000
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
 

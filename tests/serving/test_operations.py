@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,15 @@ from pydantic import TypeAdapter
 
 from features.settings import Settings
 from serving.connection import MOST_HEAD_BYTES
+from serving.conversion_schemas import Candidate, CandidateAnswer, Context, ConversionsAnswer, ConversionsRequest
 from serving.limits import Limits
 from serving.problems import Problem
 from serving.schemas import TagsAnswer, TagsRequest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+CONVERSIONS = PAGE.partition("### `POST /v1/conversions`")[2].partition("\n### ")[0]
 
 
 def example(name: str) -> object:
@@ -54,6 +58,32 @@ def test_every_field_of_the_request_is_listed(field: str) -> None:
 def test_the_answer_has_the_shape_that_is_given() -> None:
     answer = example("answer")
     assert asdict(TypeAdapter(TagsAnswer).validate_python(answer)) == answer
+
+
+def test_the_request_for_conversions_is_valid() -> None:
+    request = ConversionsRequest.model_validate(example("conversions request"))
+    assert len(request.candidates) == 3
+
+
+@pytest.mark.parametrize("field", ConversionsRequest.model_fields)
+def test_every_field_of_the_request_for_conversions_is_listed(field: str) -> None:
+    assert re.search(rf"^\| `{field}` \|", CONVERSIONS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("field", [*Candidate.model_fields, *Context.model_fields])
+def test_every_field_of_a_candidate_and_its_context_is_named(field: str) -> None:
+    assert f"`{field}`" in CONVERSIONS
+
+
+def test_the_answer_for_conversions_has_the_shape_that_is_given() -> None:
+    answer = example("conversions answer")
+    assert asdict(TypeAdapter(ConversionsAnswer).validate_python(answer)) == answer
+
+
+@pytest.mark.parametrize("part", [ConversionsAnswer, CandidateAnswer])
+def test_every_field_of_the_answer_for_conversions_is_explained(part: type) -> None:
+    explained = CONVERSIONS.partition("<!-- conversions answer -->")[2]
+    assert [field.name for field in fields(part) if f"`{field.name}`" not in explained] == []
 
 
 def test_the_problem_has_the_shape_that_is_given() -> None:
