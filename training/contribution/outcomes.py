@@ -239,7 +239,7 @@ def covariates_of(log: OutcomeLog, brand_name: str, known: Ints, pre_days: int) 
     }
     made = {name: np.log1p(values) for name, values in made.items() if values.any()}
     # How long there was to buy after the first impression, where that is when covariates are counted.
-    made |= {"day": known.astype(np.float64)} if np.ptp(known) else {}
+    made |= {"day": known.astype(np.float64)} if len(known) and np.ptp(known) else {}
     return np.column_stack([*made.values()]) if made else np.empty((n, 0)), tuple(made)
 
 

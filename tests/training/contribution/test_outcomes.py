@@ -145,3 +145,9 @@ def test_a_refund_may_name_an_order_from_long_before_the_campaign() -> None:
     found = outcomes(events, {"a": "treated"})
     assert found.whole["revenue"].tolist() == [5]
     assert not len(found.log.acts["click"])
+
+
+def test_a_campaign_before_anything_happened_has_nobody() -> None:
+    found = outcomes([bought("a", 11, 5)], {"a": "treated"}, known_at=5)
+    assert len(found.person) == 0
+    assert found.whole["revenue"].tolist() == []
