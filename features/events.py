@@ -143,7 +143,11 @@ EVENTS: Final = Table(
         Column("cost_micros", "integer", "Cost of the impression in millionths of a currency unit.", low=0),
         Column("position", "integer", "Place in the feed, 0 on top.", low=0),
         Column("propensity", "number", "Probability with which the policy chose this impression.", low=0, high=1),
-        Column("policy", "text", "Delivery policy that chose the impression."),
+        Column(
+            "policy",
+            "text",
+            "Delivery policy that chose the impression; `hold_out:CAMPAIGN` for what stands in for a campaign's ad.",
+        ),
         Column("prediction_id", "text", "Prediction that the impression was chosen with."),
     ),
 )
