@@ -144,9 +144,7 @@ EVENTS: Final = Table(
         Column("position", "integer", "Place in the feed, 0 on top.", low=0),
         Column("propensity", "number", "Probability with which the policy chose this impression.", low=0, high=1),
         Column(
-            "policy",
-            "text",
-            "Delivery policy that chose the impression; `hold_out:CAMPAIGN` for what stands in for a campaign's ad.",
+            "policy", "text", "Policy that chose the impression, or `hold_out:CAMPAIGN` for an ad in its place."
         ),
         Column("prediction_id", "text", "Prediction that the impression was chosen with."),
     ),
