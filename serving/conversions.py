@@ -116,10 +116,12 @@ class ConversionScorer:
         self._key = key
         self._withdrawn = withdrawn
         self._features = ImpressionFeatures.of_json(bundle.about["features"])
-        if self._features.columns != tuple(bundle.model.features):
+        # Scores of tags are features that nothing computes here: without them the answers would be silently worse.
+        wanted = set(bundle.model.features) ^ set(self._features.columns) | set(self._features.patterns)
+        if wanted or self._features.columns != tuple(bundle.model.features):
             raise BundleError(
                 f"bundle {bundle.version} reads other features than this version of zhongcao computes",
-                value=sorted(set(bundle.model.features) ^ set(self._features.columns))[:5],
+                value=sorted(wanted)[:5],
                 next_step="run `zhongcao train conversion` again",
             )
         self._lock = Lock()

@@ -12,7 +12,7 @@ import pytest
 from features.errors import BundleError, RequestError, StoreError
 from features.event_log import EventLog
 from features.identity import account_key, load_key
-from features.impression_features import rows_by_person
+from features.impression_features import ImpressionFeatures, rows_by_person
 from features.impressions import read_impressions
 from features.settings import Settings
 from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
@@ -208,9 +208,12 @@ def test_another_window_than_the_models_is_refused(scorer: ConversionScorer) -> 
         answer(scorer, request.model_copy(update={"window_days": 7.0}))
 
 
-def test_a_model_of_other_features_is_refused(home: Settings) -> None:
+@pytest.mark.parametrize(
+    "features", [replace(FEATURES, only=("price", "hour")), replace(FEATURES, patterns=("will-buy",))]
+)
+def test_a_model_of_other_features_is_refused(home: Settings, features: ImpressionFeatures) -> None:
     bundle = FakeConversions()
-    bundle.about = {"features": replace(FEATURES, only=("price", "hour")).to_json()}
+    bundle.about = {"features": features.to_json()}
     with pytest.raises(BundleError, match=r"reads other features.*train conversion"):
         ConversionScorer(bundle, SqliteHistories(home.histories_file), b"k" * 32)
 
