@@ -235,11 +235,12 @@ def test_a_fill_is_seen_by_the_next_request(home: Settings, tmp_path: Path) -> N
     filled(settings, "2024-01-10")
     store = SqliteHistories(settings.histories_file)
     scorer = ConversionScorer(FakeConversions(), store, load_key(settings))
-    first = scorer.answer(asked(7), AS_OF)
+    first, people = scorer.answer(asked(7), AS_OF), store.describe().people
     new = [{"note": "brand new", "brand": "b1", "arrived_at": AS_OF - DAY}]
     bring_in(settings, "notes", new, tmp_path)
     filled(settings)
     second = scorer.answer(asked(7, [*NOTES, "brand new"]), AS_OF)
+    assert 0 < people <= store.describe().people
     store.close()
     assert (first.as_of, second.as_of) == (1_704_844_800, AS_OF)
     assert second.candidates[-1].known

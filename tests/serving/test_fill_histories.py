@@ -13,7 +13,6 @@ from features.errors import EventLogError
 from features.identity import account_key, load_key
 from features.settings import Settings
 from serving import fill_histories as module
-from serving.packed_acts import ACTS_SCHEMA
 from serving.shared_facts import SharedFacts
 from serving.sqlite_histories import SqliteHistories
 from tests.serving.conversion_homes import (
@@ -76,14 +75,6 @@ def test_who_never_agreed_is_nowhere(home: Settings) -> None:
     # A person per linked pair but one, and both accounts of whom nobody ever linked.
     assert store.describe().people == PEOPLE - 2 + 2
     store.close()
-
-
-def test_who_withdrew_since_is_left_out(home: Settings) -> None:
-    person = person_of(home, WITHDREW)
-    assert histories(home, [person])[0] is not None
-    filled(home, now=AS_OF + 2 * DAY)
-    assert histories(home, [person]) == [None]
-    filled(home)
 
 
 def test_a_history_is_oldest_first_and_tells_when_each_event_was_known(home: Settings) -> None:
@@ -155,12 +146,8 @@ def test_without_a_log_it_says_so(tmp_path: Path) -> None:
         filled(Settings(home=tmp_path))
 
 
-def test_an_earlier_fill_knows_less(home: Settings) -> None:
-    store = SqliteHistories(home.histories_file)
-    later = store.describe()
-    filled(home, "2024-01-02")
-    earlier = store.describe()
-    filled(home)
-    store.close()
-    assert (earlier.as_of, earlier.schema) == (START + DAY, ACTS_SCHEMA)
-    assert 0 < earlier.people < later.people
+def test_who_withdrew_since_is_left_out(home: Settings) -> None:
+    person = person_of(home, WITHDREW)
+    assert histories(home, [person])[0] is not None
+    filled(home, now=AS_OF + 2 * DAY)
+    assert histories(home, [person]) == [None]
