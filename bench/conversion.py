@@ -34,7 +34,8 @@ from bench.harness import report, write_json
 from features.days import DAY_SECONDS
 from features.settings import Settings
 from features.world.settings import WorldSettings
-from training.conversion.examples import Examples
+from training.conversion.boosting import BoosterSettings
+from training.conversion.examples import STRATEGIES, Examples
 from training.conversion.fit import FitSettings, fit_conversion
 from training.conversion.job import ConversionChoices
 from training.conversion.model import ConversionModel
@@ -46,6 +47,8 @@ TRAIN_DAYS: Final = 28
 TEST_DAYS: Final = 7
 WINDOW_DAYS: Final = 7
 WARM_UP_DAYS: Final = 7
+SMALLER: Final = BoosterSettings(trees=100, learning_rate=0.08, most_rows=200_000)
+"""Of the comparison of strategies, which fits four times."""
 CHAIN: Final = ("click", "link_click", "store_visit", "ctcvr")
 Floats = NDArray[np.float64]
 
@@ -89,7 +92,7 @@ def run(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     read = time.process_time()
     model, _ = fit_conversion(train.examples, as_of, FitSettings(), threads=arguments.threads)
     fitted = time.process_time()
-    truth = truth_of(world, test.impressions.table, outcomes.windows, model.targets)
+    truth = truth_of(world, test.impressions, outcomes.windows, model.targets)
     targets = measured(model, test, truth)
     ctcvr = targets["ctcvr"]
     delays = strategies(
@@ -162,10 +165,8 @@ def strategies(examples: Examples, as_of: int, test: Sample, truth: Floats, *, t
         return cross_entropy(truth, model.predict(test.examples.rows)[:, model.targets.index("ctcvr")])
 
     # With final labels nothing is immature, whatever the strategy; the later slice starts when the others' does.
-    reference = loss(as_of + int(chain.windows.max()), FitSettings(strategy="negative"))
-    ratios = {
-        name: loss(as_of, FitSettings(strategy=name)) / reference for name in ("corrected", "mature", "negative")
-    }
+    reference = loss(as_of + int(chain.windows.max()), FitSettings(booster=SMALLER, strategy="negative"))
+    ratios = {name: loss(as_of, FitSettings(booster=SMALLER, strategy=name)) / reference for name in STRATEGIES}
     return {"final_labels_log_loss": reference, **ratios}
 
 
@@ -203,9 +204,7 @@ def shown(found: dict[str, Any]) -> None:
         "auc_oracle", "positives",
     )  # fmt: skip
     report(f"Conversion models, {found['people']:,} people, the week after", found["targets"], columns)
-    rows = {
-        name: {"log loss over final labels'": found["delays"][name]} for name in ("corrected", "mature", "negative")
-    }
+    rows = {name: {"log loss over final labels'": found["delays"][name]} for name in STRATEGIES}
     report("CTCVR learned on the day itself", rows, ["log loss over final labels'"])
     report("500 candidates, milliseconds", {"": found["scoring"]}, list(found["scoring"]))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.days import DAY_SECONDS
 from features.event_log import connect
+from features.impressions import Impressions
 from features.settings import Settings
 from features.world.folder import files_of
 from features.world.policy import BroadPolicy
@@ -54,16 +55,16 @@ def source_of(world: Path, home: Settings, outcomes: Outcomes, steps: Steps) -> 
 
 
 def truth_of(
-    world: Path, impressions: pa.Table, windows: dict[str, int], targets: tuple[str, ...]
+    world: Path, impressions: Impressions, windows: dict[str, int], targets: tuple[str, ...]
 ) -> NDArray[np.float64]:
     """Return the true probabilities of impressions, [n, targets].
 
-    What is done with a shop account that is not known to be the person's cannot be seen in the log: there the
-    probability of a store visit and of what follows is 0.
+    What is done with a shop account that is not the person's by the time the answers are read cannot be seen in the
+    log: there the probability of a store visit and of what follows is 0.
     """
     con = duckdb.connect()
     files = [str(file) for file in sorted((world / "truth" / "impressions").glob("*.parquet"))]
-    asked = pa.table({"prediction_id": impressions["prediction_id"], "number": np.arange(len(impressions))})  # noqa: F841
+    asked = pa.table({"prediction_id": impressions.table["prediction_id"], "number": np.arange(len(impressions))})  # noqa: F841
     truth = con.read_parquet(files)  # noqa: F841
     found = con.sql(
         "select t.*, number from asked join truth t using (prediction_id) order by number"
@@ -71,7 +72,7 @@ def truth_of(
     if len(found) != len(impressions):
         raise SystemExit(f"the truth of {len(impressions) - len(found)} impressions is missing")
     linked = found["linked_from"].to_pandas().to_numpy(np.float64)
-    seen = np.nan_to_num(linked, nan=np.inf) <= impressions["time"].to_numpy()
+    seen = np.nan_to_num(linked, nan=np.inf) <= impressions.known_at
     columns = []
     for target in targets:
         own = TRUE.get(target)
