@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,13 @@ def test_platforms_of_one_person_answer_alike(home: Settings, scorer: Conversion
     assert by_account[0].candidates == by_account[1].candidates == by_key.candidates
     apart = [answer(scorer, asked({"platform": p, "account": f"u{ALONE}"})) for p in ("red", "shop")]
     assert apart[0].candidates != apart[1].candidates
+
+
+def test_threads_that_ask_at_once_get_what_each_would_get_alone(scorer: ConversionScorer) -> None:
+    requests = [asked(number, time=AS_OF + number * 3_000) for number in range(20)] * 3
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(lambda request: scorer.rows(request, 0).matrix.tobytes(), requests))
+    assert at_once == [scorer.rows(request, 0).matrix.tobytes() for request in requests]
 
 
 def test_nobody_gets_the_answer_of_somebody_without_a_history(scorer: ConversionScorer) -> None:
