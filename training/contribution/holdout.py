@@ -18,6 +18,7 @@ FEWEST: Final = 30
 """People that each arm needs: below, no interval means anything."""
 
 _UNLIKELY: Final = 1e-6
+_DEPENDENT: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def holdout_effect(outcomes: CampaignOutcomes, measure: str = "revenue", *, leve
             f"an arm of {outcomes.campaign.name} has too few people",
             value=int(min(treated.sum(), held)),
             valid=[f"{FEWEST} or more"],
-            next_step="keep a larger share of people from the campaign",
+            next_step=f"keep a {'larger' if held < FEWEST else 'smaller'} share of people from the campaign",
         )
     whole = outcomes.whole[measure]
     plain = difference_effect(whole, treated, level=level)
@@ -139,8 +140,10 @@ def difference_effect(
     has the variance of the untreated outcome. Purchases are rare and their sums skewed: a hold-out that happens to
     buy little also seems to vary little. The interval therefore holds those totals T that the difference does not
     reject, where the untreated variance under T comes from both arms: the treated arm's is taken to shrink as its
-    mean would, by T over the treated's sum, as it does for sums of rare purchases. With slopes common to both arms
-    (centred within each) the adjustment needs the few held out only for their mean.
+    mean would, by T over the treated's sum, as it does for sums of rare purchases, down to nothing where all of it
+    was caused. So an interval reaches further below than above: a held-out arm without purchases says that few are
+    made untreated, not that there are none. With slopes common to both arms (centred within each) the adjustment
+    needs the few held out only for their mean; what the slopes are wrong by does not shrink.
 
     Examples
     --------
@@ -154,26 +157,46 @@ def difference_effect(
     if not n1 or not n0:
         return Effect(0.0, 0.0, 0.0, 0.0, 1.0, n1, n0, 1.0, level)
     flat = _centred(y, one)
-    adjusted, used = y, 0
+    adjusted, used, apart = y, 0, 0.0
     if covariates is not None and covariates.shape[1]:
         X = _centred(covariates, one)
-        slopes, _, rank, _ = np.linalg.lstsq(X, flat, rcond=1e-9)
+        slopes, _, rank, _ = np.linalg.lstsq(X, flat, rcond=_DEPENDENT)
         used = int(rank)
         adjusted = y - covariates @ slopes
+        between = covariates[one].mean(axis=0) - covariates[~one].mean(axis=0)
+        apart = float((np.linalg.lstsq(X.T, between, rcond=_DEPENDENT)[0] ** 2).sum())
     total = n1 * float(adjusted[one].mean() - adjusted[~one].mean())
     squares = _centred(adjusted, one) ** 2
     freedom = max(len(y) - 2 - used, 1)
-    pooled, of_treated = float(squares.sum()) / freedom, float(squares[one].sum()) / freedom
-    spread = n1 * len(y) / n0
-    # (total - T)^2 = z^2 spread (pooled - T shrinks), solved for T.
-    shrinks = of_treated / y[one].sum() if y[one].sum() > 0 else 0.0
-    wide = stats.norm.ppf(0.5 + level / 2) ** 2 * spread
-    middle = total - wide * shrinks / 2
-    half = np.sqrt(max(wide * (pooled - shrinks * total) + (wide * shrinks / 2) ** 2, 0.0))
-    error = np.sqrt(spread * pooled)
+    of_held, of_treated = (float(squares[arm].sum()) / freedom for arm in (~one, one))
+    spread, slope = n1 * len(y) / n0, n1**2 * apart * (of_held + of_treated)
+    low, high = _not_rejected(
+        total,
+        sold=float(np.abs(y[one]).sum()),
+        fixed=spread * of_held + slope,
+        shrinking=spread * of_treated,
+        z=float(stats.norm.ppf(0.5 + level / 2)),
+    )
+    error = np.sqrt(spread * (of_held + of_treated) + slope)
     p_value = float(2 * stats.norm.sf(abs(total) / error)) if error > 0 else float(total == 0)
     kept = float(squares.sum() / (flat**2).sum()) if (flat**2).sum() > 0 else 1.0
-    return Effect(total, float(middle - half), float(middle + half), total / n1, p_value, n1, n0, kept, level)
+    return Effect(total, low, high, total / n1, p_value, n1, n0, kept, level)
+
+
+def _not_rejected(total: float, *, sold: float, fixed: float, shrinking: float, z: float) -> tuple[float, float]:
+    """Return the ends of those T with (total - T)^2 <= z^2 (fixed + shrinking max(1 - T / sold, 0))."""
+    flat = z * np.sqrt(fixed)
+    low, high = total - flat, total + flat
+    if not sold > 0:
+        wide = z * np.sqrt(fixed + shrinking)
+        return float(total - wide), float(total + wide)
+    slant = z**2 * shrinking / sold
+    middle = total - slant / 2
+    inside = z**2 * (fixed + shrinking) - slant * total + (slant / 2) ** 2
+    if inside >= 0 and middle - np.sqrt(inside) < sold:
+        low = min(low, middle - np.sqrt(inside))
+        high = max(high, min(middle + np.sqrt(inside), sold))
+    return float(low), float(high)
 
 
 def _centred(values: Floats, treated: npt.NDArray[np.bool_]) -> Floats:

@@ -62,6 +62,25 @@ def test_intervals_hold_what_was_caused_as_often_as_they_say(effect: float) -> N
         assert 0.02 <= np.mean(rejected) <= 0.09
 
 
+def test_intervals_of_a_handful_of_purchases_hold_their_estimate_and_the_truth() -> None:
+    rng = np.random.default_rng(8)
+    treated, held = np.arange(1_000) < 900, []
+    for _ in range(300):
+        anyway = (rng.random(1_000) < 0.002) * rng.lognormal(9, 0.7, 1_000)
+        caused = (rng.random(1_000) < 0.02) * rng.lognormal(9, 0.7, 1_000) * treated
+        found = difference_effect(anyway + caused, treated, rng.normal(size=(1_000, 9)))
+        assert found.low <= found.total <= found.high
+        held.append(found.low <= caused.sum() <= found.high)
+    assert np.mean(held) >= 0.92
+
+
+def test_columns_that_follow_from_others_change_nothing() -> None:
+    outcome, treated, before, _ = experiment(np.random.default_rng(1), 0.05)
+    twice = np.column_stack([before, before, np.ones(len(before))])
+    alone, doubled = (difference_effect(outcome, treated, columns) for columns in (before, twice))
+    assert [doubled.total, doubled.low, doubled.high] == pytest.approx([alone.total, alone.low, alone.high])
+
+
 def test_nothing_bought_is_nothing_caused() -> None:
     treated = np.arange(200) % 2 == 0
     assert difference_effect(np.zeros(200), treated, np.zeros((200, 1))) == Effect(
@@ -144,6 +163,9 @@ def test_refusals_say_what_is_wrong() -> None:
     few = people_of(100, 29)
     with pytest.raises(OverlapError, match="an arm of c has too few people: 29; valid: 30 or more"):
         holdout_effect(collected([impression(account) for account in few], few))
+    everybody = dict.fromkeys(few, "hold_out")
+    with pytest.raises(OverlapError, match="too few people: 0; valid: 30 or more; keep a smaller share"):
+        holdout_effect(collected([impression(account) for account in few], everybody))
     arms = people_of(400, 400)
     half = [impression(a, withheld=arm == "hold_out") for a, arm in arms.items() if arm == "treated" or a < "h2"]
     seen = [{"kind": "click", "account": account, "t": 5} for account in arms]
