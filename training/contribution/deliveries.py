@@ -14,6 +14,10 @@ from training.contribution.outcomes import LOOK_BACK, CampaignOutcomes, Floats, 
 SPANS: Final = (7, LOOK_BACK)
 """Days that what was known before a day is counted over."""
 
+CLICK_SPANS: Final = (3, 7, 14, LOOK_BACK)
+CAPS: Final = (1, 2, 4)
+"""Policies look at the latest clicks in an ad's category, and at the first few of them most."""
+
 
 @dataclass(frozen=True)
 class Deliveries:
@@ -30,9 +34,11 @@ class Deliveries:
     outcome
         The person's outcome from that day on, until the window's end [m].
     known
-        What was known when the day began [m, k].
+        What was known when the day began, logarithms of one plus each count [m, k].
     names
         Of those columns.
+    capped
+        The latest clicks in the category, counted up to each of `CAPS` [m, c].
     """
 
     person: Ints
@@ -43,6 +49,7 @@ class Deliveries:
     outcome: Floats
     known: Floats
     names: tuple[str, ...]
+    capped: Floats
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Deliveries:
         """Return some of the rows."""
@@ -73,7 +80,7 @@ def deliveries_of(outcomes: CampaignOutcomes, measure: str) -> Deliveries:
     served = np.bincount(row, mine, minlength=len(cells)).astype(np.int64)
     told = np.bincount(row[mine], log.propensity[low:high][kept][mine], minlength=len(cells))
     person, days = cells >> _DAY_BITS, cells & _DAY_MASK
-    columns = _known(outcomes, person, days)
+    columns, capped = _known(outcomes, person, days)
     return Deliveries(
         person,
         days,
@@ -83,6 +90,7 @@ def deliveries_of(outcomes: CampaignOutcomes, measure: str) -> Deliveries:
         _outcome(outcomes, measure, person, days),
         np.column_stack([*columns.values()]) if columns else np.empty((len(cells), 0)),
         tuple(columns),
+        capped,
     )
 
 
@@ -106,15 +114,16 @@ def _outcome(outcomes: CampaignOutcomes, measure: str, person: Ints, day: Ints) 
     return _counted(cells, value, _places(person, day), _places(person, np.full_like(day, _DAY_MASK)))
 
 
-def _known(outcomes: CampaignOutcomes, person: Ints, day: Ints) -> dict[str, Floats]:
+def _known(outcomes: CampaignOutcomes, person: Ints, day: Ints) -> tuple[dict[str, Floats], Floats]:
     log = outcomes.log
     brand = log.code("brands", outcomes.campaign.brand)
     category = category_of(log, brand)
     acts, sales = log.acts, log.sales
     click, bought = acts["click"] == 1, sales["what"] == PURCHASE
     found: dict[str, Floats] = {}
+    capped: list[Floats] = []
     tables: tuple[tuple[str, dict[str, Ints], npt.NDArray[np.bool_], tuple[int, ...]], ...] = (
-        ("category_clicks", acts, click & (acts["category"] == category), SPANS),
+        ("category_clicks", acts, click & (acts["category"] == category), CLICK_SPANS),
         ("brand_clicks", acts, click & (acts["brand"] == brand), SPANS[1:]),
         ("clicks", acts, click, SPANS),
         ("impressions", acts, ~click, SPANS),
@@ -130,7 +139,9 @@ def _known(outcomes: CampaignOutcomes, person: Ints, day: Ints) -> dict[str, Flo
             count = _counted(cells, value, _places(person, np.maximum(day - span, 0)), _places(person, day))
             if count.any():
                 found[f"{name}_{span}d"] = np.log1p(count)
-    return found
+            if spans is CLICK_SPANS:
+                capped += [np.minimum(count, cap) for cap in CAPS]
+    return found, np.column_stack(capped)
 
 
 def _counted(cells: Ints, value: Ints, first: Ints, last: Ints) -> Floats:

@@ -101,15 +101,22 @@ def shares_of_days(deliveries: Deliveries) -> Floats:
 
 
 def design(deliveries: Deliveries) -> Floats:
-    """Return the columns of both regressions [m, k]: one per day, and what was known, standardised and squared."""
+    """Return the columns of both regressions [m, k]: one per day, what was known, its squares, capped clicks."""
     days, day = np.unique(deliveries.day, return_inverse=True)
-    X = np.zeros((len(day), len(days) + 2 * deliveries.known.shape[1]))
+    known = _standardised(deliveries.known)
+    columns = (known, known**2, _standardised(deliveries.capped))
+    X = np.zeros((len(day), len(days) + sum(part.shape[1] for part in columns)))
     X[np.arange(len(day)), day] = 1
-    if deliveries.known.shape[1]:
-        spread = deliveries.known.std(axis=0)
-        known = (deliveries.known - deliveries.known.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        X[:, len(days) :] = np.hstack([known, known**2])
+    X[:, len(days) :] = np.hstack(columns)
     return X
+
+
+def _standardised(columns: Floats) -> Floats:
+    if not columns.size:
+        return columns
+    spread = columns.std(axis=0)
+    out: Floats = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return out
 
 
 def fitted_chances(deliveries: Deliveries) -> Floats:

@@ -47,7 +47,7 @@ def test_either_model_may_be_wrong() -> None:
     made = delivered(3, people=6_000)
     found = deliveries_of(made.outcomes, "purchases")
     chance = fitted_chances(found)
-    blind = fitted_chances(replace(found, known=found.known[:, :0], names=()))
+    blind = fitted_chances(replace(found, known=found.known[:, :0], names=(), capped=found.capped[:, :0]))
     told = found.served > 0
     assert np.abs(np.log(chance / found.recorded))[told].mean() < 0.05
     assert np.abs(np.log(blind / found.recorded))[told].mean() > 0.3
@@ -125,6 +125,7 @@ def test_overlap_figures_of_two_people() -> None:
         recorded=np.array([np.nan, np.nan]),
         outcome=np.zeros(2),
         known=np.array([[1.0], [4.0]]),
+        capped=np.ones((2, 1)),
     )
     overlap = overlap_of(two, np.array([0.5, 0.1]))
     assert overlap.served == 3
