@@ -83,7 +83,7 @@ def fit_platt(logits: Floats, labels: Labels, weights: Floats | None = None) -> 
     return Platt(slope, float(model.intercept_[0]) - slope * middle)
 
 
-def fit_slope(logits: Floats, labels: Labels, weights: Floats | None = None) -> Platt:
+def fit_slope(logits: Floats, labels: Labels) -> Platt:
     """Fit the slope by maximum likelihood and keep the model's own level.
 
     How far a model over- or understates differences carries over from window to window; whether a month had a few
@@ -92,8 +92,8 @@ def fit_slope(logits: Floats, labels: Labels, weights: Floats | None = None) -> 
 
     Parameters
     ----------
-    logits, labels, weights
-        As for `fit_platt`.
+    logits, labels
+        Same shape; flattened.
 
     Examples
     --------
@@ -102,8 +102,8 @@ def fit_slope(logits: Floats, labels: Labels, weights: Floats | None = None) -> 
     >>> round(float(calibrated.mean() - sigmoid(z).mean()), 9)
     0.0
     """
-    slope = max(fit_platt(logits, labels, weights).slope, 0.0)
-    return Platt(slope, keeping_mean(slope * logits, sigmoid(logits), weights))
+    slope = max(fit_platt(logits, labels).slope, 0.0)
+    return Platt(slope, keeping_mean(slope * logits, sigmoid(logits)))
 
 
 def keeping_mean(logits: Floats, probabilities: Floats, weights: Floats | None = None) -> float:

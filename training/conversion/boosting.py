@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import lightgbm as lgb
@@ -30,6 +30,20 @@ class BoosterSettings:
     """So many impressions that did not lead to a target are kept per one that did, at most."""
     most_rows: int = 400_000
     """One booster sees so many impressions at most."""
+
+    def for_rows(self, rows: int) -> BoosterSettings:
+        """Return smaller trees, with smaller leaves, for a few thousand rows or less.
+
+        Examples
+        --------
+        >>> few = BoosterSettings().for_rows(2_500)
+        >>> few.leaves, few.min_data_in_leaf
+        (8, 25)
+        >>> BoosterSettings().for_rows(100_000) == BoosterSettings()
+        True
+        """
+        leaves = min(self.leaves, max(rows // 300, 8))
+        return replace(self, leaves=leaves, min_data_in_leaf=min(self.min_data_in_leaf, max(rows // 100, 20)))
 
     def params(self, seed: int, threads: int) -> dict[str, object]:
         """LightGBM's parameters; deterministic for one machine, whatever the number of threads."""
@@ -99,7 +113,7 @@ def fit_booster(
     start = base_logit(answers)
     part = data.subset(chosen).construct()
     part.set_label(answers.seen.astype(np.float32)).set_init_score(np.full(len(chosen), start))
-    params = {**settings.params(seed, threads), "objective": _objective(answers)}
+    params = {**settings.for_rows(len(chosen)).params(seed, threads), "objective": _objective(answers)}
     return lgb.train(params, part, num_boost_round=settings.trees), start
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from training.calibration import Platt, fit_platt, fit_slope, keeping_mean, sigmoid
+from training.calibration import Platt, fit_platt, keeping_mean, sigmoid
 from training.conversion.examples import Floats, Ints
 from training.conversion.model import Curve, log_odds
 from training.metrics import Labels
@@ -15,6 +15,7 @@ from training.metrics import Labels
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the chain that are tried."""
 _FOLDS: Final = 4
+_SLOPES: Final = (0.5, 1.25)
 _STEPS: Final = 20
 _NEWTON_STEPS: Final = 20
 _LEVEL_SPREAD: Final = 0.1
@@ -29,7 +30,9 @@ def losses(labels: Labels, probabilities: Floats) -> Floats:
 
 
 def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> int:
-    """Return which of several logits of ever more trees has the lowest log loss once it is calibrated.
+    """Return which of several logits of ever more trees has the lowest log loss once its level is calibrated.
+
+    Not its slope, or a few trees whose differences are blown up would look as good as all of them.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> in
     """
 
     def loss(number: int) -> float:
-        calibrated = fit_platt(scores[number], labels, weight).apply(scores[number])
+        calibrated = _with_level(Platt(), scores[number], labels, weight).apply(scores[number])
         return float(np.average(losses(labels, calibrated), weights=weight))
 
     return min(range(len(scores)), key=loss)
@@ -78,7 +81,9 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
     person
         Numbers of the people, whose impressions are kept together, int64 [n].
     """
-    line = _with_level(fit_slope(logits, labels, weight), logits, labels, weight)
+    slope = min(max(fit_platt(logits, labels, weight).slope, _SLOPES[0]), _SLOPES[1])
+    own_level = keeping_mean(slope * logits, sigmoid(logits), weight)
+    line = _with_level(Platt(slope, own_level), logits, labels, weight)
     fold = person % _FOLDS
     gain = np.zeros(len(logits))
     for number in range(_FOLDS):

@@ -81,6 +81,8 @@ def hash_share(event_ids: pa.ChunkedArray, seed: int) -> NDArray[np.float64]:
     """Return a number in [0, 1) for each event id, drawn by its hash."""
     given = pa.table({"event_id": event_ids})  # noqa: F841  (read by the query)
     con = duckdb.connect(":memory:", config={"threads": 1})
-    hashes = con.sql("SELECT hash(event_id || chr(31) || $seed) AS h FROM given", params={"seed": str(seed)}).fetchnumpy()["h"]
+    hashes = con.sql(
+        "SELECT hash(event_id || chr(31) || $seed) AS h FROM given", params={"seed": str(seed)}
+    ).fetchnumpy()["h"]
     con.close()
     return np.asarray(hashes.astype(np.float64) / 2.0**64)
