@@ -53,7 +53,7 @@ union select s.account, s.event_time, t.brand from searches s join topics t usin
 
 # A refund is spread over the lines that it names in proportion to what was paid, by rounding the running total:
 # the parts add up to it.
-_GIVEN_BACK: Final = """
+GIVEN_BACK: Final = """
 with matched as (
     select r.event_id as refund, r.amount as given, l.event_id, l.amount as paid
     from refunds r join lines l on (r.platform, r.account, r."order") = (l.platform, l.account, l."order")
@@ -67,6 +67,7 @@ with matched as (
 )
 select refund, event_id, (given * upto // total - given * (upto - weight) // total)::bigint as refunded from running
 """
+"""Over ``lines`` and ``refunds`` with ``event_id, platform, account, order, item, brand, amount``."""
 
 _ORDERS: Final = """
 with back as (select event_id, sum(refunded) as refunded from given_back group by event_id)
@@ -199,7 +200,7 @@ def read_conversions(
     with duckdb.connect() as con:
         for name, table in (tables | {"owned": owners(accounts, identities, known_at, con)}).items():
             con.register(name, table)
-        con.sql(_GIVEN_BACK).to_table("given_back")
+        con.sql(GIVEN_BACK).to_table("given_back")
         span = {"start": int(start), "end": int(end)}
         con.sql(_ORDERS.format(item="null::varchar" if per == "brand" else "item", **span)).to_table("orders")
         days = {"search": search_days * DAY_SECONDS, "new": new_days * DAY_SECONDS}

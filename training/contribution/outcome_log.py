@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.conversions import GIVEN_BACK
 from features.events import ASSIGNMENTS, EARLIEST_TIME
 from features.joins import relation_of
 from features.population import population
@@ -35,7 +36,7 @@ _SLOTS: Final = """
 select person, event_time as time, day, campaign, propensity,
     case when starts_with(policy, '{withheld}') then substr(policy, {after}) end as withheld
 from known where kind = 'impression' and event_time >= {since}
-    and (campaign is not null or cost_micros > 0 or propensity is not null)
+    and (campaign is not null or cost_micros > 0 or propensity is not null or starts_with(policy, '{withheld}'))
 order by time, person
 """
 _ACTS: Final = """
@@ -46,25 +47,22 @@ select person, day, false, null, null, count(*)
 from known where kind = 'impression' and event_time >= {since} group by all
 order by all
 """
-# A refund takes back its purchase, so it stands where the purchase stood, whatever brand or moment it names itself.
-_SALES: Final = """
-, bought as (
-    select "order" as bill, item, min(event_time) as time, min(day) as day, min_by(brand, event_time) as brand,
-        min_by(category, event_time) as category
-    from known where kind = 'purchase' and "order" is not null group by grouping sets (("order", item), ("order"))
-), lines as (
-    select bill, item, any_value(b) as line from bought b group by bill, item
-)
-select k.person, coalesce(l.line.time, w.line.time, event_time) as time,
-    coalesce(l.line.day, w.line.day, k.day) as day,
-    coalesce(l.line.brand, w.line.brand, k.brand) as brand,
-    coalesce(l.line.category, w.line.category, k.category) as category,
-    case kind when 'purchase' then 0 when 'refund' then 1 else 2 end as what,
-    case kind when 'purchase' then coalesce(amount, 0) when 'refund' then -coalesce(amount, 0) else 0 end as amount
-from known k
-    left join lines l on kind = 'refund' and l.bill = k."order" and l.item = k.item
-    left join lines w on kind = 'refund' and w.bill = k."order" and w.item is null
-where kind in ('purchase', 'refund', 'store_visit') order by time, k.person, what, amount
+# A refund takes back what it names of an order, so it stands where that stood, whatever moment it names itself.
+_SALES: Final = f"""
+, lines as (
+    select * replace (coalesce(amount, 0) as amount) from known where kind = 'purchase' and "order" is not null
+), refunds as (
+    select * replace (coalesce(amount, 0) as amount) from known where kind = 'refund'
+), given_back as ({GIVEN_BACK})
+select person, event_time as time, day, brand, category, case kind when 'purchase' then 0 else 2 end as what,
+    case kind when 'purchase' then coalesce(amount, 0) else 0 end as amount
+from known where kind in ('purchase', 'store_visit')
+union all
+select person, event_time, day, brand, category, 1, -refunded from given_back join lines using (event_id)
+union all
+select person, event_time, day, brand, category, 1, -amount from refunds
+where event_id not in (select refund from given_back)
+order by time, person, what, amount
 """
 
 

@@ -68,6 +68,19 @@ def test_a_refund_takes_back_its_purchase_where_it_stood() -> None:
     assert outcomes(events, {"a": "treated"}).whole["revenue"].tolist() == [40]
 
 
+def test_a_refund_takes_back_what_it_names_of_its_own_order() -> None:
+    """Order numbers of two shops may be the same, and an order may hold several brands."""
+    both = [bought("a", 12, 40, order="one", item="x"), bought("a", 12, 60, order="one", item="z", brand="other")]
+    refund = {"kind": "refund", "account": "a", "t": 13, "order": "one"}
+    whole, none = [*both, refund | {"amount": 50}], [*both, refund | {"amount": 60, "brand": "other"}]
+    shop = [*both, refund | {"platform": "q", "amount": 9}, bought("a", 5, 70, order="one", platform="q")]
+    stranger = [*both, refund | {"account": "s", "amount": 9}, bought("s", 11, 70, order="one")]
+    arms = {"a": "treated"}
+    assert [outcomes(log, arms).whole["revenue"].tolist() for log in (whole, none, shop, stranger)] == [
+        [20], [40], [40], [40],
+    ]  # fmt: skip
+
+
 def test_a_shop_account_that_is_linked_later_brings_its_earlier_orders() -> None:
     links = links_of([("a", "ann", 0), ("shop", "ann", 50)])
     found = outcomes([bought("shop", 11, 9)], {"a": "treated"}, links)
@@ -92,7 +105,7 @@ def test_after_the_first_impression_served_or_withheld() -> None:
         shown | {"account": "a", "t": 12, "campaign": "c", "note": "n"},
         shown | {"account": "a", "t": 11, "campaign": "other", "note": "m"},
         shown | {"account": "a", "t": 14, "campaign": "c", "note": "n"},
-        shown | {"account": "h", "t": 15, "note": "house", "policy": "hold_out:c"},
+        shown | {"account": "h", "t": 15, "note": "house", "policy": "hold_out:c", "propensity": None},
         shown | {"account": "n", "t": 15, "note": "house"},
         *(bought(account, t, 10 * int(t)) for account in "ahn" for t in (11, 13, 16)),
     ]
