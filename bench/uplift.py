@@ -165,11 +165,11 @@ def ask_peers(
         for name, values in arrays.items():
             np.save(folder / f"{name}.npy", values)
         (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        script = Path(__file__).with_name("uplift_peers.py")
+        # As text: the other environment has none of our packages, and its own may bear the names of our benches.
+        script = Path(__file__).with_name("uplift_peers.py").read_text(encoding="utf-8")
+        call = f"{script}\nmain(Path({scratch!r}))\n"
         environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "HOME": scratch}
-        subprocess.run(
-            [str(python), str(script), scratch], check=True, env=environment, stdout=sys.stderr, cwd=scratch
-        )
+        subprocess.run([str(python), "-c", call], check=True, env=environment, stdout=sys.stderr, cwd=scratch)
         effects = {path.stem.removeprefix("peer_"): np.load(path) for path in sorted(folder.glob("peer_*.npy"))}
         return effects, json.loads((folder / "peers.json").read_text(encoding="utf-8"))
 
@@ -206,15 +206,18 @@ def _interval(found: list[float]) -> str:
 def main() -> None:
     """Run the contest on every outcome and arm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--treatment", required=True)
-    parser.add_argument("--outcome", action="append", required=True, help="0 or 1; may be given several times")
+    parser.add_argument("--data", type=Path, help="CSV of a trial; nothing is measured without one")
+    parser.add_argument("--treatment", default="segment")
+    parser.add_argument("--outcome", action="append", default=[], help="0 or 1; may be given several times")
     parser.add_argument("--control", help="value of the control arm, where it cannot be told")
     parser.add_argument("--ignore", action="append", default=[], help="a column that is not to be used")
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--environment", type=Path, help="make the peers' environment here and keep it")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
+    if arguments.data is None or not arguments.outcome:
+        print("nothing to measure: give --data CSV --treatment COL --outcome COL of a randomised trial")
+        return
     with tempfile.TemporaryDirectory() as scratch:
         python = make_environment((arguments.environment or Path(scratch) / "peers").absolute())
         results: dict[str, Any] = {"peers": PEERS, "headline": HEADLINE}

@@ -1,6 +1,4 @@
-"""Effects by other packages, on given folds: run by the Python of the environment that has them.
-
-    PYTHON bench/uplift_peers.py FOLDER
+"""Effects by other packages, on given folds: run by `bench.uplift` in the environment that has them.
 
 FOLDER holds ``X.npy``, ``treated.npy``, ``y.npy``, ``fold.npy`` and ``settings.json`` (LightGBM settings per fold).
 For each package and learner a file ``peer_NAME.npy`` with the effects of people the fit has not seen is left there,
@@ -12,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +106,3 @@ def main(folder: Path) -> None:
         except Exception as error:
             said["missing"][package] = f"{type(error).__name__}: {error}"
     (folder / "peers.json").write_text(json.dumps(said), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
