@@ -103,6 +103,7 @@ def _flat(line: Line, minor_digits: int) -> dict[str, Any]:
     return {
         "by": line.funnel.by,
         "key": line.funnel.key,
+        "few_people": line.few,
         **_counted(line.funnel, minor_digits),
         "orders_on_paths": line.orders,
         **given,

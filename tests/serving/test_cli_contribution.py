@@ -154,6 +154,7 @@ def test_csv_has_one_line_per_row(run: Any, report: dict[str, Any]) -> None:
     assert [(row["by"], row["key"] or None) for row in rows] == [(row["by"], row["key"]) for row in report["rows"]]
     for flat, full in zip(rows, report["rows"], strict=True):
         assert int(flat["shapley_direct"]) == full["credit"]["shapley"]["direct"]
+        assert flat["few_people"] == str(full["few_people"])
         assert flat["incremental_reason"] == full["incremental"]["reason"]
 
 

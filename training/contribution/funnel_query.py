@@ -19,14 +19,15 @@ with known_notes as (
     select n.note, n.creator, n.campaign, coalesce(n.brand, linked.brand, c.brand) as brand
     from notes n left join items linked using (item) left join campaigns c on c.campaign = n.campaign
 ), picked as materialized (
-    select event_id, kind, event_time, day, account, note, creator, campaign, brand, "order", item, amount,
-        cost_micros, dwell_ms, read_percent
+    select event_id, kind, event_time, day, platform, account, note, creator, campaign, brand, "order", item,
+        amount, cost_micros, dwell_ms, read_percent
     from events_ where event_time < {as_of} and arrived_at <= {as_of} and (
         brand = {brand} or kind = 'refund' or note in (select note from known_notes where brand = {brand})
         or campaign in (select campaign from campaigns where brand = {brand})
         or brand is null and item in (select item from items where brand = {brand}))
 ), named as materialized (
-    select e.event_id, e.kind, e.event_time as moment, e.day, coalesce(o.person, e.account) as person, e.note,
+    select e.event_id, e.kind, e.event_time as moment, e.day, e.platform, e.account,
+        coalesce(o.person, e.account) as person, e.note,
         coalesce(e.creator, n.creator) as creator,
         e.campaign,
         coalesce(e.note, e.campaign) is not null and coalesce(n.brand, c.brand, e.brand) = {brand} as of_note,
@@ -71,10 +72,11 @@ _ACTS: Final = """
     where coalesce(case when {by_click} then clicked end, moment) between {start} and {end} - 1
         and (clicked is null or moment < clicked + {window})
 ), lines as (
-    select bill, item, note, creator, campaign, day, person, moment from through where kind = 'purchase'
+    select platform, account, bill, item, note, creator, campaign, day, moment from through where kind = 'purchase'
 ), returned as (
     select r.event_id, r.amount, min_by(p, (p.item is distinct from r.item, p.moment)) as line
-    from known r join lines p on p.bill = r.bill
+    from known r join lines p on (p.platform, p.account, p.bill) = (r.platform, r.account, r.bill)
+        and coalesce(p.item = r.item, true)
     where r.kind = 'refund' group by r.event_id, r.amount
 ), jumps as materialized (
     select j.*, v.moment is not null and v.moment <= j.moment + {session} as entered
@@ -133,7 +135,8 @@ _LONG: Final = """
     union all
     select kind, note, creator, campaign, day, person, 1 from through where kind in ('store_visit', 'cart')
     union all
-    select 'order', note, creator, campaign, day, coalesce(bill, event_id), 1 from through where kind = 'purchase'
+    select 'order', note, creator, campaign, day, coalesce(platform || account || bill, event_id), 1
+    from through where kind = 'purchase'
     union all
     select 'revenue', note, creator, campaign, day, null, amount from through where kind = 'purchase'
     union all

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.conversions import GIVEN_BACK
-from features.events import ASSIGNMENTS, EARLIEST_TIME
+from features.events import ASSIGNMENTS, EARLIEST_TIME, NOTES
 from features.joins import relation_of
 from features.population import population
 from features.small_tables import codes_of, columns_of
@@ -63,7 +63,7 @@ union all
 select person, event_time, day, brand, category, 1, -amount from refunds
 where event_id not in (select refund from given_back)
 order by time, person, what, amount
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def read_outcome_log(
     known_at: int,
     timezone: str = "UTC",
     since: int = EARLIEST_TIME,
+    notes: Any | None = None,
 ) -> OutcomeLog:
     """Read what experiments on campaigns need, once for all campaigns.
 
@@ -131,6 +132,8 @@ def read_outcome_log(
         The log's time zone.
     since
         Ads and clicks before this moment are not read; sales are, because refunds name them.
+    notes
+        Canonical table, or None. An impression of a paid note is an ad of the note's campaign where it names none.
     """
     relation = relation_of(events)
     spine = population(relation, identities, [known_at], timezone, known_at=known_at)

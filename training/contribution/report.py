@@ -236,7 +236,7 @@ def _paths(tables: Tables, question: Question) -> tuple[Paths, Conversions]:
     brands = (question.brand,)
     touches = read_touches(
         tables.events, tables.notes, start=first, end=last, known_at=question.as_of, brands=brands,
-        items=tables.items,
+        items=tables.items, campaigns=tables.campaigns,
     )  # fmt: skip
     conversions = read_conversions(
         tables.events, tables.identities, start=first, end=last, known_at=question.as_of, brands=brands,

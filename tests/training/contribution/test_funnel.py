@@ -136,6 +136,18 @@ def test_a_refund_lowers_the_line_of_its_item() -> None:
     assert {note: row.revenue for note, row in counted([*lines, *back])["note"].items()} == {"n1": 70, "n2": 70}
 
 
+def test_a_refund_of_another_shops_order_or_of_an_item_bought_elsewhere_lowers_nothing() -> None:
+    line = event("purchase", "b", 0.5, note="n1", brand="B", order="o", item="i1", amount=100)
+    others = [
+        event("purchase", "b", 0.5, brand="B", order="o", item="i9", amount=80),
+        event("refund", "b", 1.0, order="o", item="i9", amount=80),
+        event("refund", "c", 1.0, order="o", amount=7),
+        event("refund", "b", 1.0, order="o", amount=6) | {"platform": "elsewhere"},
+    ]
+    assert counted([line, *others])["note"]["n1"].revenue == 100
+    assert counted([line, line | {"event_id": "q", "platform": "elsewhere"}])["note"]["n1"].orders == 2
+
+
 def test_who_bought_before_is_no_new_customer() -> None:
     click = event("click", "a", 0.5, note="n1")
     bought = event("purchase", "sa", 1.0, brand="B", order="o", amount=1)

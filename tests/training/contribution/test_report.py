@@ -25,7 +25,7 @@ BRANDS = [Brand("B", 2, 9, 9), Brand("X", 1, 1, 1)]
 
 
 def report_of(events: list[Row], by: str = "click_date", days: int = 10, as_of: int = 60, **more: Any) -> Report:
-    log = log_of(events, notes=NOTES, links=[link("a", "P"), link("sa", "P")], **more)
+    log = log_of(events, **{"notes": NOTES} | more, links=[link("a", "P"), link("sa", "P")])
     tables = Tables(**log, timezone="UTC", currency="CNY", minor_digits=2)
     question = question_of(
         BRANDS, "B", start=START, end=START + days * DAY, as_of=START + as_of * DAY, timezone="UTC", by=by
@@ -76,6 +76,15 @@ def test_each_rule_divides_what_was_bought_after_touches(small: Report) -> None:
     assert (paid.credit["linear"].direct, paid.credit["linear"].halo) == (450, 500)
     assert (free.credit["first"].value, free.credit["last"].value, free.orders) == (0, 900, 1)
     assert paid.orders == 2
+
+
+def test_a_note_is_credited_whose_campaign_alone_says_the_brand() -> None:
+    report = report_of(
+        [event("click", "a", 1.0, note="new"), buys("a", 2.0, 500, "o1")],
+        campaigns=[{"campaign": "k1", "brand": "B"}],
+        notes=[{"note": "new", "campaign": "k1"}],
+    )
+    assert line(report, "note", "new").credit["last"].value == 500
 
 
 def test_paths_say_their_steps_and_how_the_shop_was_entered(small: Report) -> None:
