@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.conversions import GIVEN_BACK
-from features.events import ASSIGNMENTS, EARLIEST_TIME, NOTES
+from features.events import ASSIGNMENTS, EARLIEST_TIME, ITEMS, NOTES
 from features.joins import relation_of
 from features.population import population
 from features.small_tables import codes_of, columns_of
@@ -26,17 +26,23 @@ WITHHELD: Final = "hold_out:"
 
 PURCHASE, REFUND, VISIT = 0, 1, 2
 
+# What an event does not say of itself, its item or its note says.
 _KNOWN: Final = """
 with known as (
-    select accounts.row as person, e.* from events_ e join accounts using (account)
-    where event_time < {known_at} and arrived_at <= {known_at}
+    select a.row as person, coalesce(n.paid, false) as advertised, e.* replace (
+        coalesce(e.brand, i.brand, n.brand) as brand, coalesce(e.category, i.category, n.category) as category,
+        coalesce(e.campaign, case when n.paid then n.campaign end) as campaign)
+    from events_ e join their_accounts a using (account)
+        left join known_items i on i.item = e.item left join known_notes n on n.note = e.note
+    where event_time < {known_at} and e.arrived_at <= {known_at}
 )
 """
 _SLOTS: Final = """
 select person, event_time as time, day, campaign, propensity,
     case when starts_with(policy, '{withheld}') then substr(policy, {after}) end as withheld
 from known where kind = 'impression' and event_time >= {since}
-    and (campaign is not null or cost_micros > 0 or propensity is not null or starts_with(policy, '{withheld}'))
+    and (campaign is not null or advertised or cost_micros > 0 or propensity is not null
+        or starts_with(policy, '{withheld}'))
 order by time, person
 """
 _ACTS: Final = """
@@ -118,6 +124,7 @@ def read_outcome_log(
     timezone: str = "UTC",
     since: int = EARLIEST_TIME,
     notes: Any | None = None,
+    items: Any | None = None,
 ) -> OutcomeLog:
     """Read what experiments on campaigns need, once for all campaigns.
 
@@ -132,17 +139,21 @@ def read_outcome_log(
         The log's time zone.
     since
         Ads and clicks before this moment are not read; sales are, because refunds name them.
-    notes
-        Canonical table, or None. An impression of a paid note is an ad of the note's campaign where it names none.
+    notes, items
+        Canonical tables, or None. They say the brand, category and (of paid notes) campaign that an event does not.
     """
     relation = relation_of(events)
     spine = population(relation, identities, [known_at], timezone, known_at=known_at)
-    accounts = spine.accounts
-    slots = _ask(
-        relation, accounts, known_at, _SLOTS.format(withheld=WITHHELD, after=len(WITHHELD) + 1, since=int(since))
+    ask = _Asked(
+        relation,
+        spine.accounts,
+        columns_of(items, ITEMS, ["item", "brand", "category"]),
+        columns_of(notes, NOTES, ["note", "brand", "category", "campaign", "paid"]),
+        int(known_at),
     )
-    acts = _ask(relation, accounts, known_at, _ACTS.format(since=int(since)))
-    sales = _ask(relation, accounts, known_at, _SALES)
+    slots = ask(_SLOTS, withheld=WITHHELD, after=len(WITHHELD) + 1, since=int(since))
+    acts = ask(_ACTS, since=int(since))
+    sales = ask(_SALES)
     campaigns, shown = _shared(slots, ("campaign", "withheld"))
     brands, branded = _shared_tables((acts, sales), "brand")
     categories, sorted_ = _shared_tables((acts, sales), "category")
@@ -155,20 +166,28 @@ def read_outcome_log(
         acts=_numbers(acts, ("person", "day", "click", "number")) | {"brand": branded[0], "category": sorted_[0]},
         sales=_numbers(sales, ("time", "day", "person", "what", "amount"))
         | {"brand": branded[1], "category": sorted_[1]},
-        arms=_arms(assignments, accounts, known_at),
+        arms=_arms(assignments, spine.accounts, known_at),
         campaigns=campaigns,
         brands=brands,
         categories=categories,
     )
 
 
-def _ask(
-    relation: duckdb.DuckDBPyRelation,
-    accounts: pa.Table,  # noqa: ARG001  (DuckDB finds it by its name)
-    known_at: int,
-    question: str,
-) -> pa.Table:
-    return relation.query("events_", _KNOWN.format(known_at=int(known_at)) + question).to_arrow_table()
+@dataclass(frozen=True)
+class _Asked:
+    """Events of people, with what items and notes say of them; DuckDB finds tables by the names of variables."""
+
+    relation: duckdb.DuckDBPyRelation
+    accounts: pa.Table
+    items: pa.Table
+    notes: pa.Table
+    known_at: int
+
+    def __call__(self, question: str, **values: int | str) -> pa.Table:
+        their_accounts, known_items, known_notes = self.accounts, self.items, self.notes  # noqa: F841
+        return self.relation.query(
+            "events_", (_KNOWN + question).format(known_at=self.known_at, **values)
+        ).to_arrow_table()
 
 
 def _numbers(table: pa.Table, names: tuple[str, ...]) -> dict[str, Ints]:

@@ -100,6 +100,8 @@ def campaign_outcomes(
     pre_days: int = LOOK_BACK,
     known_at: int,
     timezone: str = "UTC",
+    notes: Any | None = None,
+    items: Any | None = None,
 ) -> dict[str, CampaignOutcomes]:
     """Collect the outcomes of campaigns in one pass over the log.
 
@@ -113,6 +115,8 @@ def campaign_outcomes(
         Only what had happened and arrived by then counts.
     timezone
         The log's time zone.
+    notes, items
+        Canonical tables, or None, as for `read_outcome_log`.
 
     Returns
     -------
@@ -127,7 +131,14 @@ def campaign_outcomes(
     ]
     first = min((one.start for one in wanted), default=known_at) - (max(pre_days, LOOK_BACK) + 1) * DAY_SECONDS
     log = read_outcome_log(
-        events, identities, assignments, known_at=known_at, timezone=timezone, since=max(first, EARLIEST_TIME)
+        events,
+        identities,
+        assignments,
+        known_at=known_at,
+        timezone=timezone,
+        since=max(first, EARLIEST_TIME),
+        notes=notes,
+        items=items,
     )
     return {one.name: outcomes_of(log, one, window_days=window_days, pre_days=pre_days) for one in wanted}
 

@@ -164,3 +164,21 @@ def test_a_campaign_before_anything_happened_has_nobody() -> None:
     found = outcomes([bought("a", 11, 5)], {"a": "treated"}, known_at=5)
     assert len(found.person) == 0
     assert found.whole["revenue"].tolist() == []
+
+
+def test_items_and_notes_say_what_events_do_not() -> None:
+    events = [
+        {"kind": "impression", "account": "a", "t": 11, "note": "n"},
+        {"kind": "impression", "account": "a", "t": 12, "note": "organic"},
+        {"kind": "purchase", "account": "a", "t": 13, "amount": 5, "item": "x"},
+        {"kind": "purchase", "account": "a", "t": 13, "amount": 7, "item": "y"},
+    ]
+    notes = pa.table({"note": ["n", "organic"], "campaign": ["c", "c"], "paid": [True, False], "brand": ["b", "b"]})
+    items = pa.table({"item": ["x", "y"], "brand": ["b", "other"]})
+    asked = {"window_days": 5, "known_at": at(90)}
+    found = campaign_outcomes(events_of(events), None, None, CAMPAIGNS, **asked, notes=notes, items=items)["c"]
+    assert (found.served.tolist(), found.slots.tolist()) == ([1], [1])
+    assert found.reached.tolist() == [at(11)]
+    assert found.whole["revenue"].tolist() == [5]
+    blind = campaign_outcomes(events_of(events), None, None, CAMPAIGNS, **asked)["c"]
+    assert (blind.served.tolist(), blind.whole["revenue"].tolist()) == ([0], [0])
