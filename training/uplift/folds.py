@@ -43,6 +43,7 @@ def balanced_folds(codes: Codes, y: Floats, folds: int, seed: int) -> Codes:
             "folds are at least two, and no more than the people of the smallest arm",
             value=folds,
             valid=[f"2 … {smallest}"],
+            next_step="take fewer folds, or a trial with more people in each arm",
         )
     rng = np.random.default_rng(seed)
     fold = np.empty(len(codes), np.int64)

@@ -94,7 +94,8 @@ def read_trial(
     Raises
     ------
     SourceError
-        The file cannot be read, has no such column, or the outcome holds something else than numbers.
+        The file cannot be read, has no such column, the outcome holds something else than numbers, a number is
+        infinite, or somebody has several rows.
     TrainingError
         The arms cannot be told apart.
     """
@@ -109,6 +110,12 @@ def read_trial(
     values = table[treatment].to_numpy()
     arms = find_arms(values.astype(str) if values.dtype == object else values, control)
     came = _numbers(table, outcome)
+    if person is not None and table[person].duplicated().any():
+        row = int(table[person].duplicated().to_numpy().argmax()) + 1
+        # One part of such a person would be measured by a fit that saw the other.
+        raise SourceError(
+            "somebody has more than one row", value=f"row {row}", next_step="put each person into one row"
+        )
     columns, X, left_out = _columns(table.drop(columns={*named} - {*keep}))
     codes = arms.codes(values)
     doubtful = hindsight(X, columns, codes, came, by_lot=by_lot and propensity is None)
@@ -146,8 +153,21 @@ def _is_number(column: pd.Series[Any]) -> bool:
 def _numbers(table: pd.DataFrame, name: str) -> Floats:
     column = table[name]
     if not _is_number(column) or column.isna().any():
-        raise SourceError("this column holds something else than numbers, or gaps", value=name)
-    return column.to_numpy(np.float64)
+        raise SourceError(
+            "this column holds something else than numbers, or gaps", value=name, next_step="leave such rows out"
+        )
+    return _finite(name, column)
+
+
+def _finite(name: str, column: pd.Series[Any]) -> Floats:
+    """Return a column as floats, gaps as NaN."""
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    if np.isinf(values).any():
+        row = int(np.isinf(values).argmax()) + 1
+        raise SourceError(
+            f"column {name} holds an infinite number", value=f"row {row}", next_step="leave such values empty"
+        )
+    return values
 
 
 def _columns(table: pd.DataFrame) -> tuple[list[str], Matrix, dict[str, str]]:
@@ -159,7 +179,7 @@ def _columns(table: pd.DataFrame) -> tuple[list[str], Matrix, dict[str, str]]:
             left_out[name] = "the same for everybody"
         elif _is_number(column):
             names.append(name)
-            parts.append(column.to_numpy(np.float64)[:, None])
+            parts.append(_finite(name, column)[:, None])
         elif len(kinds) > MOST_TEXTS:
             left_out[name] = f"{len(kinds):,} different texts"
         else:

@@ -115,6 +115,19 @@ def test_unusable_trials_are_refused(tmp_path: Path, changed: dict[str, object],
         read_trial(written(tmp_path), **({"treatment": "mail", "outcome": "bought"} | changed))
 
 
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ("ann,0,1,3\nbob,1,0,inf\n", "column age holds an infinite number: 'row 2'; leave such values empty"),
+        ("ann,0,1,3\nbob,1,-inf,4\n", "column y holds an infinite number: 'row 2'"),
+        ("ann,0,1,3\nbob,1,0,4\nann,1,0,3\n", "somebody has more than one row: 'row 3'; put each person into one"),
+    ],
+)
+def test_values_that_no_fit_can_use_are_named_by_their_row(tmp_path: Path, rows: str, match: str) -> None:
+    with pytest.raises(SourceError, match=match):
+        read_trial(written(tmp_path, "who,t,y,age\n" + rows), treatment="t", outcome="y", person="who")
+
+
 def test_unknown_control_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no arm has the control's value: 'void'; valid: none, post"):
         read_trial(written(tmp_path), treatment="mail", outcome="bought", control="void")
