@@ -71,6 +71,8 @@ def caused_by_campaigns(
     assignments: Any,
     *,
     campaigns: pa.Table,
+    notes: Any,
+    items: Any,
     question: Question,
     credit: Mapping[str | None, Mapping[str, Credit]],
     timezone: str,
@@ -83,6 +85,8 @@ def caused_by_campaigns(
         Canonical tables of the log.
     campaigns
         Canonical rows of the campaigns table.
+    notes, items
+        Canonical tables: they say what events do not.
     question
         Brand, period and windows.
     credit
@@ -110,6 +114,8 @@ def caused_by_campaigns(
         window_days=question.windows.click_days,
         known_at=question.as_of,
         timezone=timezone,
+        notes=notes,
+        items=items,
     )
     for row in mine.to_pylist():
         name = row["campaign"]

@@ -174,8 +174,8 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
     credit = {by: attributed.by(by) for by in LEVELS}
     with steps.step("estimating what campaigns caused", 1) as advance:
         caused = caused_by_campaigns(
-            tables.events, tables.identities, tables.assignments, campaigns=tables.campaigns, question=question,
-            credit=credit["campaign"], timezone=tables.timezone,
+            tables.events, tables.identities, tables.assignments, campaigns=tables.campaigns, notes=tables.notes,
+            items=tables.items, question=question, credit=credit["campaign"], timezone=tables.timezone,
         )  # fmt: skip
         advance()
     lines = []
