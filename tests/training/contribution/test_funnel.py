@@ -209,9 +209,3 @@ def test_a_wrong_basis_and_an_empty_period_are_refused() -> None:
         counted([], by="order")
     with pytest.raises(FeatureError, match="the period is empty"):
         counted([], days=0)
-
-
-KINDS = ("impression", "click", "read", "save", "hide", "link_click", "store_visit", "search", "cart", "purchase")
-
-
-SHOWN = ("impression", "click", "link_click")

@@ -10,6 +10,9 @@ from tests.training.contribution.funnel_counts import counted
 from tests.training.contribution.small_notes import DAY, START, Row, event
 from training.contribution.funnel import Funnel
 
+KINDS = ("impression", "click", "read", "save", "hide", "link_click", "store_visit", "search", "cart", "purchase")
+SHOWN = ("impression", "click", "link_click")
+
 
 @st.composite
 def random_log(draw: st.DrawFn) -> list[Row]:
