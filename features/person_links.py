@@ -81,6 +81,8 @@ class PersonLinks:
 
     def __init__(self, identities: Any | None, known_at: int | None = None) -> None:
         table = _table(identities)
+        # A link from a day beyond all time (9999, say) never holds, and would not fit into packed integers.
+        table = table.filter(pc.less(table["valid_from"], _ALWAYS))
         if known_at is not None:
             table = table.filter(pc.less_equal(table["arrived_at"], known_at))
         # Of two links the one that holds from later on wins, then the one that arrived later, then the higher key.
