@@ -116,9 +116,11 @@ class EventLog:
         return self.table(con, EVENTS.name, version)
 
     def table(
-        self, con: duckdb.DuckDBPyConnection, name: str, version: int | None = None
+        self, con: duckdb.DuckDBPyConnection, name: str, version: int | None = None, *, known_at: int | None = None
     ) -> duckdb.DuckDBPyRelation:
         """Return a canonical table; of notes, items and campaigns only the latest row of each key.
+
+        With `known_at` the latest of these is that of the rows which had arrived by then.
 
         Raises
         ------
@@ -126,13 +128,7 @@ class EventLog:
             There is no such table or version.
         """
         rows = self.rows(con, name, version)
-        if name not in VERSIONED:
-            return rows
-        key = table(name).key
-        return con.sql(
-            f'SELECT * FROM rows QUALIFY row_number() OVER (PARTITION BY "{key}" '  # noqa: S608
-            "ORDER BY arrived_at DESC, hash(rows)) = 1"
-        )
+        return latest_rows(con, rows, name, known_at) if name in VERSIONED else rows
 
     def rows(
         self, con: duckdb.DuckDBPyConnection, name: str, version: int | None = None
@@ -163,6 +159,32 @@ class EventLog:
         """Return one entry per import and table, oldest first: what was imported, when, and how it went."""
         entries = [{"table": name} | entry for name in TABLES for entry in self.log_table(name).history()]
         return sorted(entries, key=lambda entry: int(entry["committed_at"]))
+
+
+def latest_rows(
+    con: duckdb.DuckDBPyConnection,
+    rows: duckdb.DuckDBPyRelation,  # noqa: ARG001  (DuckDB finds it by its name)
+    name: str,
+    known_at: int | None = None,
+) -> duckdb.DuckDBPyRelation:
+    """Return the latest row of each key among stored rows of a versioned table.
+
+    Parameters
+    ----------
+    con
+        Connection that the rows live on.
+    rows
+        Replaced ones too.
+    name
+        One of ``VERSIONED``.
+    known_at
+        Only rows that had arrived by then, epoch seconds; all by default.
+    """
+    arrived = "" if known_at is None else f"WHERE arrived_at <= {int(known_at)}"
+    return con.sql(
+        f'SELECT * FROM rows {arrived} QUALIFY row_number() OVER (PARTITION BY "{table(name).key}" '  # noqa: S608
+        "ORDER BY arrived_at DESC, hash(rows)) = 1"
+    )
 
 
 def connect(settings: Settings, threads: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from features.acts import person_codes, read_acts
 from features.days import DAY_SECONDS, day_text
+from features.errors import EventLogError, LogTooShortError
 from features.event_log import EventLog
 from features.impression_columns import KEPT_KINDS, REACH_DAYS
 from features.person_links import PersonLinks
@@ -58,12 +59,20 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
     Raises
     ------
     EventLogError
-        There is no log, or it holds no events.
+        There is no log, it holds no events, or the instant has not come yet.
+    LogTooShortError
+        No event of anybody who agrees to be personalised was known by the instant.
     StoreError
         Another fill is under way.
     """
     log = EventLog.open(settings)
     present = present_of(log, as_of)
+    if present > now + DAY_SECONDS:
+        raise EventLogError(
+            "histories as of a day to come would answer nobody until then",
+            value=as_of,
+            next_step="run `zhongcao fill`, or name a day that has been",
+        )
     refused = withdrawn_since(settings, present, now)
     con = log.connect()
     source = _Source.of(log, con, present)
@@ -98,8 +107,15 @@ class _Source:
         events = log.events(con).filter(f"event_time < {present} and arrived_at <= {present}")
         identities = log.table(con, "identities")
         people = population(events, identities, [present], log.timezone)
+        if not len(people):
+            raise LogTooShortError(
+                "no event of anybody who agrees to be personalised was known by the as-of date",
+                value=day_text(present, log.timezone),
+                next_step="name a later date; a later import of events that were known when they happened needs "
+                "--backfill",
+            )
         (rows,) = events.aggregate("count(*)").fetchall()[0]
-        at_once = max(1, _EVENTS_AT_ONCE * len(people) // max(1, rows))
+        at_once = max(1, _EVENTS_AT_ONCE * len(people) // rows)
         began = {f"{e['table']} since {e['committed_at']}": 0 for e in log.history() if e["version"] == 0}
         read = ("events", "identities", "notes", "note_items", "items")
         versions = {name: log.log_table(name).version for name in read}

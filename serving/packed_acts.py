@@ -43,7 +43,7 @@ def person_batches(acts: Acts, persons: Mapping[int, str]) -> Iterator[tuple[str
         [pa.array(sorted_acts[name]) for name in ACTS_SCHEMA.names], schema=ACTS_SCHEMA
     )
     codes, starts = np.unique(sorted_acts[_PERSON], return_index=True)
-    ends = np.append(starts[1:], len(acts))
+    ends = np.append(starts, len(acts))[1:]
     for code, start, end in zip(codes.tolist(), starts.tolist(), ends.tolist(), strict=True):
         if code in persons:
             yield persons[code], table.slice(start, end - start)

@@ -49,7 +49,8 @@ def share_facts(
     everybody = ImpressionFeatures().notes(events, log.timezone, after=after, note_items=linked)
     for of, table in everybody.tallies.tables.items():
         fill.share(_TALLIES + of, _written(compacted(table, today // HOUR)))
-    fill.share(_NOTES, _written(note_table(log.table(con, "notes"), log.table(con, "items"), as_of)))
+    notes, items = (log.table(con, name, known_at=as_of) for name in ("notes", "items"))
+    fill.share(_NOTES, _written(note_table(notes, items, as_of)))
     fill.share(_ORDER_VALUES, OrderValues.read(events).to_json())
     fill.share(_ABOUT, json.dumps({"timezone": log.timezone, "currency": log.currency}).encode())
 

@@ -155,3 +155,20 @@ def test_readers_see_the_latest_row_of_an_item(tmp_path: Path) -> None:
     back = imported(settings, first, items, now=NOW + 2)
     assert (back.accepted, back.duplicates) == (1, 1)
     assert rows(settings, "item, price", "items") == [("i1", 1000), ("i2", 2000)]
+
+
+def test_of_a_catalogue_the_latest_version_that_was_known_is_read(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    items = mapping(
+        table="items", platform=None, money="minor", columns={"item": "i", "price": "p", "arrived_at": "t"}
+    )
+    for at, price in ((1_700_000_000, 100), (1_700_000_900, 200)):
+        imported(settings, written(tmp_path, f"i,p,t\ntea,{price},{at}\n", f"{at}.csv"), items)
+    log = EventLog.open(settings)
+    con = log.connect()
+    found = [
+        log.table(con, "items", known_at=at).project("price").fetchall()
+        for at in (1_699_999_999, 1_700_000_000, 1_700_000_899, 1_700_000_900, None)
+    ]
+    assert found == [[], [(100,)], [(100,)], [(200,)], [(200,)]]
+    con.close()

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from features.acts import code_of
-from features.errors import EventLogError
+from features.errors import EventLogError, LogTooShortError
+from features.events import KINDS
 from features.identity import account_key, load_key
 from features.settings import Settings
 from serving import fill_histories as module
@@ -23,6 +24,7 @@ from tests.serving.conversion_homes import (
     REFUSED,
     START,
     WITHDREW,
+    bring_in,
     copied,
     event_rows,
     filled,
@@ -139,6 +141,37 @@ def test_an_interrupted_fill_goes_on_and_ends_alike(home: Settings, monkeypatch:
     assert people == PEOPLE
     assert len(asked) > 6
     assert histories(home, persons) == whole
+
+
+def test_who_did_nothing_lately_has_an_empty_history(home: Settings, tmp_path: Path) -> None:
+    later = copied(home, tmp_path)
+    info = filled(later, as_of="2025-01-01", now=AS_OF + 400 * DAY)
+    assert info.people == PEOPLE - 1  # one has withdrawn meanwhile
+    store = SqliteHistories(later.histories_file)
+    [batch] = store.get([store.resolve([account_key(load_key(later), "red", "u1")])[0]]).events
+    store.close()
+    assert batch is not None
+    assert set(batch["kind"].to_pylist()) <= {KINDS.index("purchase")}
+
+
+def test_a_fill_as_of_another_time_than_the_logs_is_refused_and_changes_nothing(home: Settings) -> None:
+    with pytest.raises(
+        LogTooShortError, match=r"no event of anybody .* by the as-of date: '2023-12-01'; name a later"
+    ):
+        filled(home, as_of="2023-12-01")
+    with pytest.raises(EventLogError, match="as of a day to come would answer nobody until then: '2030-01-01'"):
+        filled(home, as_of="2030-01-01")
+    assert facts(home).as_of == AS_OF
+
+
+def test_of_a_note_the_version_that_was_known_is_shared(home: Settings, tmp_path: Path) -> None:
+    later = copied(home, tmp_path)
+    old = next(row for row in note_rows() if row["note"] == "n1")
+    bring_in(later, "notes", [old | {"media": "image", "arrived_at": AS_OF + 1}], tmp_path)
+    bring_in(later, "items", [{"item": "i1", "price": 5, "arrived_at": AS_OF + 1}], tmp_path)
+    filled(later)
+    [known] = facts(later).notes.find(["n1"]).to_pylist()
+    assert (known["media"], known["price"], known["brand"]) == ("video", 100, "b1")
 
 
 def test_without_a_log_it_says_so(tmp_path: Path) -> None:
