@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS
 from features.errors import LogTooShortError, TrainingError
-from features.event_log import EventLog
+from features.event_log import EventLog, latest_rows
 from features.impression_features import ImpressionFeatures, rows_by_person
 from features.impressions import Impressions, read_impressions
 from features.response_query import Match
@@ -72,7 +72,8 @@ class ConversionSource:
     log
         Events and identities.
     catalogue
-        Notes, items and note_items on the same connection, by the names of their tables.
+        Stored rows of notes, items and note_items, replaced ones too, on the same connection, by the names of
+        their tables.
     outcomes
         What counts as an answer.
     steps
@@ -98,14 +99,14 @@ class ConversionSource:
         """
         log, stored = open_source(settings), EventLog.open(settings)
         for name in _CATALOGUE:
-            stored.table(log.con, name).create(f"log_{name}")
+            stored.rows(log.con, name).create(f"log_{name}")
         return cls(log, {name: log.con.table(f"log_{name}") for name in _CATALOGUE}, outcomes, steps)
 
     @cached_property
     def data_version(self) -> str:
         """Names the data: events, identities, and what is known of notes and items."""
         said = [
-            relation.aggregate("count(*), coalesce(bit_xor(hash(columns(*))), 0)").fetchall()
+            relation.query("rows", "select count(*), coalesce(bit_xor(hash(rows)), 0) from rows").fetchall()
             for relation in self._catalogue.values()
         ]
         return f"{self.log.data_version}-{hashlib.sha256(repr(said).encode()).hexdigest()[:8]}"
@@ -182,18 +183,21 @@ class ConversionSource:
         """Yield the impressions of some days at a time, and what came of them, in bounded memory."""
         many = max(self._counts(start, end)[0], 1)
         pieces = max(1, -(-many // _AT_ONCE))
+        notes, items = (
+            latest_rows(self.log.con, self._catalogue[name], name, known_at) for name in ("notes", "items")
+        )
         edges = np.linspace(start, end, pieces + 1).astype(np.int64).tolist()
         with self._steps.step("what came of impressions", pieces) as advance:
             for low, high in pairwise(edges):
                 part = read_impressions(
                     self.log.events,
                     self.log.identities,
-                    self._catalogue["notes"],
+                    notes,
                     start=low,
                     end=high,
                     known_at=known_at,
                     timezone=self.log.timezone,
-                    items=self._catalogue["items"],
+                    items=items,
                     paid_only=self.outcomes.paid_only,
                 )
                 found = responses(
