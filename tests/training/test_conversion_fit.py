@@ -13,6 +13,7 @@ from features.settings import Settings
 from tests.training.conversion_world import DAY, Known, tiny_world
 from training.calibration import sigmoid
 from training.champion import champion_path, promote, verify_bundle
+from training.conversion.baselines import logistic_regression
 from training.conversion.boosting import Answers, BoosterSettings, base_logit, binned, derivatives
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
 from training.conversion.chain import Fitter, parts_of
@@ -130,6 +131,13 @@ def test_what_never_happens_is_left_out_and_too_short_a_log_is_refused() -> None
         fit_conversion(examples, int(examples.time.min()) + 6 * DAY, FitSettings(), threads=1)
     with pytest.raises(TrainingError, match="unknown strategy for immature impressions: 'wait'; valid: corrected"):
         KnownThen(examples, end, "wait")  # type: ignore[arg-type]
+
+
+def test_where_everybody_converts_there_is_a_baseline_all_the_same() -> None:
+    examples, end = world().examples, world().end
+    everybody = np.where(examples.known_at > 0, examples.known_at, examples.time[:, None] + 1)
+    known = KnownThen(replace(examples, known_at=everybody), end, "negative")
+    assert logistic_regression(known, ("click",), examples.rows[:3], seed=1) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_derivatives_are_those_of_the_likelihood_of_what_was_seen() -> None:

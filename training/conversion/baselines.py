@@ -49,6 +49,9 @@ def logistic_regression(known: Known, targets: tuple[str, ...], rows: Matrix, se
     for target in targets:
         usable, seen = known.usable(target), known.seen(target)
         hits, others = np.flatnonzero(usable & seen), np.flatnonzero(usable & ~seen)
+        if not (len(hits) and len(others)):
+            columns.append(base_rates(known, (target,), len(rows))[:, 0])
+            continue
         kept = [rng.permutation(part)[: LOGISTIC_ROWS // 2] for part in (hits, others)]
         chosen = np.concatenate(kept)
         stands_for = np.repeat(
