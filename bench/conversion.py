@@ -95,9 +95,8 @@ def run(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     truth = truth_of(world, test.impressions, outcomes.windows, model.targets)
     targets = measured(model, test, truth)
     ctcvr = targets["ctcvr"]
-    delays = strategies(
-        train.examples, as_of, settings.end, test, truth[:, model.targets.index("ctcvr")], arguments
-    )
+    final = truth[:, model.targets.index("ctcvr")]
+    delays = strategies(train.examples, as_of, test, final, threads=arguments.threads)
     return {
         "people": arguments.people,
         "impressions": {"learned_from": len(train.examples), "measured_on": len(test.examples)},
@@ -150,7 +149,7 @@ def measured(model: ConversionModel, test: Sample, truth: Floats) -> dict[str, d
 def by_decile(probabilities: Floats, truth: Floats) -> list[float]:
     """Return predicted over true sums in ten equally large groups, lowest probabilities first."""
     order = np.array_split(np.argsort(probabilities, kind="stable"), 10)
-    return [float(probabilities[part].sum() / truth[part].sum()) for part in order]
+    return [float(probabilities[part].sum() / max(truth[part].sum(), 1e-12)) for part in order]
 
 
 def strategies(examples: Examples, as_of: int, test: Sample, truth: Floats, *, threads: int) -> dict[str, float]:
@@ -164,7 +163,7 @@ def strategies(examples: Examples, as_of: int, test: Sample, truth: Floats, *, t
         model, _ = fit_conversion(chain, at, settings, threads=threads)
         return cross_entropy(truth, model.predict(test.examples.rows)[:, model.targets.index("ctcvr")])
 
-    # With final labels nothing is immature, whatever the strategy; the later slice starts when the others' does.
+    # With final labels nothing is immature, whatever the strategy.
     reference = loss(as_of + int(chain.windows.max()), FitSettings(booster=SMALLER, strategy="negative"))
     ratios = {name: loss(as_of, FitSettings(booster=SMALLER, strategy=name)) / reference for name in STRATEGIES}
     return {"final_labels_log_loss": reference, **ratios}
