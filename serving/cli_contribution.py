@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,7 +78,7 @@ def contribution(
         steps = Steps()
         report = contribution_report(tables, question, steps)
     page = settings.report_file.with_name("contribution.html")
-    words = f"zhongcao contribution --brand {brand!r} --from {first or 'DAY'} --to {last or 'DAY'}"
+    words = f"zhongcao contribution --brand {shlex.quote(brand)} --from {first or 'DAY'} --to {last or 'DAY'}"
     write_contribution(
         page,
         report=report,

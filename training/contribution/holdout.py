@@ -93,7 +93,7 @@ def holdout_effect(outcomes: CampaignOutcomes, measure: str = "revenue", *, leve
         found, kept = difference_effect(whole, treated, outcomes.covariates, level=level), treated
     else:
         shown = outcomes.reached > NEVER
-        _check_alike(outcomes.campaign.name, shown, treated)
+        check_alike(outcomes.campaign.name, shown, treated)
         kept = treated[shown]
         found = difference_effect(outcomes.after[measure][shown], kept, outcomes.covariates[shown], level=level)
     return Effect(
@@ -206,8 +206,23 @@ def _centred(values: Floats, treated: npt.NDArray[np.bool_]) -> Floats:
     return out
 
 
-def _check_alike(campaign: str, shown: npt.NDArray[np.bool_], treated: npt.NDArray[np.bool_]) -> None:
-    """Refuse a hold-out whose people had other chances of being shown the campaign than the treated."""
+def check_alike(campaign: str, shown: npt.NDArray[np.bool_], treated: npt.NDArray[np.bool_]) -> None:
+    """Refuse a hold-out whose people had other chances of being shown the campaign than the treated.
+
+    Parameters
+    ----------
+    campaign
+        Its name.
+    shown
+        Who was shown the campaign, or would have been, bool [n].
+    treated
+        Who was not held out, bool [n].
+
+    Raises
+    ------
+    OverlapError
+        The shares of the arms that were reached differ by more than chance, or nobody of one arm was.
+    """
     counts = np.array([[(shown & arm).sum(), (~shown & arm).sum()] for arm in (treated, ~treated)])
     if counts[:, 0].min() == 0:
         raise OverlapError(

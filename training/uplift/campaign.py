@@ -17,6 +17,7 @@ from features.population import population
 from features.rows import build_rows
 from features.scopes import Scopes
 from features.small_tables import columns_of
+from training.contribution.holdout import check_alike
 from training.contribution.outcome_log import HOLD_OUT, read_outcome_log
 from training.contribution.outcomes import MEASURES, Campaign, CampaignOutcomes, category_of, outcomes_of
 from training.uplift.arms import Arms
@@ -69,6 +70,8 @@ def campaign_trial(
     ------
     TrainingError
         There is no such campaign or outcome, or the campaign has no hold-out.
+    OverlapError
+        The arms were not reached alike.
     """
     if outcome not in MEASURES:
         raise TrainingError("no such outcome of a campaign", value=outcome, valid=MEASURES)
@@ -94,6 +97,9 @@ def campaign_trial(
             value=campaign,
             next_step="name a campaign whose assignments have the arms treated and hold_out",
         )
+    if found.logged:
+        assigned = found.arm >= 0
+        check_alike(campaign, found.reached[assigned] > 0, found.arm[assigned] == 1)
     came = (found.after if found.logged else found.whole)[outcome][used]
     keys = found.keys().filter(pa.array(used))
     columns, X = _columns(events, identities, found, keys, found.covariates[used])
