@@ -172,7 +172,7 @@ def _weighed(found: Deliveries, chance: Floats, impressions: int, level: float) 
     each = total / served.sum()
     # A person whose own outcome pulls the outcome model towards it would seem too well predicted.
     pull = np.minimum(np.bincount(who, (scaled @ spread * X).sum(axis=1)), _STRONGEST)
-    error = np.sqrt((((np.bincount(who, balance * rest) - each * served) / (1 - pull)) ** 2).sum())
+    error = np.sqrt(((np.bincount(who, balance * rest) - each * served) ** 2 / (1 - pull)).sum())
     plain = found.outcome - weight @ found.outcome / weight.sum()
     plain_error = np.sqrt((np.bincount(who, balance * plain) ** 2).sum())
     reach = stats.norm.ppf(0.5 + level / 2) * error
