@@ -144,6 +144,6 @@ def _tell(job: ConversionJob, bundle: Path) -> None:
     windows = ", ".join(f"{target} within {days:g} d" for target, days in made.model.window_days.items())
     job.steps.say(f"targets: {windows}")
     for target in log["left_out"]:
-        job.steps.say(f"{target} is left out: it came true for too few impressions of this log")
+        job.steps.say(f"{target} is left out: it came true for too few impressions of this log, or only lately")
     for target, other in log["same"].items():
         job.steps.say(f"{target} came true where {other} did, and shares its model")

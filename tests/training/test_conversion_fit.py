@@ -133,6 +133,19 @@ def test_what_never_happens_is_left_out_and_too_short_a_log_is_refused() -> None
         KnownThen(examples, end, "wait")  # type: ignore[arg-type]
 
 
+def test_what_the_log_tells_of_only_lately_is_left_out_and_the_rest_is_learned() -> None:
+    examples, end = world().examples, world().end
+    known_at = examples.known_at.copy()
+    known_at[examples.time < end - 9 * DAY, 2:] = 0
+    assert (known_at > 0).sum(axis=0).min() > 200
+    model, log = fit_conversion(replace(examples, known_at=known_at), end, FitSettings(booster=SMALL), threads=2)
+    assert model.targets == ("click", "link_click")
+    assert log.left_out == ("purchase", "ctcvr")
+    known_at[examples.time < end - 9 * DAY] = 0
+    with pytest.raises(TrainingError, match=r"often enough by the start of the later slice: .* use a longer log"):
+        fit_conversion(replace(examples, known_at=known_at), end, FitSettings(), threads=1)
+
+
 def test_where_everybody_converts_there_is_a_baseline_all_the_same() -> None:
     examples, end = world().examples, world().end
     everybody = np.where(examples.known_at > 0, examples.known_at, examples.time[:, None] + 1)

@@ -9,7 +9,6 @@ from typing import Final
 import lightgbm as lgb
 import numpy as np
 
-from features.errors import TrainingError
 from training.calibration import sigmoid
 from training.conversion.chain import Fitter
 from training.conversion.curves import choose_share, choose_trees, fit_curve, losses
@@ -17,7 +16,7 @@ from training.conversion.examples import Floats, Ints
 from training.conversion.model import Booster, Curve, Stage, log_odds
 
 _PARTS: Final = 5
-_FEW: Final = 20
+FEW: Final = 20
 """With fewer conversions nothing is chosen or calibrated."""
 
 
@@ -60,14 +59,7 @@ class Chooser:
         labels = examples.seen(target, self._as_of)[self._rows].astype(np.uint8)
         weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
         y = labels[judged]
-        if before < _FEW:
-            raise TrainingError(
-                f"only {before} impressions were known to have led to {target} by the start of the later slice",
-                value=before,
-                valid=[f"{_FEW} or more"],
-                next_step="use a longer log, a shorter window, or the strategy corrected",
-            )
-        enough = bool(y.sum() >= _FEW)
+        enough = bool(y.sum() >= FEW)
         raw: list[Floats] = []
 
         def booster(fitted: tuple[lgb.Booster, float], offset: Floats | None) -> Booster:

@@ -12,7 +12,7 @@ from features.days import DAY_SECONDS
 from features.errors import LogTooShortError, TrainingError
 from training.conversion.boosting import BoosterSettings, binned
 from training.conversion.chain import Fitter, parts_of
-from training.conversion.choose import Chooser, StageLog
+from training.conversion.choose import FEW, Chooser, StageLog
 from training.conversion.examples import Examples, Known, Mask, Strategy
 from training.conversion.model import Booster, ConversionModel, Stage
 from training.saved_booster import AnyBooster
@@ -25,7 +25,7 @@ class FitSettings:
     booster: BoosterSettings = field(default_factory=BoosterSettings)
     strategy: Strategy = "corrected"
     min_positives: int = 50
-    """A target that fewer impressions led to is left out, and said."""
+    """A target that fewer impressions led to is left out, and said; so is one that came true only lately."""
     slice_share: float = 0.2
     """Share of the time before the last window that the later slice takes."""
     seed: int = 7
@@ -68,7 +68,8 @@ def fit_conversion(
     Raises
     ------
     TrainingError
-        No target came true often enough, or the log is too short for a later slice whose windows are over.
+        No target came true often enough, by the later slice or at all, or the log is too short for a later slice
+        whose windows are over.
     """
     positives = {target: int(examples.seen(target, as_of).sum()) for target in examples.targets}
     targets = [target for target, number in positives.items() if number >= settings.min_positives]
@@ -78,19 +79,29 @@ def fit_conversion(
             value=positives,
             next_step="use a longer log, or longer windows",
         )
+    start = _slice_start(examples, as_of, settings)
+    # What is fitted as of the slice's start must have come true before it.
+    then = Known(examples, start, settings.strategy)
+    early = {target: int((then.seen(target) & then.usable(target)).sum()) for target in targets}
+    targets = [target for target in targets if early[target] >= FEW]
+    if not targets:
+        raise TrainingError(
+            "no target was known to have come true often enough by the start of the later slice",
+            value=early,
+            valid=[f"{FEW} or more"],
+            next_step="use a longer log, a shorter window, or the strategy corrected",
+        )
     seen = {target: examples.seen(target, as_of) for target in targets}
     same = _same(seen)
     parts = parts_of({target: hits for target, hits in seen.items() if target not in same})
     data = binned(examples.rows, settings.booster)
-    start = _slice_start(examples, as_of, settings)
 
-    def fitter(at: int) -> Fitter:
-        known = Known(examples, at, settings.strategy)
+    def fitter(known: Known) -> Fitter:
         return Fitter(data, known, settings.booster, settings.seed, threads)
 
-    chooser = Chooser(fitter(start), np.flatnonzero(examples.time >= start), as_of, advance)
+    chooser = Chooser(fitter(then), np.flatnonzero(examples.time >= start), as_of, advance)
     logs = {target: chooser.choose(target, within) for target, within in parts.items()}
-    last = fitter(as_of)
+    last = fitter(Known(examples, as_of, settings.strategy))
     boosters: list[AnyBooster] = []
     stages = {stage.target: _refit(stage, last, chooser.trees, boosters, advance) for stage in chooser.stages}
     for target, other in same.items():
