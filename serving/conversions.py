@@ -115,7 +115,7 @@ class ConversionScorer:
         self.store = store
         self._key = key
         self._withdrawn = withdrawn
-        self._features = ImpressionFeatures.of_json(bundle.about["features"])
+        self._features = _features_of(bundle)
         # Scores of tags are features that nothing computes here: without them the answers would be silently worse.
         wanted = set(bundle.model.features) ^ set(self._features.columns) | set(self._features.patterns)
         if wanted or self._features.columns != tuple(bundle.model.features):
@@ -244,3 +244,13 @@ class ConversionScorer:
             if self._facts is None or self._facts.fill != self.store.get([]).fill:
                 self.check()
                 self._facts = SharedFacts.of(self.store.shared())
+
+
+def _features_of(bundle: ConversionsBundle) -> ImpressionFeatures:
+    try:
+        return ImpressionFeatures.of_json(bundle.about["features"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"bundle {bundle.version} declares its features as another version of zhongcao does",
+            next_step="run `zhongcao train conversion` again",
+        ) from error

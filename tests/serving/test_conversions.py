@@ -226,6 +226,14 @@ def test_a_model_of_other_features_is_refused(home: Settings, features: Impressi
         ConversionScorer(bundle, SqliteHistories(home.histories_file), b"k" * 32)
 
 
+@pytest.mark.parametrize("about", [{}, {"features": "{}"}, {"features": '{"verticals": [], "new": 1}'}])
+def test_a_model_of_another_version_is_refused(home: Settings, about: dict[str, str]) -> None:
+    bundle = FakeConversions()
+    bundle.about = about
+    with pytest.raises(BundleError, match=r"as another version of zhongcao does; run `zhongcao train conversion`"):
+        ConversionScorer(bundle, SqliteHistories(home.histories_file), b"k" * 32)
+
+
 def test_a_store_that_was_never_filled_says_what_to_do(tmp_path: Any) -> None:
     scorer = ConversionScorer(FakeConversions(), SqliteHistories(tmp_path / "h.sqlite"), b"k" * 32)
     with pytest.raises(StoreError, match="zhongcao fill"):
