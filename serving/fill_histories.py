@@ -86,10 +86,26 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
                 advance()
             share_facts(fill, log, con, source.events, as_of=present, after=source.after)
             advance()
+    _say_what_came_later(steps, log, con, present)
     con.close()
     info = store.describe()
     store.close()
     return info
+
+
+def _say_what_came_later(steps: Steps, log: EventLog, con: duckdb.DuckDBPyConnection, present: int) -> None:
+    """Say how much of the catalogue counts as unknown: without times of its own it arrives with its import."""
+    for name, lacking in (
+        ("notes", "candidates that name them have no brand, topic or price"),
+        ("items", "no price"),
+    ):
+        rows = [log.table(con, name, known_at=known_at) for known_at in (present, None)]
+        known, every = (relation.aggregate("count(*)").fetchall()[0][0] for relation in rows)
+        if known < every:
+            steps.say(
+                f"{every - known:,} of {every:,} {name} arrived later and count as unknown ({lacking}); a mapping "
+                "of their arrived_at says since when they were known"
+            )
 
 
 @dataclass(frozen=True)

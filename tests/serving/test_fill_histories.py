@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from features.acts import code_of
 from features.errors import EventLogError, LogTooShortError
@@ -19,6 +21,7 @@ from serving.sqlite_histories import SqliteHistories
 from tests.serving.conversion_homes import (
     ALONE,
     AS_OF,
+    AS_OF_TEXT,
     DAY,
     PEOPLE,
     REFUSED,
@@ -32,6 +35,7 @@ from tests.serving.conversion_homes import (
     note_rows,
     person_of,
 )
+from training.steps import Steps
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +176,14 @@ def test_of_a_note_the_version_that_was_known_is_shared(home: Settings, tmp_path
     filled(later)
     [known] = facts(later).notes.find(["n1"]).to_pylist()
     assert (known["media"], known["price"], known["brand"]) == ("video", 100, "b1")
+
+
+def test_it_says_how_much_of_the_catalogue_came_later(home: Settings, tmp_path: Path) -> None:
+    later, said = copied(home, tmp_path), StringIO()
+    bring_in(later, "notes", [{"note": "n12", "brand": "b1", "arrived_at": AS_OF + 1}], tmp_path)
+    module.fill_histories(later, AS_OF_TEXT, AS_OF, Steps(Console(file=said, width=400)))
+    assert "1 of 13 notes arrived later and count as unknown" in said.getvalue()
+    assert "items arrived later" not in said.getvalue()
 
 
 def test_without_a_log_it_says_so(tmp_path: Path) -> None:
