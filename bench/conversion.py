@@ -41,6 +41,7 @@ from training.conversion.job import ConversionChoices
 from training.conversion.model import ConversionModel
 from training.conversion.quality import People, quality
 from training.conversion.source import Sample
+from training.json_figures import to_json
 from training.steps import Steps
 
 TRAIN_DAYS: Final = 28
@@ -67,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         found = run(arguments, Path(scratch))
     shown(found)
-    write_json(arguments.json, found)
+    write_json(arguments.json, to_json(found))
 
 
 def run(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
@@ -147,9 +148,13 @@ def measured(model: ConversionModel, test: Sample, truth: Floats) -> dict[str, d
 
 
 def by_decile(probabilities: Floats, truth: Floats) -> list[float]:
-    """Return predicted over true sums in ten equally large groups, lowest probabilities first."""
+    """Return predicted over true sums in ten equally large groups, lowest probabilities first.
+
+    Not defined where nothing can happen, as with notes without a link, which most are.
+    """
     order = np.array_split(np.argsort(probabilities, kind="stable"), 10)
-    return [float(probabilities[part].sum() / max(truth[part].sum(), 1e-12)) for part in order]
+    sums = [(float(probabilities[part].sum()), float(truth[part].sum())) for part in order]
+    return [predicted / true if true > 0 else float("nan") for predicted, true in sums]
 
 
 def strategies(examples: Examples, as_of: int, test: Sample, truth: Floats, *, threads: int) -> dict[str, float]:
