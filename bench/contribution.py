@@ -49,7 +49,7 @@ def main() -> None:
             rows += _kept(home, _settings(asked, seed))
     result: dict[str, Any] = {
         "worlds": asked.worlds, "campaigns_a_world": asked.campaigns, "people": asked.people, "days": asked.days,
-        "hold_out": 0.1, **figures(rows),
+        "hold_out_share": 0.1, **figures(rows),
     }  # fmt: skip
     if not asked.without_rules:
         result |= rules()
