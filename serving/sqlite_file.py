@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from features.errors import StoreError
 
 _WRITER_WAITS_SECONDS: Final = 5.0
+_KEYS_PER_STATEMENT: Final = 1000
 
 
 class SqliteFile:
@@ -33,7 +34,10 @@ class SqliteFile:
         self._idle: list[sqlite3.Connection] = []
 
     def writer(self) -> sqlite3.Connection:
-        """Return a connection that may write, one that commits every statement outside a transaction at once."""
+        """Return a connection that may write, one that commits every statement outside a transaction at once.
+
+        What it deletes or drops is overwritten in the file; `checkpoint` takes it out of the write-ahead log, too.
+        """
         with self.named_errors():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._path.touch(mode=0o600)
@@ -41,10 +45,16 @@ class SqliteFile:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA secure_delete = ON")
             except BaseException:
                 connection.close()
                 raise
             return connection
+
+    def checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Empty the write-ahead log, of a writer outside a transaction, as soon as readers let it."""
+        with self.named_errors():
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -96,3 +106,27 @@ class SqliteFile:
         return sqlite3.connect(
             f"{self._path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
         )
+
+
+def by_keys(connection: sqlite3.Connection, statement: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Run a statement about any number of keys, some at a time; yield the rows that it returns.
+
+    Parameters
+    ----------
+    connection
+        In a transaction, where all of them must be of one moment.
+    statement
+        With ``IN (keys)`` where the keys belong.
+    keys
+        Values of one column.
+
+    Examples
+    --------
+    >>> connection = sqlite3.connect(":memory:")
+    >>> [len(list(by_keys(connection, "SELECT 1 WHERE 'b' IN (keys)", keys))) for keys in (["a", "b"], [])]
+    [1, 0]
+    >>> connection.close()
+    """
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        some = keys[start : start + _KEYS_PER_STATEMENT]
+        yield from connection.execute(statement.replace("IN (keys)", f"IN ({','.join('?' * len(some))})"), some)

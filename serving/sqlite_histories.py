@@ -15,7 +15,7 @@ import pyarrow as pa
 from features.errors import StoreError
 from features.locks import exclusive
 from serving.histories import Found, HistoryFill, HistoryInfo, HistoryStore, Shared, check_columns
-from serving.sqlite_file import SqliteFile
+from serving.sqlite_file import SqliteFile, by_keys
 
 _FORMAT: Final = 1
 _FILLS: Final = (
@@ -34,7 +34,6 @@ _COUNT: Final = (
     " WHERE number = {0}"
 )
 _NAMED: Final = "SELECT number || ' ' || as_of || ' ' || source, as_of, columns FROM fills WHERE serves"
-_KEYS_PER_QUERY: Final = 1000
 _LENGTH: Final = struct.Struct("<q")
 
 
@@ -75,8 +74,8 @@ class SqliteHistories(HistoryStore):
         with self._serving() as (connection, number):
             name, as_of, columns = connection.execute(_NAMED).fetchone()
             schema = _schema_of(columns)
-            query = f"SELECT person, events FROM histories_{number} WHERE person IN"  # noqa: S608
-            found = {person: _unpacked(packed, schema) for person, packed in _select(connection, query, persons)}
+            query = f"SELECT person, events FROM histories_{number} WHERE person IN (keys)"  # noqa: S608
+            found = {person: _unpacked(packed, schema) for person, packed in by_keys(connection, query, persons)}
         return Found(name, as_of, [found.get(person) for person in persons])
 
     def shared(self) -> Shared:
@@ -89,8 +88,8 @@ class SqliteHistories(HistoryStore):
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `HistoryStore.resolve`."""
         with self._serving() as (connection, number):
-            query = f"SELECT account, person FROM links_{number} WHERE account IN"  # noqa: S608
-            found: dict[str, str] = dict(_select(connection, query, accounts))
+            query = f"SELECT account, person FROM links_{number} WHERE account IN (keys)"  # noqa: S608
+            found: dict[str, str] = dict(by_keys(connection, query, accounts))
         return [found.get(account, account) for account in accounts]
 
     def describe(self) -> HistoryInfo:
@@ -107,22 +106,16 @@ class SqliteHistories(HistoryStore):
         erased = set[str]()
         with ExitStack() as held, self._file.named_errors():
             connection = self._writing(held)
-            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("BEGIN IMMEDIATE")
             for (number,) in connection.execute("SELECT number FROM fills").fetchall():
-                for start in range(0, len(persons), _KEYS_PER_QUERY):
-                    some = persons[start : start + _KEYS_PER_QUERY]
-                    places = ",".join("?" * len(some))
-                    gone = connection.execute(
-                        f"DELETE FROM histories_{number} WHERE person IN ({places}) RETURNING person",  # noqa: S608
-                        some,
-                    )
-                    erased.update(person for (person,) in gone)
-                    connection.execute(f"DELETE FROM links_{number} WHERE person IN ({places})", some)  # noqa: S608
+                having = f"DELETE FROM histories_{number} WHERE person IN (keys) RETURNING person"  # noqa: S608
+                erased.update(person for (person,) in by_keys(connection, having, persons))
+                links = f"DELETE FROM links_{number} WHERE person IN (keys) RETURNING 0"  # noqa: S608
+                for _ in by_keys(connection, links, persons):
+                    pass
                 connection.execute(_COUNT.format(number))
             connection.execute("COMMIT")
-            # What was deleted is out of the file, and out of its log as well.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._file.checkpoint(connection)
         return len(erased)
 
     def close(self) -> None:
@@ -204,6 +197,7 @@ class SqliteHistoryFill(HistoryFill):
             _drop(self._connection, f"number <> {self._number}")
             self._connection.execute("UPDATE fills SET serves = 1")
             self._connection.execute("COMMIT")
+            self._file.checkpoint(self._connection)
 
     def close(self) -> None:
         """Let go of the store, see `HistoryFill.close`."""
@@ -238,12 +232,6 @@ def _drop(connection: sqlite3.Connection, which: str) -> None:
         for table in _TABLES:
             connection.execute(f"DROP TABLE {table}_{number}")
         connection.execute("DELETE FROM fills WHERE number = ?", (number,))
-
-
-def _select(connection: sqlite3.Connection, query: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        some = keys[start : start + _KEYS_PER_QUERY]
-        yield from connection.execute(f"{query} ({','.join('?' * len(some))})", some)
 
 
 def _packed(events: pa.RecordBatch) -> bytes:

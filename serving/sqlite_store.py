@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import StoreError
-from serving.sqlite_file import SqliteFile
+from serving.sqlite_file import SqliteFile, by_keys
 from serving.store import Fill, OnlineStore, RowBlock, StoredRow, StoreInfo, check_block, filled_anew
 
 _TABLES: Final = {
@@ -22,7 +22,6 @@ _TABLES: Final = {
     "accounts": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
 }
 _DESCRIBE: Final = "SELECT schema_hash, width, as_of, people, accounts, fill FROM meta"
-_KEYS_PER_QUERY: Final = 1000
 
 
 class SqliteStore(OnlineStore):
@@ -73,7 +72,7 @@ class SqliteStore(OnlineStore):
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
-        query = "SELECT person, rows.as_of, vector, schema_hash FROM rows, meta WHERE person IN"
+        query = "SELECT person, rows.as_of, vector, schema_hash FROM rows, meta WHERE person IN (keys)"
         found = {
             person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), schema_hash)
             for person, as_of, packed, schema_hash in self._select(query, persons)
@@ -97,7 +96,7 @@ class SqliteStore(OnlineStore):
 
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `OnlineStore.resolve`."""
-        query = "SELECT account, person FROM accounts WHERE account IN"
+        query = "SELECT account, person FROM accounts WHERE account IN (keys)"
         found: dict[str, str] = dict(self._select(query, accounts))
         return [found.get(account, account) for account in accounts]
 
@@ -114,13 +113,10 @@ class SqliteStore(OnlineStore):
         self._file.close()
 
     def _select(self, query: str, keys: Sequence[str]) -> list[Any]:
-        found: list[Any] = []
         with self._file.reading() as connection:
             # One read transaction, so that an answer never mixes two fills.
             connection.execute("BEGIN")
-            for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = keys[start : start + _KEYS_PER_QUERY]
-                found += connection.execute(f"{query} ({','.join('?' * len(some))})", some)
+            found = list(by_keys(connection, query, keys))
             connection.execute("COMMIT")
         return found
 
@@ -176,6 +172,7 @@ class SqliteFill(Fill):
                     (self._schema_hash, self._width, self._as_of, self._digest.hexdigest()[:16]),
                 )
                 self._connection.execute("COMMIT")
+                self._file.checkpoint(self._connection)
         finally:
             self._connection.close()
 

@@ -244,6 +244,14 @@ class TestSqliteHistories(HistoriesContract):
         store.erase([person])
         assert not stored()
 
+    def test_histories_that_a_fill_replaced_are_out_of_the_files(self, store: HistoryStore, tmp_path: Path) -> None:
+        gone = [f"c0ffee{i:026}" for i in range(400)]
+        put(store, **dict.fromkeys(gone, events(1)))
+        put(store, source="log 2", b=events(2))
+        files = b"".join(file.read_bytes() for file in tmp_path.glob("histories.sqlite*"))
+        assert times(store, "b") == [[2]]
+        assert b"c0ffee" not in files
+
     def test_a_store_of_another_version_is_filled_anew(self, store: HistoryStore, tmp_path: Path) -> None:
         with sqlite3.connect(tmp_path / "histories.sqlite") as older:
             older.execute("CREATE TABLE fills (number INTEGER)")

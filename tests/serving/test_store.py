@@ -225,6 +225,13 @@ class TestSqliteStore(StoreContract):
         store.replace("h", AS_OF, ["a"], matrix((1,)))
         assert stat.S_IMODE((tmp_path / "online.sqlite").stat().st_mode) == 0o600
 
+    def test_rows_that_a_fill_replaced_are_out_of_the_files(self, store: OnlineStore, tmp_path: Path) -> None:
+        gone = [f"c0ffee{i:026}" for i in range(400)]
+        store.replace("h", AS_OF, gone, np.ones((400, 1), np.float32))
+        store.replace("h", AS_OF, ["b"], matrix((1,)))
+        files = b"".join(file.read_bytes() for file in tmp_path.glob("online.sqlite*"))
+        assert b"c0ffee" not in files
+
     def test_threads_that_come_and_go_leave_no_files_open(self, store: OnlineStore, tmp_path: Path) -> None:
         store.replace("h", AS_OF, ["a"], matrix((1,)))
 
