@@ -50,6 +50,9 @@ def read_paths(
 ) -> BrandPaths:
     """Read touches and conversions so widely that every path is whole, and join them.
 
+    Touches are read from the longest window before `start` on, conversions from `start` on: the path of an order
+    before it would lack its first touches. Both are read to the longest window after `end`, or to `known_at`.
+
     Parameters
     ----------
     events

@@ -148,22 +148,23 @@ class Attributed:
         return {name: int(count) for name, count in zip(ENTRIES, counts, strict=True)}
 
     def delays(self, question: Question) -> tuple[DelayModel | None, dict[str, int]]:
-        """Return how long orders take after the last click before them, and the orders by category behind that."""
+        """Return how long orders take after the last click before them, and the orders by category behind that.
+
+        Clicks before the period are left out: orders that came soon after them are on no path here.
+        """
         paths = self.paths
+        seen = column(paths.touches, "time")
         clicks = np.flatnonzero(paths.clicks)
         conversion = self.ordered[clicks]
         last = np.ones(len(clicks), bool)
         last[:-1] = conversion[1:] != conversion[:-1]
+        last &= seen[paths.touch[clicks]] >= question.start
         touch, conversion = paths.touch[clicks[last]], conversion[last]
         categories = self.categories[touch]
-        read = {
-            "start": question.start - question.windows.longest,
-            "end": min(question.as_of, question.matures),
-        }
-        clicked, ordered = column(paths.touches, "time")[touch], column(paths.conversions, "time")[conversion]
         named, counts = np.unique(categories, return_counts=True)
         orders = {str(name): int(count) for name, count in zip(named, counts, strict=True) if name}
-        return fit_delays(clicked, ordered, list(categories), **read), orders
+        ordered = column(paths.conversions, "time")[conversion]
+        return fit_delays(seen[touch], ordered, list(categories), end=min(question.as_of, question.matures)), orders
 
 
 def _entries(paths: Paths) -> Int64:

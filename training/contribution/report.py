@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
-from features.conversions import Conversions, read_conversions
-from features.path_items import note_links
-from features.paths import Paths, column, paths_of
-from features.touches import read_touches
+from features.brand_paths import BrandPaths, read_paths
+from features.paths import column
 from training.contribution.attributed import Attributed, Credit, Shape
 from training.contribution.caused import (
     NO_CAMPAIGN,
@@ -165,10 +162,10 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
         counted = _funnel(tables, question)
         advance()
     with steps.step("joining orders with touches", 1) as advance:
-        paths, conversions = _paths(tables, question)
+        found = _paths(tables, question)
         advance()
     with steps.step("crediting by every rule", 1) as advance:
-        attributed = Attributed.of(paths)
+        attributed = Attributed.of(found.paths)
         delays, orders = attributed.delays(question)
         advance()
     credit = {by: attributed.by(by) for by in LEVELS}
@@ -185,7 +182,7 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
             minor_digits=tables.minor_digits,
         )  # fmt: skip
         rows, touched = {row.key: row for row in counted if row.by == by}, attributed.orders(by)
-        found = [
+        made = [
             Line(
                 rows.get(key, Funnel(by, key)),
                 touched.get(key, 0),
@@ -195,13 +192,13 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
             )
             for key in rows.keys() | credit[by].keys()
         ]
-        lines += sorted(found, key=_largest_first)
+        lines += sorted(made, key=_largest_first)
     return Report(
         question,
         tables.timezone,
         tables.currency,
         tables.minor_digits,
-        _totals(paths, conversions, question),
+        _totals(found),
         attributed.entries(),
         lines,
         [row for row in counted if row.by == "day"],
@@ -230,30 +227,17 @@ def _funnel(tables: Tables, question: Question) -> list[Funnel]:
     )
 
 
-def _paths(tables: Tables, question: Question) -> tuple[Paths, Conversions]:
-    # Paths must be whole on both sides of the period, so both are read a window further.
-    first, last = question.start - question.windows.longest, question.matures
-    brands = (question.brand,)
-    touches = read_touches(
-        tables.events, tables.notes, start=first, end=last, known_at=question.as_of, brands=brands,
-        items=tables.items, campaigns=tables.campaigns,
-    )  # fmt: skip
-    conversions = read_conversions(
-        tables.events, tables.identities, start=first, end=last, known_at=question.as_of, brands=brands,
-        notes=tables.notes, items=tables.items,
-    )  # fmt: skip
-    paths = paths_of(
-        touches,
-        conversions,
-        tables.identities,
+def _paths(tables: Tables, question: Question) -> BrandPaths:
+    return read_paths(
+        tables.events,
+        {name: getattr(tables, name) for name in ("identities", "notes", "items", "campaigns", "note_items")},
+        brands=(question.brand,),
         start=question.start,
         end=question.end,
         known_at=question.as_of,
         windows=question.windows,
         by=question.by,
-        links=note_links(tables.notes, tables.note_items),
     )
-    return paths, conversions
 
 
 def _caused(by: str, key: str | None, caused: Mapping[str, Caused]) -> Caused:
@@ -266,23 +250,21 @@ def _caused(by: str, key: str | None, caused: Mapping[str, Caused]) -> Caused:
     return caused.get(key) or without_effect(NOT_LISTED)
 
 
-def _totals(paths: Paths, conversions: Conversions, question: Question) -> Totals:
+def _totals(found: BrandPaths) -> Totals:
+    paths = found.paths
     reported, untouched = paths.reported, paths.without_touch
     touched = reported & ~untouched
     new = column(paths.conversions, "new_customer").astype(bool)
-    paid, refunded = column(paths.conversions, "paid"), column(paths.conversions, "refunded")
-    unmatched = conversions.unmatched
-    inside = (column(unmatched, "time") >= question.start) & (column(unmatched, "time") < question.end)
     return Totals(
-        int(reported.sum()),
-        int(paths.values[reported].sum()),
-        int((reported & new).sum()),
-        int(touched.sum()),
-        int(paths.values[touched].sum()),
-        int(untouched.sum()),
-        int(paths.values[untouched].sum()),
-        int(np.maximum(refunded - paid, 0)[reported].sum()),
-        int(column(unmatched, "amount")[inside].sum()),
+        orders=int(reported.sum()),
+        value=int(paths.values[reported].sum()),
+        new_customers=int((reported & new).sum()),
+        touched_orders=int(touched.sum()),
+        touched_value=int(paths.values[touched].sum()),
+        untouched_orders=int(untouched.sum()),
+        untouched_value=int(paths.values[untouched].sum()),
+        refunds_over=found.refunds_over,
+        refunds_unmatched=found.refunds_unmatched,
     )
 
 

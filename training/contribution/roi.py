@@ -88,7 +88,6 @@ def fit_delays(
     ordered: NDArray[np.int64],
     categories: Sequence[str],
     *,
-    start: int,
     end: int,
 ) -> DelayModel | None:
     """Estimate how long orders take after the last click before them, per category.
@@ -99,16 +98,15 @@ def fit_delays(
         Epoch seconds of the last click before each order and of the order, int64 [n].
     categories
         Of what was clicked, [n].
-    start, end
-        Clicks before `start` are left out, for their early orders are not in the report; orders are seen up to
-        `end`, so that a click's age is counted to there.
+    end
+        Orders are seen up to there, so that a click's age is counted to there.
 
     Returns
     -------
     DelayModel or None
         None where no order is left.
     """
-    kept = (clicked >= start) & (ordered < end) & (ordered >= clicked)
+    kept = (ordered < end) & (ordered >= clicked)
     if not kept.any():
         return None
     names = np.asarray(categories, str)[kept]
@@ -129,7 +127,7 @@ def decision_cycles(delays: DelayModel | None, orders: dict[str, int]) -> list[D
     --------
     >>> day = 86_400
     >>> clicked, ordered = np.zeros(10, np.int64), np.arange(1, 11) * day
-    >>> delays = fit_delays(clicked, ordered, ["serum"] * 10, start=0, end=40 * day)
+    >>> delays = fit_delays(clicked, ordered, ["serum"] * 10, end=40 * day)
     >>> [(cycle.category, cycle.median_days, cycle.days_80) for cycle in decision_cycles(delays, {"serum": 10})]
     [(None, 5.0, 8.0), ('serum', 5.0, 8.0)]
     """

@@ -87,6 +87,18 @@ def test_a_note_is_credited_whose_campaign_alone_says_the_brand() -> None:
     assert line(report, "note", "new").credit["last"].value == 500
 
 
+def test_orders_before_the_period_whose_paths_would_be_cut_teach_nothing() -> None:
+    clicks = [event("click", "a", 1.0, note="paid"), event("click", "a", 2.0, note="free")]
+    log = [*clicks, buys("a", 3.0, 900, "o1"), event("click", "d", 4.0, note="paid")]
+    # Whoever ordered now was won fifteen days before the period, when nothing was read yet.
+    for number in range(4):
+        seen = [event("click", f"e{number}", day, note=note) for day, note in ((-15.5, "paid"), (-9.0, "free"))]
+        log += [*seen, buys(f"e{number}", -8.0, 500, f"p{number}")]
+    alone, beside = report_of(log[:4]), report_of(log)
+    assert [row.credit for row in beside.level("note")] == [row.credit for row in alone.level("note")]
+    assert [(cycle.category, cycle.orders) for cycle in beside.cycles] == [(None, 1), ("serum", 1)]
+
+
 def test_paths_say_their_steps_and_how_the_shop_was_entered(small: Report) -> None:
     assert small.shapes == [
         Shape("ad click → click → shop", 1, 900),
