@@ -42,6 +42,8 @@ ACT_COLUMNS: Final[dict[str, type[np.generic]]] = {
     "quantity": np.int64,  # at least 1
 }
 CODED: Final = ("note", "creator", "topic", "campaign", "brand", "category", "item")
+MOST_REMEMBERED: Final = 100_000
+"""Texts whose codes are kept: about 25 MB with ids of 32 characters."""
 _VERSION_STEP: Final = 0x5851F42D4C957F2D
 _QUERY: Final = """
 select o.number, e.kind, coalesce(e.dwell_ms, 0) >= 5000 or coalesce(e.read_percent, 0) >= 50 as deep,
@@ -53,7 +55,7 @@ where (e.event_time >= {after} or e.kind in ({kept})) and e.event_time < {before
 Array = npt.NDArray[Any]
 
 
-@lru_cache(maxsize=2_000_000)
+@lru_cache(maxsize=MOST_REMEMBERED)
 def code_of(text: str) -> int:
     """Return the 64-bit code of a text, never 0, which stands for no text.
 
