@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
 
 from training.contribution.report import Line, Report
+from training.figures import INK, OURS, PEER, draw
 
-_INK: Final = "#1f2a37"
-_OURS: Final = "#e0364c"
-_PEER: Final = "#8a94a3"
 _SHADES: Final = ("#f2a65a", "#e0364c", "#5b2a86", "#2a7f86", "#8a94a3", "#c9a227", "#3b6fb5")
 _MOST: Final = 12
 _MOST_BARS: Final = 6
@@ -39,26 +37,17 @@ def draw_contribution(report: Report, folder: Path) -> list[Path]:
     list of Path
         The files, in the order in which the page shows them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawings = {
         "credit_by_rule": (_credit, bool(_credited(report))),
         "incremental": (_incremental, bool(_with_effect(report))),
         "roi": (_roi, report.all.roi is not None and bool(np.isfinite(report.all.roi.roi).any())),
         "paths": (_paths, bool(report.shapes)),
     }
-    files = []
-    for name, (draw, there) in drawings.items():
-        if not there:
-            continue
-        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=_INK, labelsize=8)
-        draw(axes, report)
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=120, metadata={"Software": None})
-        files.append(path)
-    return files
+    return [
+        draw(folder / f"{name}.png", partial(fill, report=report), label_size=8)
+        for name, (fill, there) in drawings.items()
+        if there
+    ]
 
 
 def _credited(report: Report) -> list[Line]:
@@ -100,12 +89,12 @@ def _incremental(axes: Axes, report: Report) -> None:
     lines = _with_effect(report)[::-1]
     for place, line in enumerate(lines):
         found = line.caused.as_dict()
-        axes.plot([found["low"] / unit, found["high"] / unit], [place, place], color=_PEER, linewidth=2)
-        axes.plot([found["value"] / unit], [place], color=_OURS, marker="o", markersize=5)
+        axes.plot([found["low"] / unit, found["high"] / unit], [place, place], color=PEER, linewidth=2)
+        axes.plot([found["value"] / unit], [place], color=OURS, marker="o", markersize=5)
         for rule, marker in (("last", "x"), ("shapley", "+")):
             if rule in line.credit:
-                axes.plot([line.credit[rule].value / unit], [place], color=_INK, marker=marker, markersize=6)
-    axes.axvline(0.0, color=_PEER, linewidth=1, linestyle="--")
+                axes.plot([line.credit[rule].value / unit], [place], color=INK, marker=marker, markersize=6)
+    axes.axvline(0.0, color=PEER, linewidth=1, linestyle="--")
     _name_places(axes, [_short(line) for line in lines])
     axes.set(
         xlabel=f"revenue caused with 95 % interval, {report.currency}\n× credited by last touch, + by Shapley",
@@ -114,7 +103,7 @@ def _incremental(axes: Axes, report: Report) -> None:
 
 
 def _roi(axes: Axes, report: Report) -> None:
-    curves = [("all", report.all.roi, _OURS, 2.0)]
+    curves = [("all", report.all.roi, OURS, 2.0)]
     named = [line for line in report.level("campaign") if line.funnel.key is not None][:5]
     curves += [(_short(line), line.roi, shade, 1.0) for line, shade in zip(named, _SHADES[2:], strict=False)]
     for name, curve, shade, width in curves:
@@ -125,7 +114,7 @@ def _roi(axes: Axes, report: Report) -> None:
         if len(curve.expected):
             later = np.concatenate([curve.roi[-1:], curve.expected_roi])
             axes.plot(days[-1] + np.arange(len(later)), later, color=shade, linewidth=width, linestyle=":")
-    axes.axhline(1.0, color=_PEER, linewidth=1, linestyle="--")
+    axes.axhline(1.0, color=PEER, linewidth=1, linestyle="--")
     axes.set(
         xlabel="days since the first delivery (dotted: expected)", ylabel="credit of paid touches over cost",
         title="ROI(T+x)",
@@ -136,7 +125,7 @@ def _roi(axes: Axes, report: Report) -> None:
 
 def _paths(axes: Axes, report: Report) -> None:
     shapes = report.shapes[::-1]
-    axes.barh(range(len(shapes)), [shape.orders for shape in shapes], color=_OURS)
+    axes.barh(range(len(shapes)), [shape.orders for shape in shapes], color=OURS)
     _name_places(axes, [shape.steps for shape in shapes])
     axes.tick_params(axis="y", labelsize=6)
     axes.set(xlabel="orders", title="Paths to an order, repeats in one")

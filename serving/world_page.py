@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from features.world.folder import TRUTH, description, settings_of
 from features.world.marginals import FIGURES, Marginals, marginals_of
 from features.world.published import PUBLISHED
 from serving.pages import number, percent, pictures, write_page
+from training.figures import OURS, PEER, draw
 
-_INK: Final = "#1f2a37"
-_OURS: Final = "#e0364c"
-_PEER: Final = "#8a94a3"
 _COUNTED: Final = ("views", "gap_median")
 
 
@@ -46,7 +44,7 @@ def write_world_page(folder: Path) -> Path:
             ],
             rows=rows_of(marginals),
             campaigns=campaigns_of(folder),
-            plots=pictures(draw(marginals, Path(plots))),
+            plots=pictures(draw_marginals(marginals, Path(plots))),
             commands=[f"zhongcao import world {folder}"],
         )  # fmt: skip
     return path
@@ -70,19 +68,10 @@ def campaigns_of(folder: Path) -> list[dict[str, Any]]:
     return pq.read_table(file).to_pylist() if file.is_file() else []
 
 
-def draw(marginals: Marginals, folder: Path) -> list[Path]:
+def draw_marginals(marginals: Marginals, folder: Path) -> list[Path]:
     """Draw delays, gaps, skew and days as PNG files."""
-    files = []
-    for name, fill in (("delays", _delays), ("gaps", _gaps), ("skew", _skew), ("days", _days)):
-        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=_INK)
-        fill(axes, marginals)
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=120, metadata={"Software": None})
-        files.append(path)
-    return files
+    drawings = {"delays": _delays, "gaps": _gaps, "skew": _skew, "days": _days}
+    return [draw(folder / f"{name}.png", partial(fill, marginals=marginals)) for name, fill in drawings.items()]
 
 
 def _written(name: str, value: float) -> str:
@@ -93,9 +82,9 @@ def _written(name: str, value: float) -> str:
 
 def _delays(axes: Axes, marginals: Marginals) -> None:
     hours = np.maximum(marginals.delays, 60) / 3_600
-    axes.plot(hours, np.linspace(0, 1, len(hours)), color=_OURS, label="this world")
+    axes.plot(hours, np.linspace(0, 1, len(hours)), color=OURS, label="this world")
     told = {p.figure: p.value for p in PUBLISHED if p.figure.startswith("bought_within")}
-    axes.plot([1, 24], [told["bought_within_hour"], told["bought_within_day"]], "o", color=_PEER, label="Criteo")
+    axes.plot([1, 24], [told["bought_within_hour"], told["bought_within_day"]], "o", color=PEER, label="Criteo")
     axes.set(
         xscale="log", xlabel="hours from the visit", ylabel="share bought", title="How long direct purchases take"
     )
@@ -103,22 +92,22 @@ def _delays(axes: Axes, marginals: Marginals) -> None:
 
 
 def _gaps(axes: Axes, marginals: Marginals) -> None:
-    axes.bar(np.arange(len(marginals.gaps)), marginals.gaps / max(marginals.gaps.sum(), 1), color=_OURS)
+    axes.bar(np.arange(len(marginals.gaps)), marginals.gaps / max(marginals.gaps.sum(), 1), color=OURS)
     axes.set(xlabel="days (the last bar: and more)", ylabel="share", title="Days between a person's purchases")
 
 
 def _skew(axes: Axes, marginals: Marginals) -> None:
     seen = np.cumsum(marginals.views)
-    axes.plot(np.linspace(0, 1, len(seen)), seen / max(seen[-1], 1) if len(seen) else seen, color=_OURS)
-    axes.plot([0, 1], [0, 1], color=_PEER, linewidth=1, linestyle="--")
+    axes.plot(np.linspace(0, 1, len(seen)), seen / max(seen[-1], 1) if len(seen) else seen, color=OURS)
+    axes.plot([0, 1], [0, 1], color=PEER, linewidth=1, linestyle="--")
     axes.set(xlabel="share of accounts, most active first", ylabel="share of impressions", title="Activity")
 
 
 def _days(axes: Axes, marginals: Marginals) -> None:
     days = marginals.days - marginals.days[0]
     for counts, color, name in (
-        (marginals.impressions, _PEER, "impressions"),
-        (marginals.purchases, _OURS, "purchases"),
+        (marginals.impressions, PEER, "impressions"),
+        (marginals.purchases, OURS, "purchases"),
     ):
         axes.plot(days, counts / max(counts.mean(), 1e-9), color=color, label=name)
     axes.set(xlabel="day", ylabel="over the mean", title="Days and seasons")

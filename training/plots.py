@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from features.taxonomy import Taxonomy
 from training.evaluation import Evaluation
+from training.figures import OURS, PEER, draw
 
-_INK: Final = "#1f2a37"
-_OURS: Final = "#e0364c"
-_PEER: Final = "#8a94a3"
 _SHADES: Final = ("#f2a65a", "#e0364c", "#5b2a86")
 
 
@@ -35,31 +33,22 @@ def draw_evaluation(evaluation: Evaluation, taxonomy: Taxonomy, folder: Path) ->
     list of Path
         The files, in the order in which a report shows them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawings = {
         "reliability": _reliability,
         "reliability_by_rarity": _reliability_by_rarity,
         "auc_per_tag": _auc_per_tag,
         "lift_by_vertical": _lift_by_vertical,
     }
-    files = []
-    for name, draw in drawings.items():
-        # The figure is built without pyplot, so that no global state or screen is needed.
-        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=_INK)
-        draw(axes, evaluation, taxonomy)
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=120, metadata={"Software": None})
-        files.append(path)
-    return files
+    return [
+        draw(folder / f"{name}.png", partial(fill, evaluation=evaluation, taxonomy=taxonomy))
+        for name, fill in drawings.items()
+    ]
 
 
 def _reliability(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001
     points = np.array(evaluation.reliability)
-    axes.plot([0, 1], [0, 1], color=_PEER, linewidth=1, linestyle="--", label="perfect")
-    axes.plot(points[:, 0], points[:, 1], color=_OURS, marker="o", markersize=4, label="zhongcao")
+    axes.plot([0, 1], [0, 1], color=PEER, linewidth=1, linestyle="--", label="perfect")
+    axes.plot(points[:, 0], points[:, 1], color=OURS, marker="o", markersize=4, label="zhongcao")
     axes.set(
         xlabel="predicted probability", ylabel="share that came true", title="Reliability, all person-tag pairs"
     )
@@ -69,7 +58,7 @@ def _reliability(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None
 def _reliability_by_rarity(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None:  # noqa: ARG001
     # Half an outcome stands for none, which a logarithmic axis has no place for.
     floor = 0.5 / max(evaluation.people, 1)
-    axes.plot([floor, 1], [floor, 1], color=_PEER, linewidth=1, linestyle="--")
+    axes.plot([floor, 1], [floor, 1], color=PEER, linewidth=1, linestyle="--")
     for (name, points), shade in zip(evaluation.reliability_by_rarity.items(), _SHADES, strict=False):
         places = np.maximum(np.array(points), floor)
         axes.plot(places[:, 0], places[:, 1], color=shade, marker="o", markersize=4, label=name)
@@ -85,8 +74,8 @@ def _auc_per_tag(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) -> None
     ours = np.array([metrics.auc for metrics in evaluation.per_tag.values()])
     count = np.array([evaluation.count_per_tag[tag] for tag in evaluation.per_tag])
     low = float(np.nanmin(np.concatenate([ours, count, [0.5]])))
-    axes.plot([low, 1], [low, 1], color=_PEER, linewidth=1, linestyle="--")
-    axes.scatter(count, ours, s=14, color=_OURS, alpha=0.7, edgecolors="none")
+    axes.plot([low, 1], [low, 1], color=PEER, linewidth=1, linestyle="--")
+    axes.scatter(count, ours, s=14, color=OURS, alpha=0.7, edgecolors="none")
     better = int(np.nansum(ours > count))
     axes.set(
         xlabel="AUC of the history count", ylabel="AUC of zhongcao",
@@ -102,7 +91,7 @@ def _lift_by_vertical(axes: Axes, evaluation: Evaluation, taxonomy: Taxonomy) ->
         if np.isfinite(metrics.lift_top_decile):
             lifts.setdefault(names.get(scope, scope), []).append(metrics.lift_top_decile)
     means = sorted(((float(np.mean(values)), name) for name, values in lifts.items()), reverse=True)[:25][::-1]
-    axes.barh([name for _, name in means], [value for value, _ in means], color=_OURS)
-    axes.axvline(1.0, color=_PEER, linewidth=1, linestyle="--")
+    axes.barh([name for _, name in means], [value for value, _ in means], color=OURS)
+    axes.axvline(1.0, color=PEER, linewidth=1, linestyle="--")
     axes.tick_params(axis="y", labelsize=7)
     axes.set(xlabel="lift in the top decile (1 = as everybody)", title="Lift by vertical, mean over its tags")

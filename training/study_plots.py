@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from features.days import day_text
+from training.figures import OURS, PEER, Fill, draw
 from training.refits import Refit
 from training.study import Study
 
-_INK: Final = "#1f2a37"
-_OURS: Final = "#e0364c"
-_PEER: Final = "#8a94a3"
 _FIGURES: Final = (("macro_auc", "macro AUC"), ("log_loss", "log loss"))
 
 
@@ -34,62 +34,54 @@ def draw_study(study: Study, timezone: str, folder: Path) -> list[Path]:
     list of Path
         The files, in the order in which a page shows them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
+    drawings: dict[str, tuple[Fill, ...]] = {}
     if study.windows:
-        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
         days = [day_text(evaluation.instant, timezone) for evaluation in study.windows]
-        for place, (name, label) in enumerate(_FIGURES):
-            axes = figure.add_subplot(2, 1, place + 1, ylabel=label)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.tick_params(colors=_INK, labelsize=8)
-            for model, shade in (("history_count", _PEER), ("zhongcao", _OURS)):
-                values = [getattr(evaluation.macro[model], name) for evaluation in study.windows]
-                axes.plot(days, values, color=shade, marker="o", markersize=4, label=model.replace("_", " "))
-            if not place:
-                axes.legend(frameon=False)
-                axes.set_title("Quality by instant")
-        files.append(_save(figure, folder / "quality_by_instant.png"))
+        values = {
+            model: [evaluation.macro[model] for evaluation in study.windows]
+            for model in ("history_count", "zhongcao")
+        }
+        drawings["quality_by_instant"] = _curves(days, values, "Quality by instant")
     if study.features:
-        files.append(_save(_ablation(study.features[1:]), folder / "without_each_family.png"))
+        drawings["without_each_family"] = (partial(_ablation, refits=study.features[1:]),)
     for name, refits, title in (
         ("people", study.people, "Quality by people trained on"),
         ("instants", study.instants, "Quality by instants trained on"),
     ):
         if refits:
-            files.append(_save(_curve(refits, title), folder / f"by_{name}.png"))
-    return files
+            values = {"zhongcao": [refit.metrics for refit in refits]}
+            drawings[f"by_{name}"] = _curves([refit.name for refit in refits], values, title)
+    return [draw(folder / f"{name}.png", *fills, label_size=8) for name, fills in drawings.items()]
 
 
-def _ablation(refits: list[Refit]) -> Figure:
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=_INK, labelsize=8)
+def _curves(places: list[str], values: Mapping[str, Sequence[Any]], title: str) -> tuple[Fill, ...]:
+    """Return the drawings of macro AUC and of log loss, the title and the models' names above the first."""
+    return tuple(
+        partial(_curve, places=places, values=values, name=name, label=label, title="" if below else title)
+        for below, (name, label) in enumerate(_FIGURES)
+    )
+
+
+def _curve(
+    axes: Axes, *, places: list[str], values: Mapping[str, Sequence[Any]], name: str, label: str, title: str
+) -> None:
+    for model, metrics in values.items():
+        shade = PEER if model == "history_count" else OURS
+        found = [getattr(metric, name) for metric in metrics]
+        axes.plot(places, found, color=shade, marker="o", markersize=4, label=model.replace("_", " "))
+    axes.set_ylabel(label)
+    if title:
+        axes.set_title(title)
+        if len(values) > 1:
+            axes.legend(frameon=False)
+
+
+def _ablation(axes: Axes, refits: list[Refit]) -> None:
     ranked = sorted(refits, key=lambda refit: refit.differences["log_loss"].difference)
     for place, refit in enumerate(ranked):
         found = refit.differences["log_loss"]
-        axes.plot([found.low, found.high], [place, place], color=_PEER, linewidth=2)
-        axes.plot([found.difference], [place], color=_OURS, marker="o", markersize=5)
-    axes.axvline(0.0, color=_PEER, linewidth=1, linestyle="--")
+        axes.plot([found.low, found.high], [place, place], color=PEER, linewidth=2)
+        axes.plot([found.difference], [place], color=OURS, marker="o", markersize=5)
+    axes.axvline(0.0, color=PEER, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(ranked)), [refit.name for refit in ranked])
     axes.set(xlabel="log loss above that of everything, 95 % interval", title="Worth of each family of features")
-    return figure
-
-
-def _curve(refits: list[Refit], title: str) -> Figure:
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-    for place, (name, label) in enumerate(_FIGURES):
-        axes = figure.add_subplot(2, 1, place + 1, ylabel=label)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=_INK, labelsize=8)
-        values = [getattr(refit.metrics, name) for refit in refits]
-        axes.plot([refit.name for refit in refits], values, color=_OURS, marker="o", markersize=4)
-        if not place:
-            axes.set_title(title)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    return path
