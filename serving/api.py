@@ -96,14 +96,22 @@ def _score(scorer: Scorer, asked: TagsRequest) -> TagsAnswer:
 
 def _ready(scorer: Answers | ZhongcaoError) -> Answers:
     if isinstance(scorer, ZhongcaoError):
-        raise Problem(503, f"not ready: {scorer}")
+        raise Problem(503, _why_not(scorer))
     return scorer
 
 
+def _why_not(error: ZhongcaoError) -> str:
+    """Say why a champion does not answer; the value at fault may be a path, which is nobody's business outside."""
+    mended = f"; {error.next_step}, then start the server again" if error.next_step else ""
+    return f"not ready: {error.problem}{mended}"
+
+
 def _readiness(scorer: Scorer | ZhongcaoError, conversions: ConversionScorer | ZhongcaoError) -> dict[str, Any]:
-    """Return what is served; a server of conversions alone is as ready as one of tags."""
+    """Return what is served, and why the rest is not; a server of conversions alone is as ready as one of tags."""
     said: dict[str, Any] = {"status": "ready"}
-    if isinstance(scorer, Scorer):
+    if isinstance(scorer, ZhongcaoError):
+        said["problem"] = f"tags are {_why_not(scorer)}"
+    else:
         info = scorer.check()
         said |= {
             "model": scorer.bundle.version,
@@ -112,7 +120,9 @@ def _readiness(scorer: Scorer | ZhongcaoError, conversions: ConversionScorer | Z
             "people": info.people,
             "tags": len(scorer.bundle.taxonomy.tags),
         }
-    if isinstance(conversions, ConversionScorer):
+    if isinstance(conversions, ZhongcaoError):
+        said["conversions"] = {"problem": _why_not(conversions)}
+    else:
         try:
             said["conversions"] = {
                 "model": conversions.bundle.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from features.errors import BundleError, StoreError, ZhongcaoError
+from features.errors import StoreError, ZhongcaoError
 from features.identity import load_key
 from features.settings import Settings
 from serving.added_columns import open_store
@@ -38,56 +38,64 @@ def open_scorers(
     Returns
     -------
     tuple
-        The scorer of tags and that of conversions; where a champion was never promoted, the error that says so.
+        The scorer of tags and that of conversions; in place of one that cannot answer, the error that says why.
         One of them is there.
 
     Raises
     ------
     BundleError
-        There is no champion at all, or one is corrupt.
+        There is no champion at all, or none that can serve: one is corrupt or of another version.
     StoreError
-        The online store is missing or was filled for another bundle.
+        The online store is missing or was filled for another bundle, and there are no conversions either.
     """
+    tags = _tags(settings, consent, opened)
     conversions = _conversions(settings, consent, opened)
+    if isinstance(tags, ZhongcaoError) and isinstance(conversions, ZhongcaoError):
+        promoted = settings.champion_file.exists() or not settings.conversion_champion_file.exists()
+        raise tags if promoted else conversions
+    return tags, conversions
+
+
+def _tags(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> TagsOrNot:
     try:
         folder = champion_path(settings)
-    except BundleError as error:
-        if settings.champion_file.exists() or isinstance(conversions, ZhongcaoError):
-            raise
-        return error, conversions
-    verify_bundle(folder)
-    bundle = load_bundle(folder)
-    bundle.model.warm()
-    store = open_store(settings, bundle.layout)
-    opened.callback(store.close)
-    withdrawn = consent.watch(lambda: store.describe().as_of)
-    return Scorer(bundle, store, load_key(settings), withdrawn), conversions
+        verify_bundle(folder)
+        bundle = load_bundle(folder)
+        bundle.model.warm()
+        store = open_store(settings, bundle.layout)
+        opened.callback(store.close)
+        withdrawn = consent.watch(lambda: store.describe().as_of)
+        return Scorer(bundle, store, load_key(settings), withdrawn)
+    except ZhongcaoError as error:
+        return error
 
 
 def _conversions(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> ConversionsOrNot:
     try:
         folder = champion_path(settings, CONVERSION)
-    except BundleError as error:
-        if settings.conversion_champion_file.exists():
-            raise
+        verify_bundle(folder, CONVERSION)
+        bundle = load_conversion_bundle(folder)
+        bundle.model.warm()
+        store = SqliteHistories(settings.histories_file)
+        opened.callback(store.close)
+        withdrawn = consent.watch(lambda: store.describe().as_of)
+        return ConversionScorer(bundle, store, load_key(settings), withdrawn)
+    except ZhongcaoError as error:
         return error
-    verify_bundle(folder, CONVERSION)
-    bundle = load_conversion_bundle(folder)
-    bundle.model.warm()
-    store = SqliteHistories(settings.histories_file)
-    opened.callback(store.close)
-    withdrawn = consent.watch(lambda: store.describe().as_of)
-    return ConversionScorer(bundle, store, load_key(settings), withdrawn)
 
 
 def what_is_served(tags: TagsOrNot, conversions: ConversionsOrNot) -> list[str]:
-    """Return a line per champion, for whoever starts a server."""
+    """Return a line per champion, for whoever starts a server; what does not answer says why."""
     lines = []
-    if isinstance(tags, Scorer):
+    if isinstance(tags, ZhongcaoError):
+        lines.append(f"tags are not answered: {tags}")
+    else:
         lines.append(
             f"model {tags.bundle.version}: {len(tags.bundle.taxonomy.tags)} tags, {tags.check().people} people"
         )
-    if isinstance(conversions, ConversionScorer):
+    if isinstance(conversions, ZhongcaoError):
+        lines.append(f"conversions are not answered: {conversions}")
+    else:
         model = conversions.bundle.version
         try:
             lines.append(f"model {model}: conversions, {conversions.check().people} people")

@@ -26,7 +26,7 @@ def application(
     *,
     loopback: bool = True,
     limits: Limits | None = None,
-    conversions: ConversionScorer | None = None,
+    conversions: ConversionScorer | ZhongcaoError | None = None,
 ) -> Any:
     guard = Guard(
         build_api(scorer, 2, conversions),
