@@ -11,6 +11,29 @@ from features.withdrawals import withdrawn
 WITHDRAWN: Final = "the person withdrew consent"
 
 
+def next_word(settings: Settings, now: int) -> int | None:
+    """Return when the next link or consent that is dated ahead begins to count; None where none is.
+
+    Parameters
+    ----------
+    settings
+        Where the log lies.
+    now
+        Epoch seconds.
+    """
+    if not settings.log_dir.is_dir():
+        return None
+    log = EventLog.open(settings)
+    con = log.connect()
+    try:
+        ahead = (
+            log.table(con, "identities").filter(f"valid_from > {int(now)}").aggregate("min(valid_from)").fetchall()
+        )
+    finally:
+        con.close()
+    return None if ahead[0][0] is None else int(ahead[0][0])
+
+
 def withdrawn_since(settings: Settings, as_of: int, now: int) -> list[str]:
     """Return the keys of people whose rows must not be used, sorted; where there is no log, nobody withdrew.
 

@@ -10,12 +10,11 @@ from typing import Final, Self
 
 from features.errors import StoreError, ZhongcaoError
 from features.settings import Settings
-from serving.consent import withdrawn_since
+from serving.consent import next_word, withdrawn_since
 
 _log = logging.getLogger("zhongcao.serving")
 _SECONDS: Final = 5.0
-_ANYWAY_SECONDS: Final = 60.0
-"""A withdrawal may be dated ahead: after so long the log is read again also where nothing was imported."""
+"""Between two looks; a withdrawal is heeded so long after it counts, and as long as the reading takes, at most."""
 
 
 class Withdrawn:
@@ -35,14 +34,19 @@ class Withdrawn:
         """Return the keys of people who must not be personalised."""
         return self._people
 
+    @property
+    def as_of(self) -> int | None:
+        """Instant of the rows, None while there are none."""
+        try:
+            return self._as_of()
+        except StoreError:
+            return None
+
     def look(self, settings: Settings) -> None:
         """Read who has withdrawn consent by now; of a store that was never filled, nobody is answered anyway."""
-        try:
-            as_of = self._as_of()
-        except StoreError:
-            self._people = frozenset()
-            return
-        self._people = frozenset(withdrawn_since(settings, as_of, int(time.time())))
+        as_of = self.as_of
+        found = [] if as_of is None else withdrawn_since(settings, as_of, int(time.time()))
+        self._people = frozenset(found)
 
 
 class ConsentWatch:
@@ -61,6 +65,7 @@ class ConsentWatch:
         self._seconds = seconds
         self._watched: list[Withdrawn] = []
         self._stamp: object = None
+        self._next: int | None = None
         self._stop = Event()
         self._thread = Thread(target=self._run, name="consent", daemon=True)
 
@@ -86,10 +91,13 @@ class ConsentWatch:
     def _look(self) -> None:
         commits = self._settings.log_dir / "identities" / "_delta_log"
         imported = commits.stat().st_mtime_ns if commits.exists() else 0
-        stamp = (imported, time.monotonic() // _ANYWAY_SECONDS)
-        if stamp == self._stamp:
+        stamp = (imported, [watched.as_of for watched in self._watched])
+        now = int(time.time())
+        if stamp == self._stamp and (self._next is None or now < self._next):
             return
         try:
+            # Read before the people are: what begins to count meanwhile is looked at again.
+            self._next = next_word(self._settings, now)
             for watched in self._watched:
                 watched.look(self._settings)
             self._stamp = stamp

@@ -66,6 +66,39 @@ def test_a_store_that_was_never_filled_holds_up_no_other(tmp_path: Path) -> None
         assert account in gone()
 
 
+def test_a_withdrawal_before_a_first_fill_is_heeded_once_it_is_there(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    account = word(settings, tmp_path, consent=False, at=AS_OF + DAY)
+    filled: list[int] = []
+
+    def as_of() -> int:
+        if not filled:
+            raise StoreError("the store of histories is empty")
+        return filled[0]
+
+    watch = ConsentWatch(settings, seconds=0.02)
+    gone = watch.watch(as_of)
+    with watch:
+        assert gone() == frozenset()
+        filled.append(AS_OF)
+        assert until(lambda: account in gone())
+
+
+def test_a_withdrawal_that_is_dated_ahead_is_heeded_on_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    account = word(settings, tmp_path, consent=False, at=AS_OF + DAY)
+    clock = [AS_OF + DAY - 1]
+    monkeypatch.setattr("serving.consent_watch.time.time", lambda: clock[0])
+    watch = ConsentWatch(settings, seconds=0.02)
+    gone = watch.watch(lambda: AS_OF)
+    with watch:
+        assert gone() == frozenset()
+        clock[0] += 1
+        assert until(lambda: account in gone())
+
+
 def test_what_was_known_holds_where_the_log_cannot_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
