@@ -85,6 +85,7 @@ with theirs as (
     select o.event_id, o.time, o.brand, who.person, other.account
     from orders o join owned who on who.account = o.account and o.time >= who.since and o.time < who.until
     join owned other on other.person = who.person and o.time >= other.since and o.time < other.until
+        and (not who.refuses or other.account = who.account)
 ), bought as (
     select t.event_id, t.person, max(l.event_time) as bought_at
     from theirs t asof left join lines l on t.account = l.account and t.brand = l.brand and t.time > l.event_time
@@ -161,7 +162,8 @@ def read_conversions(
         DuckDB relation, frame or Arrow table with the canonical columns of the events.
     identities, notes, items
         Canonical tables (relation, frame or Arrow table), or None. Items say the brand of a line that names none,
-        notes the topics that a search for the brand may name.
+        notes the topics that a search for the brand may name. Of people who refuse to be personalised, accounts are
+        not looked at together.
     start, end
         Epoch seconds: orders whose first line was paid from `start` on and before `end`.
     known_at

@@ -12,11 +12,16 @@ from features.small_tables import columns_of
 
 EVER: Final = 1 << 40
 """Later than any instant."""
-_COLUMNS: Final = ("row_id", "account", "person", "valid_from", "arrived_at")
+_COLUMNS: Final = ("row_id", "account", "person", "valid_from", "arrived_at", "consent")
 
-# Of links that hold from the same moment on the one that arrived last wins, as in features.population.
+# Of links that hold from the same moment on the one that arrived last wins, as in features.population; of words on
+# consent the latest, and no where both were said for the same moment.
 _OWNERS: Final = """
-with latest as (
+with refusing as (
+    select person from links
+    where arrived_at <= $known_at and valid_from <= $known_at and consent is not null
+    group by person having not max_by(consent, (valid_from, not consent))
+), latest as (
     select account, valid_from, max_by(person, (arrived_at, row_id)) as person
     from links where arrived_at <= $known_at group by account, valid_from
 ), linked as (
@@ -25,12 +30,16 @@ with latest as (
     from latest
 ), before as (
     select account, min(since) as first from linked group by account
+), stretches as (
+    select * from linked
+    union all
+    select accounts.account, accounts.account, 0, coalesce(first, $ever)
+    from accounts left join before using (account)
+), judged as (
+    select *, coalesce(person in (select person from refusing), false) as no from stretches
 )
-select account, person, since, until from linked
-union all
-select accounts.account, accounts.account, 0, coalesce(first, $ever)
-from accounts left join before using (account)
-order by account, since
+select account, person, since, until, no or max_by(no, since) over (partition by account) as refuses
+from judged order by account, since
 """
 
 
@@ -55,6 +64,7 @@ def owners(
     pa.Table
         ``account``, ``person``, ``since`` (closed) and ``until`` (open), epoch seconds; the stretches of an account
         that was asked for cover all time. Before its first link it is a person of its own under its own key.
+        ``refuses``: the latest word on consent of that person, or of the account's last one, is no by `known_at`.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Whose touches and conversions are whose: accounts of a person at the time of a conversion."""
+"""Whose touches and conversions are whose: accounts of a person at the time of a conversion.
+
+Whoever refuses to be personalised is not followed from a touch to a conversion.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ Int64 = npt.NDArray[np.int64]
 _ACCOUNTS: Final = """
 select c.number, k.key
 from conversions c join owned who on who.account = c.account and c.time >= who.since and c.time < who.until
+        and not who.refuses
     join owned other on other.person = who.person and c.time >= other.since and c.time < other.until
     join keys k on k.account = other.account and k.brand = c.brand
 order by c.number, k.key
 """
 _PEOPLE: Final = """
-select k.key, dense_rank() over (order by o.person, k.brand) - 1 as person
+select k.key, if(o.refuses, -1, dense_rank() over (order by o.person, k.brand) - 1) as person
 from keys k join owned o on o.account = k.account and {instant} >= o.since and {instant} < o.until
 order by k.key
 """
@@ -78,6 +82,9 @@ class TouchPeople:
         return pairs["number"].to_numpy(), pairs["key"].to_numpy()
 
     def at(self, instant: int) -> Int64:
-        """Return a number per touch for the person that its account was of at an instant, and its brand."""
+        """Return a number per touch for the person that its account was of at an instant, and its brand.
+
+        -1 where that person refuses.
+        """
         people: Int64 = self._con.sql(_PEOPLE.format(instant=int(instant))).to_arrow_table()["person"].to_numpy()
         return people[self.keys]

@@ -168,7 +168,8 @@ def paths_of(
     """Join conversions with the touches before them.
 
     A touch may be on the paths of several conversions of its brand. The accounts of a person are those that were
-    theirs at the conversion's time, as was known at `known_at`.
+    theirs at the conversion's time, as was known at `known_at`. Of people whose latest word on consent is no by
+    then no path is made: their conversions have no touch, and their touches are on no path, converted or not.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def paths_of(
     reported = in_stretch & (np.diff(offsets) == 0)
     reported[conversion[counted]] = True
     touched[touch] = False
-    rest = np.flatnonzero(touched)
+    rest = np.flatnonzero(touched & (person >= 0))
     piece = _pieces(person[rest], seen[rest], windows.longest)
     by_piece = np.argsort(piece, kind="stable")
     edges = np.append(np.flatnonzero(np.diff(piece[by_piece], prepend=-1)), len(rest))

@@ -40,18 +40,19 @@ def events_of(rows: list[Row]) -> pa.Table:
     return pa.Table.from_pylist([{"event_id": next(ids)} | row for row in rows], schema=EVENTS.schema)
 
 
-def link(account: str, person: str, since: int = 0, late: int = 0) -> Row:
+def link(account: str, person: str, since: int = 0, late: int = 0, consent: bool | None = None) -> Row:
     return {
-        "row_id": f"{account}{person}{since}{late}",
+        "row_id": f"{account}{person}{since}{late}{consent}",
         "account": account,
         "person": person,
         "valid_from": since,
         "arrived_at": since + late,
+        "consent": consent,
     }
 
 
 def links_of(rows: list[Row]) -> pa.Table:
-    names = ("row_id", "account", "person", "valid_from", "arrived_at")
+    names = ("row_id", "account", "person", "valid_from", "arrived_at", "consent")
     return pa.Table.from_pylist(rows, schema=pa.schema([pa.field(n, IDENTITIES.column(n).arrow) for n in names]))
 
 

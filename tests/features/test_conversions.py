@@ -144,6 +144,16 @@ def test_a_direct_jump_wins_over_a_search() -> None:
     assert [(r["entry"], r["note"]) for r in found] == [("direct", "n2")]
 
 
+@pytest.mark.parametrize("consent", [True, False])
+def test_accounts_of_somebody_who_refuses_are_not_looked_at_together(consent: bool) -> None:
+    before = [event("search", START - 1, "b", brand="X"), bought(START - DAY, account="b")]
+    mine = [link("a", "P", consent=consent), link("b", "P")]
+    (row,) = read([*before, bought(START)], mine).table.to_pylist()
+    assert (row["entry"], row["new_customer"]) == (("search_back", False) if consent else ("other", True))
+    (alone,) = read([event("search", START - 1, brand="X"), bought(START)], mine).table.to_pylist()
+    assert alone["entry"] == "search_back"
+
+
 def test_unknown_grain() -> None:
     with pytest.raises(FeatureError, match="unknown grain of conversions: 'shop'; valid: brand, item"):
         read([], per="shop")

@@ -241,3 +241,30 @@ def test_touches_and_conversions_may_be_joined_by_hand() -> None:
     conversions = read_conversions(events_of([BUY]), start=START, end=END, known_at=KNOWN)
     found = paths_of(touches, conversions, start=START, end=END, known_at=KNOWN)
     assert found.ago.tolist() == [5 * DAY]
+
+
+@pytest.mark.parametrize(
+    ("words", "followed"),
+    [
+        ([(0, False)], False),
+        ([(0, True)], True),
+        ([(0, False), (DAY, True)], True),
+        ([(0, True), (KNOWN, False)], False),  # however late: the report looks back
+        ([(0, True), (KNOWN + 1, False)], True),
+        ([(0, True), (0, False)], False),
+    ],
+)
+def test_whoever_refuses_is_not_followed(words: list[tuple[int, bool]], followed: bool) -> None:
+    said = [link("a", "P", since, consent=consent) for since, consent in words]
+    seen = [event("click", ORDERED - DAY, account, note="n1") for account in "ab"]
+    found = read([*seen, event("click", ORDERED - 1, "c", note="n1"), BUY], [*said, link("b", "P")])
+    assert found.paths.offsets.tolist() == ([0, 2] if followed else [0, 0])
+    assert found.paths.without_touch.tolist() == [not followed]
+    # Nor are their touches taken for people who did not convert.
+    assert found.paths.unconverted_touch.tolist() == [2]
+
+
+def test_an_account_that_came_to_somebody_who_refuses_is_not_followed_before_either() -> None:
+    rows = [event("click", ORDERED - DAY, note="n1"), BUY]
+    assert read(rows, [link("a", "P", END, consent=False)]).paths.offsets.tolist() == [0, 0]
+    assert read(rows, [link("a", "P", END, consent=None)]).paths.offsets.tolist() == [0, 1]
