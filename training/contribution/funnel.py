@@ -49,6 +49,9 @@ class Funnel:
     entered, searched, bought, bought_new
         People who clicked and within the window entered the brand's shop, searched for the brand, bought it, and
         bought it for the first time, by whatever way; with them who came through the link.
+    clickers_won, clickers_entered, clickers_searched
+        Those of `clickers` who did so within the window after a click of the period: what the rates are made of. A
+        visit through the link by an account that is known in the shop alone is one of theirs, too.
     cost_micros
         Millionths of a currency unit: that of the impressions, and the spending of campaigns whose impressions name
         no cost.
@@ -75,6 +78,9 @@ class Funnel:
     revenue: int = 0
     bought: int = 0
     bought_new: int = 0
+    clickers_won: int = 0
+    clickers_entered: int = 0
+    clickers_searched: int = 0
     cost_micros: int = 0
 
     @property
@@ -83,14 +89,14 @@ class Funnel:
 
         Examples
         --------
-        >>> Funnel("all", None, impressions=200, clicks=10, clickers=8, entered=2).rates["store_entry_rate"]
+        >>> Funnel("all", None, clicks=10, clickers=8, clickers_entered=2).rates["store_entry_rate"]
         0.25
         """
         return {
             "click_rate": _share(self.clicks, self.impressions),
-            "true_interest_rate": _share(self.true_interest, self.clickers),
-            "store_entry_rate": _share(self.entered, self.clickers),
-            "search_back_rate": _share(self.searched, self.clickers),
+            "true_interest_rate": _share(self.clickers_won, self.clickers),
+            "store_entry_rate": _share(self.clickers_entered, self.clickers),
+            "search_back_rate": _share(self.clickers_searched, self.clickers),
             "bounce_rate": _share(self.bounces, self.link_clicks),
             "hide_rate": _share(self.hides, self.impressions),
             "new_customer_share": _share(self.bought_new, self.bought),
@@ -130,7 +136,8 @@ def funnel(
     """Count what happened with a brand's notes in a period, in one pass over the log.
 
     A note is the brand's if the notes table says so, or the item behind its link is; else if its campaign is; else
-    if the event names the brand. An event is of the person who owned its account at its time.
+    if the event names the brand. An event is of the person who owned its account at its time. Accounts of somebody
+    who refuses to be personalised are not looked at together, and nobody is followed from their clicks.
 
     Parameters
     ----------
@@ -154,8 +161,8 @@ def funnel(
         Window after a click.
     by
         ``click_date``: clicks of the period and what followed them, whenever it came. ``order_date``: what happened
-        in the period within the window after a click. Impressions, clicks, hides, jumps and cost are of the period
-        either way.
+        in the period within the window after a click. Impressions, clicks, hides, jumps, cost and the shares of
+        the people who clicked are of the period either way.
 
     Returns
     -------

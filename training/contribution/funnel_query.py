@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from features.conversions import GIVEN_BACK
+
 SESSION_SECONDS: Final = 1_800
 """After so long without entering the shop, a jump from a note's link was a bounce."""
 
@@ -12,8 +14,9 @@ DEEP_ACTS: Final = ("save", "comment", "share", "follow")
 
 _BRAND_ACTS: Final = ("store_visit", "item_view", "favourite", "cart", "purchase", "search")
 
-# An event is of whoever owned its account at its time, and belongs to the brand of its note; without a note, to the
-# brand that it names or its item is of. An act on a note that names no campaign is of the one that showed the note.
+# An event is of whoever owned its account at its time; each account of somebody who refuses is somebody of its own.
+# It belongs to the brand of its note; without a note, to the brand that it names or its item is of. An act on a
+# note that names no campaign is of the one that showed the note.
 _KNOWN: Final = """
 with known_notes as (
     select n.note, n.creator, n.campaign, coalesce(n.brand, linked.brand, c.brand) as brand
@@ -21,13 +24,14 @@ with known_notes as (
 ), picked as materialized (
     select event_id, kind, event_time, day, platform, account, note, creator, campaign, brand, "order", item,
         amount, cost_micros, dwell_ms, read_percent
-    from events_ where event_time < {as_of} and arrived_at <= {as_of} and (
-        brand = {brand} or kind = 'refund' or note in (select note from known_notes where brand = {brand})
+    from events_ where event_time < {as_of} and arrived_at <= {as_of} and kind <> 'refund' and (
+        brand = {brand} or note in (select note from known_notes where brand = {brand})
         or campaign in (select campaign from campaigns where brand = {brand})
         or brand is null and item in (select item from items where brand = {brand}))
 ), named as materialized (
     select e.event_id, e.kind, e.event_time as moment, e.day, e.platform, e.account,
-        coalesce(o.person, e.account) as person, e.note,
+        case when o.refuses then e.account else coalesce(o.person, e.account) end as person,
+        coalesce(o.refuses, false) as refuses, e.note,
         coalesce(e.creator, n.creator) as creator,
         e.campaign,
         coalesce(e.note, e.campaign) is not null and coalesce(n.brand, c.brand, e.brand) = {brand} as of_note,
@@ -47,8 +51,9 @@ with known_notes as (
 """
 
 # A click is followed for {window} seconds. By click date the click lies in the period and what follows it counts
-# whenever it came; by order date what follows lies in the period and the click may lie before it. An act that names
-# the note but has no known click (the shop account was never linked) counts by its own time.
+# whenever it came; by order date what follows lies in the period and the click may lie before it. Shares of the
+# people who clicked are of the period's clicks either way (`after`). An act that names the note but has no known
+# click (the shop account was never linked) counts by its own time.
 _ACTS: Final = """
 , clicks as materialized (
     select * from known where of_note and kind = 'click' and moment >= {start} - {before} and moment < {end}
@@ -56,28 +61,38 @@ _ACTS: Final = """
     select kind, moment, day, person from known where (of_brand or of_note) and kind in ({brand_acts})
 ), firsts as materialized (
     select person, min(moment) as moment from acts where kind = 'purchase' group by person
+), after as materialized (
+    select c.note, c.creator, c.campaign, c.day, c.person, a.kind from clicks c join acts a on a.person = c.person
+        and a.moment >= c.moment and a.moment < c.moment + {window} and not c.refuses
+    where c.moment >= {start} and a.kind in ('store_visit', 'search')
 ), followed as materialized (
     select c.note, c.creator, c.campaign, c.person, case when {by_click} then c.day else a.day end as day,
         a.kind, a.kind = 'purchase' and f.moment >= c.moment as new
     from clicks c join acts a on a.person = c.person and a.moment >= c.moment and a.moment < c.moment + {window}
+            and not c.refuses
         left join firsts f on f.person = c.person
     where case when {by_click} then c.moment else a.moment end between {start} and {end} - 1
 ), direct as (
     select a.*, c.moment as clicked, c.day as clicked_day
     from known a asof left join (select * from known where of_note and kind = 'click') c
         on c.person = a.person and c.note = a.note and c.moment <= a.moment
-    where a.of_note and a.kind not in ('impression', 'click', 'hide', 'link_click', 'refund')
+    where a.of_note and a.kind not in ('impression', 'click', 'hide', 'link_click')
 ), through as materialized (
     select * exclude (day), coalesce(case when {by_click} then clicked_day end, day) as day from direct
     where coalesce(case when {by_click} then clicked end, moment) between {start} and {end} - 1
         and (clicked is null or moment < clicked + {window})
-), lines as (
-    select platform, account, bill, item, note, creator, campaign, day, moment from through where kind = 'purchase'
+), orders as materialized (
+    select e.event_id, e.kind, e.platform, e.account, e."order", e.item, coalesce(e.brand, i.brand) as brand,
+        coalesce(e.amount, 0) as amount
+    from events_ e left join items i on i.item = e.item
+        semi join through t
+            on t.kind = 'purchase' and (t.platform, t.account, t.bill) = (e.platform, e.account, e."order")
+    where e.kind in ('purchase', 'refund') and e.event_time < {as_of} and e.arrived_at <= {as_of}
+), lines as (select * from orders where kind = 'purchase'
+), refunds as (select * from orders where kind = 'refund'
+), given_back as ({given_back}
 ), returned as (
-    select r.event_id, r.amount, min_by(p, (p.item is distinct from r.item, p.moment)) as line
-    from known r join lines p on (p.platform, p.account, p.bill) = (r.platform, r.account, r.bill)
-        and coalesce(p.item = r.item, true)
-    where r.kind = 'refund' group by r.event_id, r.amount
+    select t.note, t.creator, t.campaign, t.day, g.refunded from given_back g join through t using (event_id)
 ), jumps as materialized (
     select j.*, v.moment is not null and v.moment <= j.moment + {session} as entered
     from (select * from known where of_note and kind = 'link_click' and moment between {start} and {end} - 1) j
@@ -119,6 +134,13 @@ _LONG: Final = """
     where clicked is not null and (kind in ({deep_acts}) or kind = 'read' and deep)
     union all select 'won', note, creator, campaign, day, person, 1 from followed where kind = 'search'
     union all
+    select 'clicker_won', note, creator, campaign, clicked_day, person, 1 from direct
+    where (kind in ({deep_acts}) or kind = 'read' and deep) and clicked between {start} and {end} - 1
+        and moment < clicked + {window}
+    union all
+    select unnest(if(kind = 'search', ['clicker_won', 'clicker_searched'], ['clicker_entered'])), note, creator,
+        campaign, day, person, 1 from after
+    union all
     select 'entered', note, creator, campaign, day, person, 1 from followed where kind = 'store_visit'
     union all
     select 'searched', note, creator, campaign, day, person, 1 from followed where kind = 'search'
@@ -128,6 +150,9 @@ _LONG: Final = """
     union all  -- whoever came through the link is there even where the shop account was never linked
     select case kind when 'purchase' then 'bought' else 'entered' end, note, creator, campaign, day, person, 1
     from through where kind in ('purchase', 'store_visit')
+    union all
+    select 'clicker_entered', note, creator, campaign, day, person, 1 from through
+    where clicked is null and kind = 'store_visit'
     union all
     select 'bought_new', t.note, t.creator, t.campaign, t.day, t.person, 1
     from through t join firsts f on f.person = t.person
@@ -140,7 +165,7 @@ _LONG: Final = """
     union all
     select 'revenue', note, creator, campaign, day, null, amount from through where kind = 'purchase'
     union all
-    select 'revenue', line.note, line.creator, line.campaign, line.day, null, -amount from returned
+    select 'revenue', note, creator, campaign, day, null, -refunded from returned
 )
 """
 
@@ -155,6 +180,9 @@ _COUNTS: Final = {
     "true_interest": "count(who) filter (what = 'won')",
     "hides": "sum(n) filter (what = 'hide')",
     "link_clicks": "sum(n) filter (what = 'link_click')",
+    "clickers_won": "count(who) filter (what = 'clicker_won')",
+    "clickers_entered": "least(count(who) filter (what = 'clicker_entered'), count(who) filter (what = 'click'))",
+    "clickers_searched": "count(who) filter (what = 'clicker_searched')",
     "bounces": "greatest(sum(n) filter (what = 'bounce'), 0)",
     "store_visits": "sum(n) filter (what = 'store_visit')",
     "entered": "count(who) filter (what = 'entered')",
@@ -206,6 +234,7 @@ def funnel_query(brand: str, *, start: int, end: int, as_of: int, window: int, b
         before=0 if by_click else int(window),
         by_click="true" if by_click else "false",
         session=SESSION_SECONDS,
+        given_back=GIVEN_BACK,
         brand_acts=", ".join(f"'{kind}'" for kind in _BRAND_ACTS),
         deep_acts=", ".join(f"'{kind}'" for kind in DEEP_ACTS),
         counts=", ".join(f"coalesce(cast({sql} as bigint), 0) as {name}" for name, sql in _COUNTS.items()),

@@ -29,7 +29,7 @@ def test_a_person_goes_the_whole_way() -> None:
     expected = Funnel(
         "note", "n1", impressions=2, reached=2, clicks=1, clickers=1, deep_reads=1, deep_acts=1, true_interest=1,
         hides=1, link_clicks=1, store_visits=1, entered=1, carts=1, orders=1, revenue=900, bought=1, bought_new=1,
-        cost_micros=200_000,
+        clickers_won=1, clickers_entered=1, cost_micros=200_000,
     )  # fmt: skip
     assert found["note"] == {"n1": expected}
     assert found["campaign"]["k1"].counts() == found["creator"]["c1"].counts() == expected.counts()
@@ -101,13 +101,30 @@ def test_click_date_and_order_date() -> None:
     assert (by_click["all"][None].searched, by_order["all"][None].searched) == (0, 1)
 
 
-def test_a_refund_lowers_the_line_of_its_item() -> None:
+def test_a_refund_lowers_the_lines_that_it_names() -> None:
     lines = [
         event("purchase", "b", day, note=note, brand="B", order="o", item=item, amount=100)
         for day, note, item in ((0.5, "n1", "i1"), (0.6, "n2", "i2"))
     ]
     back = [event("refund", "b", 1.0, order="o", amount=30, item=item) for item in ("i2", None)]
-    assert {note: row.revenue for note, row in counted([*lines, *back])["note"].items()} == {"n1": 70, "n2": 70}
+    assert {note: row.revenue for note, row in counted([*lines, *back])["note"].items()} == {"n1": 85, "n2": 55}
+
+
+@pytest.mark.parametrize("back", [1, 31, 100, 199])
+def test_a_refund_of_an_order_is_spread_over_all_its_lines_by_what_was_paid(back: int) -> None:
+    said = (("n1", "B", 100), ("n2", "B", 33), (None, "B", 60), (None, "X", 6))
+    lines = [
+        event("purchase", "b", 0.5, note=note, brand=brand, order="o", amount=amount, item=f"i{amount}")
+        for note, brand, amount in said
+    ]
+    refund = event("refund", "b", 1.0, order="o", amount=back)
+    found = counted([*lines, refund])
+    revenue = {note: row.revenue for note, row in found["note"].items()}
+    for note, paid in (("n1", 100), ("n2", 33)):
+        assert abs(paid - revenue[note] - back * paid / 199) < 1
+    assert found["all"][None].revenue == sum(revenue.values())
+    both = counted([*lines[:2], refund | {"amount": min(back, 133)}])["all"][None]
+    assert both.revenue == 133 - min(back, 133)
 
 
 def test_a_refund_of_another_shops_order_or_of_an_item_bought_elsewhere_lowers_nothing() -> None:
@@ -138,6 +155,40 @@ def test_an_account_that_was_never_linked_counts_through_the_link() -> None:
     ]
     found = everything(log)
     assert (found.entered, found.bought, found.bought_new, found.revenue) == (1, 1, 1, 7)
+
+
+@pytest.mark.parametrize("by", ["click_date", "order_date"])
+def test_shares_of_the_people_who_clicked_never_exceed_them(by: str) -> None:
+    acts = ("store_visit", "search")
+    early = [event("click", f"b{n}", -1.0, note="n1") for n in range(3)]
+    early += [event(kind, f"b{n}", 0.5, brand="B") for n in range(3) for kind in acts]
+    early += [event("save", f"b{n}", 0.5, note="n1") for n in range(3)]
+    own = [event("click", "c", 0.5, note="n1"), event("click", "d", 1.0, note="n1")]
+    own += [event(kind, "c", 2.5, brand="B") for kind in acts]
+    strangers = [event("store_visit", f"s{n}", 1.0, note="n1", brand="B") for n in range(4, 9)]
+    found = everything([*early, *own], by=by)
+    rates = ("store_entry_rate", "search_back_rate", "true_interest_rate")
+    assert [found.rates[name] for name in rates] == [0.5, 0.5, 0.5]
+    assert (found.entered, found.searched) == ((1, 1) if by == "click_date" else (3, 3))
+    assert everything([*early, *own, *strangers], by=by).rates["store_entry_rate"] == 1
+
+
+def test_whoever_refuses_is_counted_but_not_followed() -> None:
+    log = [
+        event("impression", "a", 0.1, note="n1", campaign="k1"),
+        event("click", "a", 0.5, note="n1"),
+        event("link_click", "a", 0.5, note="n1"),
+        event("store_visit", "sa", 0.51, brand="B"),
+        event("search", "a", 0.6, brand="B"),
+        event("purchase", "a", 1.0, brand="B", order="o", amount=5),
+        event("purchase", "sa", 1.0, brand="B", note="n1", order="o", amount=7),
+    ]
+    links = [link("a", "P"), link("sa", "P") | {"consent": False}]
+    asked, found = everything(log), everything(log, links=links)
+    assert (asked.entered, asked.searched, asked.bounces) == (1, 1, 0)
+    assert (found.entered, found.searched, found.clickers_searched, found.bought) == (0, 0, 0, 1)
+    assert (found.clicks, found.link_clicks, found.bounces, found.revenue) == (1, 1, 1, 7)
+    assert counted(log, links=links)["campaign"]["k1"].clicks == 1
 
 
 def test_only_what_was_known_counts() -> None:

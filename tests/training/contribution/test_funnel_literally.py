@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,28 @@ def followers(clicks: list[Row], acts: list[Row], by: str, period: range, window
     return people
 
 
+def shares_of_clickers(mine: list[Row], acts: list[Row], direct: list[Any], period: range, window: int) -> Row:
+    """How many of the people who clicked in the period were won, entered the shop or searched afterwards."""
+    clicks = [e for e in mine if e["kind"] == "click" and e["event_time"] in period]
+    clickers = {e["person"] for e in clicks}
+    after = followers(clicks, acts, "click_date", period, window)
+    strangers = {act["person"] for act, clicked in direct if clicked is None and act["kind"] == "store_visit"}
+    won = {
+        act["person"] for act, clicked in through_the_link(mine, "click_date", period, window)
+        if clicked is not None and is_deep(act)
+    }  # fmt: skip
+    return {
+        "clickers": len(clickers),
+        "clickers_won": len(won | after["search"]),
+        "clickers_entered": min(len(after["store_visit"] | strangers), len(clickers)),
+        "clickers_searched": len(after["search"]),
+    }
+
+
+def is_deep(act: Row) -> bool:
+    return act["kind"] == "save" or (act["kind"] == "read" and (act["dwell_ms"] or 0) >= 5_000)
+
+
 def through_the_link(mine: list[Row], by: str, period: range, window: int) -> Iterator[tuple[Row, int | None]]:
     """Acts with the note that count, each with the click before it."""
     for act in mine:
@@ -80,8 +103,7 @@ def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[
     people = followers([e for e in mine if e["kind"] == "click"], acts, by, period, window)
     won, direct = set(people["search"]), list(through_the_link(mine, by, period, window))
     for act, clicked in direct:
-        deep = act["kind"] == "save" or (act["kind"] == "read" and (act["dwell_ms"] or 0) >= 5_000)
-        if deep and clicked is not None:
+        if is_deep(act) and clicked is not None:
             won.add(act["person"])
         if act["kind"] in {"store_visit", "purchase"}:
             people[act["kind"]].add(act["person"])
@@ -96,7 +118,7 @@ def oracle(log: list[Row], note: str, by: str, as_of: int, window: int) -> dict[
         and not any(who == e["person"] and 0 <= at - e["event_time"] <= 1_800 for who, at in visits)
         for e in inside
     )
-    return {
+    return shares_of_clickers(mine, acts, direct, period, window) | {
         "impressions": sum(e["kind"] == "impression" for e in inside),
         "reached": len({e["person"] for e in inside if e["kind"] == "impression"}),
         "clicks": sum(e["kind"] == "click" for e in inside),
