@@ -151,7 +151,7 @@ def _caused(line: Line, report: Report) -> dict[str, Any]:
     people = _PEOPLE[found["method"]].format(found["people_treated"], found["people_held"])
     roi = line.incremental_roi(report.minor_digits)
     over_cost = f"{number(roi, 2)} × its cost" if math.isfinite(roi) else ""
-    small = "; ".join(part for part in (interval, over_cost, people, found["reason"]) if part)
+    small = "; ".join(part for part in (interval, over_cost, people, found["fallback"], found["reason"]) if part)
     return {"v": str(found["value"]), "text": _money(found["value"], report), "small": small}
 
 

@@ -13,6 +13,7 @@ from training.contribution.report import Line, Report
 
 _RULES: Final = ("last", "linear", "shapley")
 _MOST_NOTES: Final = 10
+_METHODS: Final = {"hold_out": "", "doubly_robust": " †"}
 _MARKS: Final = {"over": " ▲", "under": " ▼", "": ""}
 
 
@@ -20,7 +21,8 @@ def contribution_table(report: Report) -> Table:
     """Show everything, the campaigns and the first notes, narrow enough for 80 columns."""
     table = Table(
         title=f"Contribution of {escape(report.question.brand)}, {report.currency}", title_justify="left",
-        caption="▲ credited with more than it caused, ▼ with less, beyond noise", caption_justify="left",
+        caption="▲ credited with more than it caused, ▼ with less, beyond noise; † doubly robust, not held out",
+        caption_justify="left",
         box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
     )  # fmt: skip
     table.add_column("", overflow="fold")
@@ -40,7 +42,8 @@ def _cells(line: Line, report: Report) -> list[str]:
     found = line.caused.as_dict()
     caused = "–"
     if found["value"] is not None:
-        caused = f"{found['value'] / unit:,.0f} [{found['low'] / unit:,.0f}, {found['high'] / unit:,.0f}]"
+        ends = f"[{found['low'] / unit:,.0f}, {found['high'] / unit:,.0f}]"
+        caused = f"{found['value'] / unit:,.0f} {ends}{_METHODS[found['method']]}"
     flags = line.caused.disagreement
     return [
         line.funnel.key or ("everything" if line.funnel.by == "all" else f"no {line.funnel.by}"),

@@ -57,6 +57,7 @@ class Caused:
             "people_treated": effect.people_treated if effect is not None else None,
             "people_held": effect.people_held if effect is not None else None,
             "reason": self.reason,
+            "fallback": self.found.fallback if self.found is not None else "",
         }
 
 

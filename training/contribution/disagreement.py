@@ -7,7 +7,7 @@ from typing import Literal
 
 from features.errors import OverlapError
 from training.contribution.doubly_robust import doubly_robust_effect
-from training.contribution.holdout import Effect, holdout_effect
+from training.contribution.holdout import FEWEST, Effect, holdout_effect
 from training.contribution.outcomes import CampaignOutcomes
 from training.contribution.overlap import Overlap
 
@@ -23,9 +23,11 @@ class Incremental:
     effect
         None where it was refused.
     method
-        ``hold_out`` where people were kept from the campaign, else ``doubly_robust``, else ``refused``.
+        ``hold_out`` where enough people were kept from the campaign, else ``doubly_robust``, else ``refused``.
     reason
         Of the refusal; empty otherwise.
+    fallback
+        Why its hold-out was not used; empty where it was, or where there is none.
     overlap
         Of the doubly robust estimate.
     """
@@ -33,11 +35,12 @@ class Incremental:
     effect: Effect | None
     method: Method
     reason: str = ""
+    fallback: str = ""
     overlap: Overlap | None = None
 
 
 def incremental(outcomes: CampaignOutcomes, measure: str = "revenue", *, level: float = 0.95) -> Incremental:
-    """Estimate what a campaign caused: from its hold-out where it has one, else doubly robust.
+    """Estimate what a campaign caused: from its hold-out where it has one that is large enough, else doubly robust.
 
     Parameters
     ----------
@@ -48,14 +51,17 @@ def incremental(outcomes: CampaignOutcomes, measure: str = "revenue", *, level: 
     level
         Of the interval.
     """
-    held = bool((outcomes.arm == 0).any())
+    held, treated = (int((outcomes.arm == arm).sum()) for arm in (0, 1))
+    fallback = ""
+    if held and min(held, treated) < FEWEST:
+        fallback = f"{held} people held out of {held + treated} are no hold-out: each arm needs {FEWEST}"
     try:
-        if held:
+        if held and not fallback:
             return Incremental(holdout_effect(outcomes, measure, level=level), "hold_out")
         effect, overlap = doubly_robust_effect(outcomes, measure, level=level)
     except OverlapError as refusal:
-        return Incremental(None, "refused", str(refusal))
-    return Incremental(effect, "doubly_robust", overlap=overlap)
+        return Incremental(None, "refused", "; ".join(filter(None, (fallback, str(refusal)))), fallback)
+    return Incremental(effect, "doubly_robust", fallback=fallback, overlap=overlap)
 
 
 def disagreement(attributed: float, effect: Effect) -> Literal["over", "under", ""]:

@@ -12,6 +12,7 @@ from tests.training.contribution.small_experiments import delivered
 from training.contribution.deliveries import deliveries_of
 from training.contribution.disagreement import incremental
 from training.contribution.doubly_robust import doubly_robust_effect, fitted_chances
+from training.contribution.outcomes import CampaignOutcomes
 from training.contribution.overlap import overlap_of, require_overlap
 
 
@@ -58,6 +59,22 @@ def test_people_who_were_held_out_are_not_looked_at() -> None:
     arm = np.where(np.arange(len(made.person)) % 3 == 0, 0, 1).astype(np.int8)
     found = deliveries_of(replace(made, arm=arm), "revenue")
     assert not (found.person % 3 == 0).any()
+
+
+def held_out(made: CampaignOutcomes, people: int) -> CampaignOutcomes:
+    return replace(made, arm=(np.arange(len(made.person)) >= people).astype(np.int8))
+
+
+def test_a_hold_out_of_a_handful_is_none() -> None:
+    made = held_out(delivered(4).outcomes, 29)
+    found = incremental(made)
+    assert (found.effect, found.overlap) == doubly_robust_effect(made)
+    assert (found.method, found.reason) == ("doubly_robust", "")
+    assert found.fallback == "29 people held out of 1500 are no hold-out: each arm needs 30"
+    assert incremental(replace(made, arm=np.full(len(made.person), -1, np.int8))).fallback == ""
+    short = incremental(held_out(delivered(1, people=60, days=2).outcomes, 5))
+    assert (short.effect, short.method) == (None, "refused")
+    assert short.reason.startswith("5 people held out of 60 are no hold-out: each arm needs 30; c has too few")
 
 
 def test_rows_are_people_and_days_and_their_outcome_is_what_follows() -> None:
