@@ -103,5 +103,10 @@ def _says_control(value: Any) -> bool:
 
 
 def _same(value: Any, control: Any) -> bool:
-    """Whether a value is meant: on a command line everything is text."""
-    return bool(value == control or (isinstance(control, str) and str(value) == control))
+    """Whether a value is meant: on a command line everything is text, and 0 may be 0.0 in the file."""
+    if not isinstance(control, str) or isinstance(value, str):
+        return bool(value == control)
+    try:
+        return float(control) == value
+    except ValueError:
+        return str(value) == control

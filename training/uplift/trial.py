@@ -94,11 +94,17 @@ def read_trial(
     Raises
     ------
     SourceError
-        The file cannot be read, has no such column, the outcome holds something else than numbers, a number is
+        The file cannot be read, has no such column, one is named for two things, the outcome holds something else than numbers, a number is
         infinite, or somebody has several rows.
     TrainingError
         The arms cannot be told apart.
     """
+    if outcome in {treatment, propensity, person} or treatment in {propensity, person}:
+        raise SourceError(
+            "one column cannot be two of arm, outcome, person and chance",
+            value=outcome if outcome in {treatment, propensity, person} else treatment,
+            next_step="name a column of its own for each",
+        )
     table = _read(path)
     named = [treatment, outcome, *(name for name in (person, propensity) if name), *ignore, *keep]
     missing = [name for name in named if name not in table.columns]

@@ -55,6 +55,31 @@ def test_columns_that_say_nothing_are_named(tmp_path: Path) -> None:
     assert (trial.columns, trial.arms.control, trial.arms.treated) == (("x",), 1, (0,))
 
 
+@pytest.mark.parametrize(
+    ("arms", "control", "found"),
+    [((0.0, 1.0), "0", 0.0), ((0.0, 1.0), "1", 1.0), ((0, 1), "0.0", 0), ((False, True), "True", True)],
+)
+def test_the_control_is_named_as_on_a_command_line(
+    tmp_path: Path, arms: tuple[float, float], control: str, found: float
+) -> None:
+    rows = "\n".join(f"{n % 3},{arms[n % 2]},{n % 5}" for n in range(40))
+    trial = read_trial(written(tmp_path, f"x,t,y\n{rows}\n"), treatment="t", outcome="y", control=control)
+    assert (trial.arms.control, trial.arms.treated) == (found, (arms[0] + arms[1] - found,))
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ({"outcome": "mail"}, "mail"),
+        ({"outcome": "bought", "person": "bought"}, "bought"),
+        ({"outcome": "bought", "propensity": "mail"}, "mail"),
+    ],
+)
+def test_a_column_is_one_thing(tmp_path: Path, columns: dict[str, str], named: str) -> None:
+    with pytest.raises(SourceError, match=f"cannot be two of arm, outcome, person and chance: '{named}'; name a"):
+        read_trial(written(tmp_path), treatment="mail", **columns)
+
+
 def afterwards(people: int = 2_000) -> pd.DataFrame:
     rng = np.random.default_rng(3)
     t = rng.integers(0, 2, people)
