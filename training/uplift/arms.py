@@ -107,6 +107,6 @@ def _same(value: Any, control: Any) -> bool:
     if not isinstance(control, str) or isinstance(value, str):
         return bool(value == control)
     try:
-        return float(control) == value
+        return bool(float(control) == value)
     except ValueError:
         return str(value) == control

@@ -94,8 +94,8 @@ def read_trial(
     Raises
     ------
     SourceError
-        The file cannot be read, has no such column, one is named for two things, the outcome holds something else than numbers, a number is
-        infinite, or somebody has several rows.
+        The file cannot be read, has no such column, one is named for two things, the outcome holds something else
+        than numbers, a number is infinite, or somebody has several rows.
     TrainingError
         The arms cannot be told apart.
     """
