@@ -81,16 +81,17 @@ def show(folder: Annotated[Path, typer.Argument(help="Folder of a finished world
 def import_world(folder: Path) -> None:
     """Import a world's events and tables."""
     from features.days import day_text
+    from features.event_log import EventLog
     from features.progress import progress
     from features.settings import load_settings
     from features.world.folder import description, settings_of
     from features.world.importing import import_world as bring_in
     from serving.cli_data import tell
 
-    last = settings_of(description(folder)).end
+    settings, last = load_settings(), settings_of(description(folder)).end
     with progress() as bar:
-        summaries = bring_in(load_settings(), folder, bar=bar)
+        summaries = bring_in(settings, folder, bar=bar)
     for summary in summaries:
         tell(summary)
-    as_of = day_text(last, "UTC")
+    as_of = day_text(last, EventLog.open(settings).timezone)
     typer.echo(f"next: zhongcao log, then zhongcao retrain --taxonomy {folder / 'taxonomy.toml'} --as-of {as_of}")

@@ -35,7 +35,7 @@ def _run(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def test_make_show_and_import(folder: Path) -> None:
+def test_make_show_and_import(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = _run("world", "make", *SIZE, "--out", "w")
     assert told.exit_code == 0, told.output
     assert "events of 120 people on 4 days\n" in told.stdout
@@ -55,6 +55,10 @@ def test_make_show_and_import(folder: Path) -> None:
     assert f"events: read {events:,}, accepted {events:,}, duplicates 0, quarantined 0" in brought.stdout
     assert brought.stdout.endswith("zhongcao retrain --taxonomy w/taxonomy.toml --as-of 2024-04-05\n")
     assert f"events: read {events:,}, accepted 0, duplicates {events:,}" in _run("import", "world", "w").stdout
+    # Four days from midnight UTC end on the evening before in New York: the last whole day there is another.
+    monkeypatch.setenv("ZHONGCAO_HOME", str(folder / "elsewhere"))
+    monkeypatch.setenv("ZHONGCAO_TIMEZONE", "America/New_York")
+    assert _run("import", "world", "w").stdout.endswith("--as-of 2024-04-04\n")
 
 
 def test_what_cannot_be_done_is_said(folder: Path) -> None:
