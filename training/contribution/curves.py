@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.paths import column
@@ -24,11 +25,15 @@ def roi_curves(
     *,
     rule: str,
     delays: DelayModel | None,
+    campaigns: pa.Table,
     spend: pa.Table,
     timezone: str,
     minor_digits: int,
 ) -> dict[str | None, RoiCurve]:
     """Return a curve per name at a level: its paid touches in the period, and all they are credited with so far.
+
+    What was spent on campaigns of the brand whose touches name no cost is cost of theirs and of everything, also
+    where nobody was touched: the curve has cost alone then.
 
     Parameters
     ----------
@@ -42,15 +47,17 @@ def roi_curves(
         Whose credit is the value.
     delays
         How long orders take after a click.
-    spend
-        Canonical rows of spending: they are the cost of campaigns whose touches name none.
+    campaigns, spend
+        Canonical rows of campaigns and of spending.
     timezone, minor_digits
         Of the log.
     """
     paths = attributed.paths
     seen, clicked = column(paths.touches, "time"), column(paths.touches, "click").astype(bool)
     micros = column(paths.touches, "cost_micros")
-    codes, names = attributed.names(level)
+    codes, touched = attributed.names(level)
+    bills = _bills(attributed, level, question, (campaigns, spend), 10 ** (6 - minor_digits))
+    names = [*touched, *(name for name in bills if name not in touched)]
     category = attributed.categories
     delivered = (seen >= question.start) & (seen < question.end) & column(paths.touches, "paid").astype(bool)
     position = np.flatnonzero(delivered[paths.touch])
@@ -60,13 +67,12 @@ def roi_curves(
     order_groups = _groups(codes[paths.touch], position, len(names))
     places = np.full(len(paths.touch), -1)
     places[position] = np.arange(len(position))
-    bills = _bills(attributed, level, question, spend, 10 ** (6 - minor_digits))
     curves = {}
     for number, name in enumerate(names):
         mine, theirs = touch_groups[number], places[order_groups[number]]
-        if not len(mine):
-            continue
         paid_at, paid = bills.get(name, (np.empty(0, np.int64), np.empty(0, np.int64)))
+        if not len(mine) + len(paid_at):
+            continue
         nothing = np.zeros(len(paid_at), bool)
         curves[name] = roi_curve(
             touched=np.concatenate([seen[mine], paid_at]),
@@ -91,7 +97,7 @@ def _groups(codes: Int64, rows: Int64, many: int) -> list[Int64]:
 
 
 def _bills(
-    attributed: Attributed, level: str, question: Question, spend: pa.Table, unit: int
+    attributed: Attributed, level: str, question: Question, tables: tuple[pa.Table, pa.Table], unit: int
 ) -> dict[str | None, tuple[Int64, Int64]]:
     """Return times and amounts, in millionths, of the spending of campaigns whose touches name no cost."""
     if level not in {"all", "campaign"}:
@@ -100,7 +106,9 @@ def _bills(
     codes, names = attributed.names("campaign")
     costs = np.zeros(len(names), np.int64)
     np.add.at(costs, codes, column(touches, "cost_micros"))
-    free = {name for name, cost in zip(names, costs, strict=True) if name is not None and not cost}
+    campaigns, spend = tables
+    mine = campaigns.filter(pc.equal(campaigns["brand"], question.brand))["campaign"].to_pylist()
+    free = {*mine} - {name for name, cost in zip(names, costs, strict=True) if cost}
     rows = [
         (row["campaign"], row["spent_at"], row["amount"] * unit)
         for row in spend.to_pylist()
@@ -108,8 +116,10 @@ def _bills(
         and question.start <= row["spent_at"] < question.end
         and row["arrived_at"] <= question.as_of
     ]
-    keys = {None: rows} if level == "all" else {name: [row for row in rows if row[0] == name] for name in free}
+    keys: dict[str | None, list[tuple[str, int, int]]] = {None: rows} if level == "all" else {}
+    for row in rows if level == "campaign" else ():
+        keys.setdefault(row[0], []).append(row)
     return {
-        name: (np.array([row[1] for row in mine], np.int64), np.array([row[2] for row in mine], np.int64))
-        for name, mine in keys.items()
+        name: (np.array([row[1] for row in billed], np.int64), np.array([row[2] for row in billed], np.int64))
+        for name, billed in keys.items()
     }

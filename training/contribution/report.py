@@ -68,7 +68,7 @@ class Line:
     caused
         What it caused, or why that is not known.
     roi
-        The curve of its paid touches; None where it had none in the period.
+        The curve of its paid touches and spending; None where it had neither in the period.
     """
 
     funnel: Funnel
@@ -178,8 +178,8 @@ def contribution_report(tables: Tables, question: Question, steps: Steps) -> Rep
     lines = []
     for by in LEVELS:
         curves = roi_curves(
-            attributed, by, question, rule=ROI_RULE, delays=delays, spend=tables.spend, timezone=tables.timezone,
-            minor_digits=tables.minor_digits,
+            attributed, by, question, rule=ROI_RULE, delays=delays, campaigns=tables.campaigns, spend=tables.spend,
+            timezone=tables.timezone, minor_digits=tables.minor_digits,
         )  # fmt: skip
         rows, touched = {row.key: row for row in counted if row.by == by}, attributed.orders(by)
         made = [

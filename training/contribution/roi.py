@@ -46,7 +46,7 @@ class RoiCurve:
     Parameters
     ----------
     first_day
-        T: the day of the first delivery, days since 1970-01-01.
+        T: the day of the first delivery or spending, days since 1970-01-01.
     cost, value
         Minor units up to the end of day T+x, for x = 0, 1, … to the day of the report, int64 [n].
     expected
@@ -158,7 +158,7 @@ def roi_curve(
     Parameters
     ----------
     touched
-        Times of its touches, epoch seconds, int64 [n], n >= 1.
+        Times of its touches and of its spending, epoch seconds, int64 [n], n >= 1.
     cost_micros
         Of each, millionths of a currency unit, int64 [n].
     counts

@@ -118,6 +118,24 @@ def test_roi_is_of_paid_touches(small: Report) -> None:
     assert line(small, "campaign", None).roi is None
 
 
+def test_spending_without_a_touch_is_in_the_curves_as_it_is_in_the_funnel() -> None:
+    spent = [
+        {"campaign": name, "spent_at": START + DAY, "amount": amount, "arrived_at": START + DAY}
+        for name, amount in (("k1", 50), ("k2", 70), ("x1", 900))
+    ]
+    found = report_of(
+        [event("impression", "a", 2.0, note="paid", campaign="k1"), buys("a", 2.5, 200, "o1")],
+        campaigns=[{"campaign": name, "brand": brand} for name, brand in (("k1", "B"), ("k2", "B"), ("x1", "X"))],
+        spend=spent,
+    )
+    for by, key, cost, value in (("all", None, 120, 200), ("campaign", "k1", 50, 200), ("campaign", "k2", 70, 0)):
+        row = line(found, by, key)
+        assert row.roi is not None
+        assert (row.roi.first_day, row.roi.cost[-1], row.roi.value[-1]) == (START // DAY + 1, cost, value)
+        assert row.funnel.cost(2) == cost
+    assert "x1" not in {row.funnel.key for row in found.level("campaign")}
+
+
 def test_what_is_not_known_to_be_caused_has_a_reason(small: Report) -> None:
     assert small.all.caused.reason == NOT_A_SUM
     assert line(small, "note", "paid").caused.reason == line(small, "creator", "c1").caused.reason == NOT_OF_ONE
