@@ -14,6 +14,7 @@ from features.days import DAY_SECONDS, local_of_utc
 from features.definitions import Aggregate, past
 from features.history import History
 from features.impression_columns import BUY
+from features.impression_numbers import ImpressionNumbers
 from features.impressions import Impressions
 
 Columns = dict[str, npt.NDArray[np.float64]]
@@ -36,7 +37,7 @@ PIECES: Final = Aggregate(BUY, "sum", of="quantity")
 _LATELY: Final = past(90)
 LATELY_PAID: Final = Aggregate(BUY, "sum", of="amount", window=_LATELY)
 LATELY_PIECES: Final = Aggregate(BUY, "sum", of="quantity", window=_LATELY)
-_DAYS, _LAST, _FIRST = Aggregate(BUY, "days"), Aggregate(BUY, "recency"), Aggregate(BUY, "tenure")
+DAYS, LAST, FIRST = Aggregate(BUY, "days"), Aggregate(BUY, "recency"), Aggregate(BUY, "tenure")
 _GAP_WEIGHT: Final = 2
 """Gaps of a person in a category beside which the category's usual gap weighs as much."""
 
@@ -67,6 +68,18 @@ def moment(impressions: Impressions, platforms: tuple[str, ...]) -> Columns:
     }
 
 
+def moment_columns(asked: ImpressionNumbers) -> Columns:
+    """Return what `moment` returns for impressions that are numbers already."""
+    numbers = asked.numbers
+    local = local_of_utc(asked.time, asked.timezone)
+    return {
+        **{name: numbers[name] for name in ("position", "paid", "video", "platform", "price")},
+        "hour": (local % DAY_SECONDS // 3_600).astype(np.float64),
+        "weekday": ((local // DAY_SECONDS + 3) % 7).astype(np.float64),
+        "note_age_days": (asked.time - numbers["published_at"]) / DAY_SECONDS,
+    }
+
+
 def prices(impressions: Impressions, history: History, codes: Codes) -> Columns:
     """Return mean paid prices of a piece, and the price of the note's item over them."""
     times, price = impressions.times, _floats(impressions.table["price"])
@@ -79,6 +92,11 @@ def prices(impressions: Impressions, history: History, codes: Codes) -> Columns:
         "person_category_price": ratio(here[PAID], here[PIECES]),
         "category_price": ratio(usual[LATELY_PAID], usual[LATELY_PIECES]),
     }
+    return over(price, level)
+
+
+def over(price: npt.NDArray[np.float64], level: Columns) -> Columns:
+    """Return price levels, and a price over each of them."""
     return level | {
         "price_over_person": ratio(price, level["person_price"]),
         "price_over_person_category": ratio(price, level["person_category_price"]),
@@ -95,17 +113,30 @@ def session(impressions: Impressions, history: History, codes: Codes) -> Columns
 def stock(impressions: Impressions, history: History, codes: Codes) -> Columns:
     """Return usual days between purchases of the category, and how much of them has passed since the last one."""
     times = impressions.times
-    own = history.people.ask("person_category", codes["person"], codes["category"], times, (_DAYS, _LAST, _FIRST))
+    own = history.people.ask("person_category", codes["person"], codes["category"], times, (DAYS, LAST, FIRST))
     span, again = history.notes.gaps(codes["category"], times)
-    usual = ratio(span, again)
-    gaps = np.maximum(own[_DAYS] - 1, 0)
-    own_span = np.where(own[_LAST] == NEVER, 0, own[_FIRST] - own[_LAST]) / DAY_SECONDS
+    return gaps(own[DAYS], own[LAST], own[FIRST], ratio(span, again))
+
+
+def gaps(days: Int64, last: Int64, first: Int64, usual: npt.NDArray[np.float64]) -> Columns:
+    """Return the columns of `stock`.
+
+    Parameters
+    ----------
+    days, last, first
+        On how many days the person bought of the category, and how many seconds ago for the last and first time.
+    usual
+        Days between everybody's purchases of the category, NaN where nothing tells.
+    """
+    between = np.maximum(days - 1, 0)
+    own_span = np.where(last == NEVER, 0, first - last) / DAY_SECONDS
     # Without a usual gap the person's own stands alone.
     known = ~np.isnan(usual)
     gap = ratio(
-        own_span + np.where(known, _GAP_WEIGHT * np.nan_to_num(usual), 0.0), gaps + np.where(known, _GAP_WEIGHT, 0)
+        own_span + np.where(known, _GAP_WEIGHT * np.nan_to_num(usual), 0.0),
+        between + np.where(known, _GAP_WEIGHT, 0),
     )
-    since = np.where(own[_LAST] == NEVER, np.nan, own[_LAST] / DAY_SECONDS)
+    since = np.where(last == NEVER, np.nan, last / DAY_SECONDS)
     return {
         "person_category_gap_days": gap,
         "category_gap_days": usual,
