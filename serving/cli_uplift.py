@@ -24,9 +24,7 @@ OutcomeOption = Annotated[
 ControlOption = Annotated[
     str | None, typer.Option(help="Arm of those who were shown nothing, where it cannot be told.")
 ]
-LearnerOption = Annotated[
-    str, typer.Option(help="s, t, x, or auto: chosen for each fit on inner folds of the people it learns from.")
-]
+LearnerOption = Annotated[str, typer.Option(help="s, t, x, or auto: the mean of s and x.")]
 PersonOption = Annotated[str | None, typer.Option(help="Column of the people's keys; row numbers by default.")]
 PropensityOption = Annotated[str | None, typer.Option(help="Column of the known chance of being treated.")]
 FitOption = Annotated[
@@ -83,13 +81,13 @@ def uplift(
     from serving.uplift_page import verdict, worth_table, write_ranking, write_uplift
     from training.json_figures import to_json
     from training.steps import Steps
-    from training.uplift.choice import ChosenLearner
+    from training.uplift.averaged import AveragedLearner
     from training.uplift.learners import LEARNERS
     from training.uplift.plots import draw_worth
     from training.uplift.trial import read_trial
     from training.uplift.worth import measure, rank_people
 
-    kinds = LEARNERS | {"auto": ChosenLearner}
+    kinds = LEARNERS | {"auto": AveragedLearner}
     if learner not in kinds:
         raise TrainingError("no such learner", value=learner, valid=kinds)
     settings = load_settings()
@@ -120,7 +118,7 @@ def uplift(
         typer.echo(verdict(worth))
     facts = [
         f"{data.name if data else campaign}: {len(trial.codes):,} people, {len(trial.columns)} columns",
-        f"{learner.upper()}-learner" if learner != "auto" else "learner chosen per fit",
+        f"{learner.upper()}-learner" if learner != "auto" else "mean of S- and X-learner",
         f"{folds} folds, seed {seed}",
     ]
     page = page or settings.report_file.with_name("uplift.html")

@@ -1,9 +1,8 @@
-"""Choosing a learner by what it says of people it has not seen."""
+"""Comparing learners and their settings by what they say of people they have not seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from sklearn.base import clone
 from training.metrics import Floats
 from training.uplift.arms import Codes
 from training.uplift.base import Matrix, fit_mean
-from training.uplift.learners import Effects, SLearner, TLearner, UpliftLearner, XLearner
+from training.uplift.learners import UpliftLearner
 
 INNER_FOLDS = 3
 
@@ -40,54 +39,9 @@ def r_losses(candidates: Sequence[UpliftLearner], X: Matrix, codes: Codes, y: Fl
     section 2. That it chooses among learners better than other criteria: Schuler et al., A comparison of methods
     for model selection when estimating individual treatment effects, 2018.
     """
-    return np.array([loss for loss, _ in _assessed(candidates, X, codes, y, seed)])
-
-
-class ChosenLearner(UpliftLearner):
-    """The candidate with the lowest R-loss, chosen anew for each fit on inner folds of that fit's people.
-
-    So the people whose effects are reported had no part in the choice either.
-
-    Parameters
-    ----------
-    candidates
-        Unfitted learners; None means S-, T- and X-learner.
-    outcome_model, control, folds, fit_propensity, seed
-        As in `UpliftLearner`; the outcome model is that of the candidates that come by default.
-
-    Examples
-    --------
-    >>> X, t = np.arange(400.0)[:, None] % 7, np.arange(400) % 2
-    >>> ChosenLearner(folds=2).fit(X, t, 3.0 * t).predict(X[:2]).tolist()
-    [3.0, 3.0]
-    """
-
-    def __init__(
-        self,
-        outcome_model: Any = None,
-        candidates: Sequence[UpliftLearner] | None = None,
-        *,
-        control: Any = None,
-        folds: int = 5,
-        fit_propensity: bool = False,
-        seed: int = 7,
-    ) -> None:
-        super().__init__(outcome_model, control=control, folds=folds, fit_propensity=fit_propensity, seed=seed)
-        self.candidates = candidates
-
-    def _fit_member(self, X: Matrix, codes: Codes, y: Floats) -> Effects:
-        candidates = self.candidates or [kind(self.outcome_model) for kind in (SLearner, TLearner, XLearner)]
-        _, best = min(_assessed(candidates, X, codes, y, self.seed), key=lambda pair: pair[0])
-        return lambda rows, chances: best.predict(rows, chances).reshape(len(rows), -1)
-
-
-def _assessed(
-    candidates: Sequence[UpliftLearner], X: Matrix, codes: Codes, y: Floats, seed: int
-) -> list[tuple[float, UpliftLearner]]:
-    """Return each candidate's R-loss, and the candidate fitted."""
     arms = range(1, int(codes.max()) + 1)
     expected: list[Floats] = []
-    found = []
+    found: list[float] = []
     for candidate in candidates:
         learner = clone(candidate).set_params(control=0, folds=INNER_FOLDS, seed=seed).fit(X, codes, y)
         effects = learner.effects_.reshape(len(y), -1)
@@ -98,8 +52,8 @@ def _assessed(
             rows = (codes == 0) | (codes == arm)
             w = (codes[rows] == arm).astype(np.float64)
             each.append(np.mean((y[rows] - mean[rows] - (w - w.mean()) * effects[rows, arm - 1]) ** 2))
-        found.append((float(np.mean(each)), learner))
-    return found
+        found.append(float(np.mean(each)))
+    return np.array(found)
 
 
 def _expected(X: Matrix, y: Floats, rows: NDArray[np.bool_], fold: Codes, seed: int) -> Floats:

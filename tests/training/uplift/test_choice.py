@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from tests.training.uplift.trials import made_trial
-from training.uplift.choice import ChosenLearner, r_losses
+from training.uplift.choice import r_losses
 from training.uplift.learners import SLearner, TLearner
 
 
@@ -23,16 +22,3 @@ def test_r_loss_is_the_noise_for_the_true_effects_and_more_for_wrong_ones() -> N
     assert two_slopes == pytest.approx(0.25, abs=0.03)
     # Effects of variance 1 that are not explained cost a quarter of it where half of the people are treated.
     assert one_slope - two_slopes == pytest.approx(0.25, abs=0.03)
-
-
-def test_the_better_candidate_is_chosen() -> None:
-    X, t, y = crossing()
-    candidates = [SLearner(LinearRegression()), TLearner(LinearRegression())]
-    chosen = ChosenLearner(candidates=candidates, folds=2).fit(X, t, y)
-    assert np.corrcoef(chosen.effects_, X[:, 0])[0, 1] > 0.99
-
-
-def test_several_arms_are_chosen_for_together() -> None:
-    trial = made_trial(900, arms=2)
-    chosen = ChosenLearner(LinearRegression(), folds=2)
-    assert chosen.fit(np.nan_to_num(trial.X), trial.treatment, trial.y).effects_.shape == (900, 2)
