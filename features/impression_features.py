@@ -22,7 +22,7 @@ from features.asof import NEVER, Int64
 from features.days import DAY_SECONDS, utc_of_local
 from features.definitions import Aggregate
 from features.errors import FeatureError
-from features.history import PERSON_KEYS, History, NoteHistory, Numbers, PersonHistory
+from features.history import PERSON_KEYS, History, NoteHistory, Numbers, PersonHistory, pair_codes
 from features.impression_columns import KEPT_KINDS, REACH_DAYS, STATISTICS, Rate, Statistic, priors
 from features.impressions import Impressions
 from features.note_items import NoteItems, read_links
@@ -33,7 +33,7 @@ from features.tag_scores import TagScores
 Float32 = npt.NDArray[np.float32]
 _SCORE: Final = "score_"
 _KEY_SEPARATOR: Final = "\x1f"
-_MEANT: Final = {"vertical": "category", "items": "note"}
+_MEANT: Final = {"vertical": "category", "items": "version"}
 _BLOCK: Final = 2_048
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
@@ -192,9 +192,9 @@ def impression_rows(
                 made[place[name]] = values
 
     drawn_to = _priors(features, history, impressions)
-    linked = NoteItems(codes["note"], codes["item"])
+    linked = NoteItems(codes["version"], codes["item"])
     if history.notes.linked is not None:
-        linked |= history.notes.linked.among(np.unique(codes["note"]))
+        linked |= history.notes.linked.under(codes["note"], codes["version"])
     for of, (statistics, needed) in features.by_key.items():
         if of in PERSON_KEYS:
             column = PERSON_KEYS[of]
@@ -218,7 +218,7 @@ def impression_rows(
         if any(name in place for name in names):
             write(compute(impressions, history, codes))
     write(context.moment(impressions, features.platforms))
-    write({name: linked.count(codes["note"]) for name in context.LINKED})
+    write({name: linked.count(codes["version"]) for name in context.LINKED})
     write({_SCORE + pattern: np.full(len(times), np.nan) for pattern in features.patterns})
     if scores is not None and features.patterns:
         persons = codes_of(impressions.table["person"])
@@ -270,14 +270,14 @@ def rows_by_person(
         return
     zone, times = impressions.timezone, impressions.times
     links = PersonLinks(identities, impressions.known_at)
-    everybody = notes or features.notes(events, zone, after=_after(int(times.min())), note_items=note_items)
+    everybody = notes or features.notes(events, zone, after=known_after(int(times.min())), note_items=note_items)
     for rows in impressions.by_person(size):
         part = impressions.take(rows)
         acts = read_acts(
             events,
             links,
             part.table["person"].combine_chunks(),
-            after=_after(int(part.times.min())),
+            after=known_after(int(part.times.min())),
             before=int(part.times.max()),
             kept=KEPT_KINDS,
         )
@@ -285,7 +285,8 @@ def rows_by_person(
         yield rows, impression_rows(features, history, part, scores)
 
 
-def _after(first: int) -> int:
+def known_after(first: int) -> int:
+    """Return from when on events can count for rows from an instant on, but for those of ``KEPT_KINDS``."""
     return max(first - (REACH_DAYS + _SLACK_DAYS) * DAY_SECONDS, 0)
 
 
@@ -297,7 +298,9 @@ def _codes(impressions: Impressions, history: History) -> dict[str, Int64]:
     for name in ("note", "creator", "topic", "campaign", "brand", "category", "item"):
         codes[name] = codes_of(table[name])
     both = pc.binary_join_element_wise(table["note"], table["platform"], _KEY_SEPARATOR)
-    return codes | {"note_platform": codes_of(both)}
+    # A note whose own item changed links other items since.
+    version = np.where(codes["note"] == 0, 0, pair_codes(codes["note"], codes["item"]))
+    return codes | {"note_platform": codes_of(both), "version": version}
 
 
 def _priors(

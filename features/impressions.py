@@ -36,16 +36,25 @@ IMPRESSION_SCHEMA: Final = pa.schema(
 )
 """Columns of `Impressions.table`; `price` is the list price of the item behind the note's link, in minor units."""
 
+_SHOWN: Final = """
+from (select * from events_ where kind in ({kinds}) and note is not null
+    and event_time >= {start} and event_time < {end} and arrived_at <= {known_at}) e
+asof left join ({notes}) n on e.note = n.note and e.event_time >= n.since
+"""
 _QUERY: Final = """
 select {columns}, e.campaign is not null or coalesce(n.paid, false) as paid,
     n.media, n.published_at, n.item, i.price
-from (select * from events_ where kind = 'impression' and note is not null
-    and event_time >= {start} and event_time < {end} and arrived_at <= {known_at}) e
-left join (select * from notes_ where arrived_at <= {known_at}) n using (note)
-left join (select * from items_ where arrived_at <= {known_at}) i on n.item = i.item
+{shown}
+asof left join ({items}) i on n.item = i.item and e.event_time >= i.since
 {only}
 order by e.event_time, e.event_id
 """
+# The first version that came to be known stands for the time before: catalogues often come with their import.
+_VERSIONS: Final = """
+select *, case when lag(arrived_at) over versions is null then 0 else arrived_at end as since
+from {table} where arrived_at <= {known_at} window versions as (partition by {key} order by arrived_at)
+"""
+_PAID: Final = "where e.campaign is not null or coalesce(n.paid, false)"
 _NOTE_COLUMNS: Final = ("note", "arrived_at", "media", "paid", "published_at", "item")
 _ITEM_COLUMNS: Final = ("item", "arrived_at", "price")
 
@@ -125,7 +134,8 @@ def read_impressions(
     identities
         Canonical identities, or None where accounts were never linked.
     notes
-        Canonical notes, one row per note.
+        Canonical notes. Of a note's versions each impression takes the one that was known when it happened, or else
+        the first; of two with one ``arrived_at`` only one may be given.
     start, end
         Impressions in [start, end), epoch seconds.
     known_at
@@ -133,7 +143,7 @@ def read_impressions(
     timezone
         The log's time zone.
     items
-        Canonical items, for prices; None leaves the price empty.
+        Canonical items, for prices, by version as notes are; None leaves the price empty.
     paid_only
         Leave out what nobody paid for.
 
@@ -151,13 +161,12 @@ def read_impressions(
         raise FeatureError("the stretch of impressions is empty", value=(start, end), next_step="name an end later")
     question = _QUERY.format(
         columns=", ".join(f'e."{name}" as "{_NAMES.get(name, name)}"' for name in _FROM_EVENTS),
-        start=int(start),
-        end=int(end),
-        known_at=int(known_at),
-        only="where e.campaign is not null or coalesce(n.paid, false)" if paid_only else "",
+        shown=_shown("'impression'", start, end, known_at),
+        items=_VERSIONS.format(table="items_", key="item", known_at=int(known_at)),
+        only=_PAID if paid_only else "",
     )
-    notes_ = columns_of(notes, NOTES, ("note", "arrived_at", "media", "paid", "published_at", "item"))  # noqa: F841
-    items_ = columns_of(items, ITEMS, ("item", "arrived_at", "price"))  # noqa: F841
+    notes_ = columns_of(notes, NOTES, _NOTE_COLUMNS)  # noqa: F841
+    items_ = columns_of(items, ITEMS, _ITEM_COLUMNS)  # noqa: F841
     found = relation_of(events).query("events_", question).to_arrow_table()
     links, instants = PersonLinks(identities, known_at), numbers_of(found["time"])
     accounts = found["account"].combine_chunks()
@@ -165,3 +174,23 @@ def read_impressions(
     refused = links.refused(persons, instants) | links.refused(persons, np.full(len(instants), known_at))
     owned = found.add_column(4, "person", persons).select(IMPRESSION_SCHEMA.names).cast(IMPRESSION_SCHEMA)
     return Impressions(owned.filter(pa.array(~refused)), timezone, int(known_at))
+
+
+def count_impressions(
+    events: Any, notes: Any, *, start: int, end: int, known_at: int, paid_only: bool = False
+) -> tuple[int, int]:
+    """Return how many impressions of notes there are in a stretch, and how many clicks on notes.
+
+    Parameters are those of `read_impressions`; people who said no are counted, too.
+    """
+    notes_ = columns_of(notes, NOTES, _NOTE_COLUMNS)  # noqa: F841
+    question = "select e.kind, count(*) {shown} {only} group by e.kind".format(
+        shown=_shown("'impression', 'click'", start, end, known_at), only=_PAID if paid_only else ""
+    )
+    found = dict(relation_of(events).query("events_", question).fetchall())
+    return found.get("impression", 0), found.get("click", 0)
+
+
+def _shown(kinds: str, start: int, end: int, known_at: int) -> str:
+    versions = _VERSIONS.format(table="notes_", key="note", known_at=int(known_at))
+    return _SHOWN.format(kinds=kinds, start=int(start), end=int(end), known_at=int(known_at), notes=versions)

@@ -16,7 +16,7 @@ from features.small_tables import columns_of
 
 
 class NoteItems:
-    """Pairs of note and item.
+    """Pairs of note (or note and version) and item.
 
     Parameters
     ----------
@@ -48,6 +48,15 @@ class NoteItems:
         """Return the pairs of some notes."""
         some = np.isin(self.notes, notes)
         return NoteItems(self.notes[some], self.items[some])
+
+    def under(self, notes: Int64, keys: Int64) -> NoteItems:
+        """Return the items of notes as those of other keys, of which each stands for one note."""
+        keys, first = np.unique(keys, return_index=True)
+        order = np.argsort(notes[first], kind="stable")
+        start, end = (np.searchsorted(notes[first][order], self.notes, side=side) for side in ("left", "right"))
+        many = end - start
+        place = np.repeat(start, many) + np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        return NoteItems(keys[order[place]], np.repeat(self.items, many))
 
     def link(self, notes: Int64) -> npt.NDArray[np.bool_]:
         """Return whether each note links any item."""

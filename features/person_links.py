@@ -80,7 +80,7 @@ class PersonLinks:
     """
 
     def __init__(self, identities: Any | None, known_at: int | None = None) -> None:
-        table = _table(identities)
+        table = link_table(identities)
         # A link from a day beyond all time (9999, say) never holds, and would not fit into packed integers.
         table = table.filter(pc.less(table["valid_from"], _ALWAYS))
         if known_at is not None:
@@ -188,7 +188,8 @@ class PersonLinks:
         return np.unique(packed(owner, end)[end < _ALWAYS]), (account, owner, start, end)
 
 
-def _table(identities: Any | None) -> pa.Table:
+def link_table(identities: Any | None) -> pa.Table:
+    """Return the columns of identities that say whose accounts are, in memory."""
     if identities is None:
         return _SCHEMA.empty_table()
     if isinstance(identities, duckdb.DuckDBPyRelation):

@@ -56,7 +56,7 @@ class Matcher:
         self._time = numbers_of(answers["time"])
         self._arrived = numbers_of(answers["arrived_at"])
         self._answer_held = numbers_of(answers["held"])
-        self._named = _named(touches["prediction_id"], answers["prediction_id"])
+        self._predicted = _predictions(touches["prediction_id"], answers["prediction_id"])
         accounts = pa.chunked_array([*touches["account"].chunks, *answers["account"].chunks]).combine_chunks()
         codes = numbers_of(accounts.dictionary_encode().indices)
         self._accounts = codes[: len(self.times)], codes[len(self.times) :]
@@ -92,8 +92,7 @@ class Matcher:
         touch = np.full(len(chosen), _NONE)
         anchored = np.zeros(len(chosen), np.int64)  # when the person had gone that far
         rank = np.zeros(len(chosen), np.int64)
-        named = self._named[chosen]
-        named = np.where(touch_keys[named] == answer_keys[chosen], named, _NONE)
+        named = self._named(touch_keys, answer_keys[chosen], self._predicted[1][chosen])
         levels = [named, *(self._latest(touch_keys, a, answer_keys[chosen], time) for a in anchors)]
         for level, (found, anchor) in enumerate(zip(levels, [self.times, *anchors], strict=True)):
             fits = (touch == _NONE) & (found != _NONE) & (time >= self.times[found])
@@ -118,6 +117,11 @@ class Matcher:
         same = touch_keys[candidate] == keys[some]
         found[some[same]] = candidate[same]
         return found
+
+    def _named(self, touch_keys: Int64, keys: Int64, predictions: Int64) -> npt.NDArray[np.intp]:
+        """Return for each event the last impression of its key and of the prediction that it names."""
+        found = self._latest(touch_keys, self._predicted[0], keys, predictions)
+        return np.where((found != _NONE) & (self._predicted[0][found] == predictions), found, _NONE)
 
     def _first(self, touch: Int64, answer: Int64) -> Answers:
         happened, known = np.full(len(self.times), _NO_ANSWER), np.full(len(self.times), _NO_ANSWER)
@@ -149,10 +153,11 @@ def _keys(touches: pa.Table, answers: pa.Table, name: str) -> tuple[Int64, Int64
     return numbered[0], numbered[1]
 
 
-def _named(touches: pa.ChunkedArray, answers: pa.ChunkedArray) -> npt.NDArray[np.intp]:
-    """Return the impression that each event names by its prediction id."""
-    if answers.null_count == len(answers):
-        return np.full(len(answers), _NONE)
-    # The last impression of a prediction, should one have been shown twice.
-    found = numbers_of(pc.fill_null(pc.index_in(answers, touches.combine_chunks()[::-1], skip_nulls=True), _NONE))
-    return np.where(found < 0, _NONE, len(touches) - 1 - found)
+def _predictions(touches: pa.ChunkedArray, answers: pa.ChunkedArray) -> tuple[Int64, Int64]:
+    """Return the number of each row's prediction, from 1; without one impressions have `_NO_ANSWER`, events 0."""
+    names = pc.unique(touches).drop_null()
+    shown, named = (
+        numbers_of(pc.fill_null(pc.index_in(column, names, skip_nulls=True), _NONE)) + 1
+        for column in (touches, answers)
+    )
+    return np.where(shown == 0, _NO_ANSWER, shown), named

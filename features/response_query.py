@@ -24,7 +24,7 @@ select e.event_time as time, e.account, e.note, e.brand, e.prediction_id, r.row
 from (select * from events_ where kind = 'impression' and note is not null and arrived_at <= {known_at}
     and event_time >= {start} and event_time < {end}) e
 left join rows_ r using (event_id)
-where r.row is not null or e.note in (select note from rows_) {or_brand}
+where r.row is not null or e.note in (select note from rows_) or e.brand in (select brand from rows_)
 order by e.event_time, e.event_id
 """
 _ANSWERS: Final = """
@@ -91,6 +91,7 @@ def read_material(
     match: Match,
     note_items: Any | None,
     net_of_refunds: bool,
+    span: tuple[int, int],
 ) -> Material:
     """Read what `features.responses.responses` matches.
 
@@ -107,15 +108,13 @@ def read_material(
     if match not in MATCHES:
         raise FeatureError("unknown way to match events with impressions", value=match, valid=MATCHES)
     relation, known_at = relation_of(events), impressions.known_at
-    times = impressions.times
     # What a click of before the first impression led to belongs to that click.
-    bounds = {"start": int(times.min()) - longest, "end": int(times.max()) + longest, "known_at": known_at}
+    bounds = {"start": span[0] - longest, "end": span[1] + longest, "known_at": known_at}
     rows_ = impressions.table.select(["event_id", "note", "brand"]).append_column(  # noqa: F841
         "row", pa.array(np.arange(len(impressions)))
     )
     links_ = _links(note_items, impressions) if match == "items" else None  # noqa: F841
-    or_brand = "or e.brand in (select brand from rows_)" if match == "brand" else ""
-    touches = relation.query("events_", _TOUCHES.format(or_brand=or_brand, **bounds)).to_arrow_table()
+    touches = relation.query("events_", _TOUCHES.format(**bounds)).to_arrow_table()
     answers = relation.query(
         "events_",
         _ANSWERS.format(

@@ -82,6 +82,7 @@ def responses(
     note_items: Any | None = None,
     net_of_refunds: bool = False,
     arrival_delay: int = 0,
+    span: tuple[int, int] | None = None,
 ) -> Responses:
     """Find the answers to impressions.
 
@@ -98,11 +99,14 @@ def responses(
         What a store visit, a cart or a purchase must share with the impression: ``note`` (it names the note),
         ``brand``, or ``items`` (its item is one that the note links).
     note_items
-        Canonical note_items, for match ``items``, beside the item that each note names itself.
+        Canonical note_items, for match ``items``, beside the item that each impression's note names itself.
     net_of_refunds
         Leave out purchases whose order (and item, where named) has been refunded.
     arrival_delay
         Seconds that events take to arrive, for `Responses.mature`.
+    span
+        Stretch of time, start and end, that the impressions were read from; by default that of the given ones. With
+        it, persons' impressions have the same answers alone as among those of others.
 
     Raises
     ------
@@ -128,6 +132,7 @@ def responses(
         match=match,
         note_items=note_items,
         net_of_refunds=net_of_refunds,
+        span=span or (int(impressions.times.min()), int(impressions.times.max())),
     )
     matcher = Matcher(material)
     click = matcher.clicks(lengths["click"])

@@ -31,9 +31,10 @@ def register_conversion(job: ConversionJob, folder: Path) -> Registered:
     bundle = load_conversion_bundle(folder)
     training = bundle.about["training"]
     metrics = {
-        f"{target}_{name}": float(stage[name])
+        f"{target}_{name}": float(figure)
         for target, stage in training["stages"].items()
-        for name in ("positives", "chain_share", "slope", "slice_log_loss", "slice_base_log_loss")
+        for name, figure in stage.items()
+        if isinstance(figure, int | float)
     }
     with job.steps.step("MLflow run", 1) as advance:
         registered = registry.log_run(

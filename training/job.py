@@ -12,7 +12,6 @@ from typing import Any
 
 from features.catalog import layout_for
 from features.days import DAY_SECONDS, day_text, shift_days
-from features.durable import write_durably
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.taxonomy import Taxonomy
@@ -22,8 +21,8 @@ from training.bundle import load_bundle, write_bundle
 from training.code import code_version
 from training.dask_heads import head_trainer
 from training.evaluation import Evaluation, evaluate_tags
+from training.finished import Finished
 from training.fit import TagSettings, TrainingLog, fit_tags
-from training.manifest import canonical_json, intact
 from training.pairs import Window
 from training.slices import platforms_of
 from training.source import open_source
@@ -128,6 +127,10 @@ class TagJob:
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return self.settings.work_dir / "runs" / key
 
+    @property
+    def _finished(self) -> Finished:
+        return Finished(self.folder, self.settings.bundles_dir, self.steps)
+
     def windows(self, instants: Iterable[int], labels_known_at: int | None, name: str) -> list[Window]:
         """Build the windows of some instants, reusing those that are on disk."""
         wanted = list(instants)
@@ -144,12 +147,11 @@ class TagJob:
 
     def train(self) -> Path:
         """Train, unless this very run was done before, and return the bundle's folder."""
-        done = self.folder / "trained.json"
-        if done.exists():
-            bundle = self.settings.bundles_dir / str(json.loads(done.read_text())["bundle"])
-            if intact(bundle):
-                self.steps.reused("tag models")
-                return bundle
+        bundle = self._finished.bundle("tag models", self._train)
+        shutil.rmtree(self.folder / "unfinished", ignore_errors=True)
+        return bundle
+
+    def _train(self) -> Path:
         for choice in self.chosen:
             self.steps.say(choice)
         choose = self.choose_windows()
@@ -171,11 +173,7 @@ class TagJob:
                 work=work,
                 advance=advance,
             )
-        bundle = write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(done, json.dumps({"bundle": bundle.name}))
-        shutil.rmtree(work, ignore_errors=True)
-        return bundle
+        return write_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
 
     def evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
         """Evaluate a bundle of this run on the window of a later instant, beside the baselines.
@@ -203,16 +201,17 @@ class TagJob:
                 valid=[f"{self.as_of} or later"],
             )
         self.require_outcomes(instant, known_at)
-        done = self.folder / f"evaluation-{instant}-{known_at}.json"
-        if done.exists():
-            self.steps.reused("evaluation")
-            return Evaluation.from_dict(json.loads(done.read_text()))
+        return self._finished.evaluation(
+            f"{instant}-{known_at}", Evaluation, lambda: self._evaluate(bundle, instant, known_at)
+        )
+
+    def _evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
         train = self.train_windows()
         test = self.windows([instant], known_at, "features and labels of the later window")[0]
         later = self._week_after(instant, known_at)
         spine = self.builder.spine(instant)
         with self.steps.step("evaluation beside the baselines", 4) as advance:
-            result = evaluate_tags(
+            return evaluate_tags(
                 load_bundle(bundle).model,
                 test,
                 train[-1],
@@ -223,9 +222,6 @@ class TagJob:
                 threads=self.settings.threads,
                 advance=advance,
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(done, canonical_json(result.as_dict()))
-        return result
 
     def _week_after(self, instant: int, known_at: int) -> Window | None:
         """Build the window by which steadiness is judged, where it is within the log and `known_at`."""

@@ -23,7 +23,7 @@ class LogSource:
     con
         Connection that the relations live on.
     events, identities
-        Canonical tables; the events are sorted by account and time.
+        Canonical tables; copied events are sorted by account and time.
     timezone
         The log's time zone.
     data_version
@@ -101,8 +101,16 @@ def present_of(log: EventLog, text: str) -> int:
     return end if text.strip().lower() == "now" and instant > end + DAY_SECONDS else instant
 
 
-def open_source(settings: Settings) -> LogSource:
+def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
     """Read the log's present version once; every window is computed from the copy.
+
+    Parameters
+    ----------
+    settings
+        Where the log lies.
+    copied
+        Whether the events are copied. Without, an import meanwhile changes nothing either, but an erasure takes the
+        files away: for whoever reads them a few times only and can begin anew.
 
     Raises
     ------
@@ -111,13 +119,17 @@ def open_source(settings: Settings) -> LogSource:
     """
     log = EventLog.open(settings)
     con = log.connect()
-    # One version throughout, copied: an import meanwhile changes nothing, an erasure takes no file away.
+    # One version throughout: an import meanwhile changes nothing; and copied, an erasure takes no file away.
     version = log.version
     _, last = log.span(con, version)
-    log.events(con, version).order("account, event_time").create("log_events")
+    events = log.events(con, version)
+    if copied:
+        events.order("account, event_time").create("log_events")
+    else:
+        events.create_view("log_events")
     log.table(con, "identities").create("log_identities")
-    events, identities = con.table("log_events"), con.table("log_identities")
-    return LogSource(con, events, identities, log.timezone, _data_version(con, version), last)
+    identities = con.table("log_identities")
+    return LogSource(con, con.table("log_events"), identities, log.timezone, _data_version(con, version), last)
 
 
 def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:

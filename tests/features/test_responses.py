@@ -136,7 +136,7 @@ def expected(
                 fits = [s for s in shown if e[by] is not None and s[by] == e[by]]
             if not fits:
                 continue
-            predicted = [s for s in shown if e["prediction_id"] and s["prediction_id"] == e["prediction_id"]][-1:]
+            predicted = [s for s in shown if e["prediction_id"] and s["prediction_id"] == e["prediction_id"]]
             mine = [s for s in fits if person(s) == person(e)]
             notes = {s["note"] for s in fits} if by == "items" else {None}
             best: list[tuple[Any, ...]] = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from features.days import DAY_SECONDS, day_text
-from features.durable import write_durably
 from features.errors import LogTooShortError, TrainingError
 from features.impression_features import ImpressionFeatures
 from features.response_query import Match
@@ -22,10 +22,13 @@ from training.conversion.evaluation import ConversionEvaluation, evaluate_conver
 from training.conversion.examples import STRATEGIES, Strategy
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.source import ConversionSource, Outcomes, Sample
-from training.manifest import CONVERSION, canonical_json, intact
+from training.finished import Finished
+from training.manifest import CONVERSION
 from training.steps import Steps
 
 _BOOSTERS: Final = 22
+_SAMPLE: Final = "sample"
+_TEST: Final = "test"
 
 
 @dataclass(frozen=True)
@@ -148,30 +151,35 @@ class ConversionJob:
 
     @cached_property
     def sample(self) -> Sample:
-        """The training impressions."""
+        """The training impressions; parts that an earlier run read are reused until the models are finished."""
         choices = self.choices
         return self.source.train_sample(
             self.start, self.as_of, most=choices.most_examples, seed=choices.fit.seed,
-            features=self.features,
+            features=self.features, folder=self.folder / _SAMPLE,
         )  # fmt: skip
 
     def train(self) -> Path:
         """Train, unless this very run was done before, and return the bundle's folder."""
-        done = self.folder / "trained.json"
-        if done.exists():
-            bundle = self.settings.bundles_dir / str(json.loads(done.read_text())["bundle"])
-            if intact(bundle, CONVERSION):
-                self.steps.reused("conversion models")
-                return bundle
+        bundle = self._finished.bundle("conversion models", self._train, CONVERSION)
+        self._forget()
+        return bundle
+
+    def _train(self) -> Path:
         examples = self.sample.examples
         with self.steps.step(f"conversion models ({self.choices.fit.strategy})", _BOOSTERS) as advance:
             model, log = fit_conversion(
                 examples, self.as_of, self.choices.fit, threads=self.settings.threads, advance=advance
             )
-        bundle = write_conversion_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(done, json.dumps({"bundle": bundle.name}))
-        return bundle
+        return write_conversion_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
+
+    @property
+    def _finished(self) -> Finished:
+        return Finished(self.folder, self.settings.bundles_dir, self.steps)
+
+    def _forget(self) -> None:
+        """Delete rows that were kept for a run that might have been cut off."""
+        for name in (_SAMPLE, _TEST):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def test(self, bundle: Path, days: int, most: int) -> Sample:
         """Read impressions after the as-of date whose windows are over, for an evaluation of a bundle.
@@ -202,21 +210,25 @@ class ConversionJob:
             )
         features = ImpressionFeatures.of_json(load_conversion_bundle(bundle).about["features"])
         return self.source.test_sample(
-            self.as_of, end, known_at, most=most, seed=self.choices.fit.seed, features=features
-        )
+            self.as_of, end, known_at, most=most, seed=self.choices.fit.seed, features=features,
+            folder=self.folder / _TEST,
+        )  # fmt: skip
 
     def evaluate(self, bundle: Path, days: int, most: int = 500_000) -> ConversionEvaluation:
         """Evaluate a bundle on later impressions, beside the baselines; for the parameters see `test`.
 
         What an earlier run found is reused.
         """
-        done = self.folder / f"evaluation-{days}-{most}.json"
-        if done.exists():
-            self.steps.reused("evaluation")
-            return ConversionEvaluation.from_dict(json.loads(done.read_text()))
+        found = self._finished.evaluation(
+            f"{days}-{most}", ConversionEvaluation, lambda: self._evaluate(bundle, days, most)
+        )
+        self._forget()
+        return found
+
+    def _evaluate(self, bundle: Path, days: int, most: int) -> ConversionEvaluation:
         test, train = self.test(bundle, days, most), self.sample
         with self.steps.step("evaluation beside the baselines", 4) as advance:
-            found = evaluate_conversion(
+            return evaluate_conversion(
                 load_conversion_bundle(bundle).model,
                 test,
                 train,
@@ -225,9 +237,6 @@ class ConversionJob:
                 threads=self.settings.threads,
                 advance=advance,
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(done, canonical_json(found.as_dict()))
-        return found
 
     def _about(self, log: ConversionLog) -> dict[str, Any]:
         return {

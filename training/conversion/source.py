@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS
-from features.errors import LogTooShortError, TrainingError
-from features.event_log import EventLog, latest_rows
-from features.impression_features import ImpressionFeatures, rows_by_person
-from features.impressions import Impressions, read_impressions
-from features.response_query import Match
-from features.responses import TARGETS, Responses, responses
+from features.errors import EventLogError, LogTooShortError, TrainingError
+from features.event_log import EventLog
+from features.impression_features import ImpressionFeatures
+from features.impressions import Impressions, count_impressions
+from features.responses import TARGETS, Responses
 from features.settings import Settings
-from features.tag_scores import TagScores
 from training.conversion.examples import Examples, Floats, Ints
+from training.conversion.kept_parts import KeptParts, Part
+from training.conversion.part_reader import Asked, Choose, Outcomes, PartReader, TagScorer, versions
 from training.conversion.sampling import hash_share, shares_of, thinned
 from training.source import LogSource, open_source
 from training.steps import Steps
 
-_AT_ONCE = 2_000_000
+__all__ = ["ConversionSource", "Outcomes", "Sample", "TagScorer"]
+
 _CLICKS: Final = [TARGETS.index(target) for target in ("click", "true_interest")]
 _LEVELS: Final = (_CLICKS, [number for number in range(len(TARGETS)) if number not in _CLICKS])
 _CATALOGUE: Final = ("notes", "items", "note_items")
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What counts as an answer to an impression.
-
-    Parameters
-    ----------
-    windows
-        Target → seconds.
-    match
-        What a purchase must share with the impression: note, brand or items.
-    arrival_delay
-        Seconds that events take to arrive.
-    paid_only
-        Leave organic impressions out.
-    """
-
-    windows: dict[str, int]
-    match: Match = "note"
-    arrival_delay: int = 0
-    paid_only: bool = False
+_OF_VERTICALS: Final = "person_vertical_"
+_VERTICALS: Final = """
+select category, min_by(department, (-rows, department)) from (
+    select category, department, count(*) as rows from items
+    where arrived_at <= {as_of} and category is not null and department is not null group by all
+) group by category order by category
+"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,8 @@ class ConversionSource:
         EventLogError
             There is no log yet, or it holds no events.
         """
-        log, stored = open_source(settings), EventLog.open(settings)
+        # The log is gone through a few times only, whatever its size: a copy would cost more than it saves.
+        log, stored = open_source(settings, copied=False), EventLog.open(settings)
         for name in _CATALOGUE:
             stored.rows(log.con, name).create(f"log_{name}")
         return cls(log, {name: log.con.table(f"log_{name}") for name in _CATALOGUE}, outcomes, steps)
@@ -112,15 +101,23 @@ class ConversionSource:
         return f"{self.log.data_version}-{hashlib.sha256(repr(said).encode()).hexdigest()[:8]}"
 
     def features(self, as_of: int, patterns: tuple[str, ...] = ()) -> ImpressionFeatures:
-        """Return the columns of the rows, for the platforms that were known by an instant."""
+        """Return the columns of the rows, for the platforms and verticals that were known by an instant.
+
+        The vertical of a category is the department of most of its items. Where no item names one, the columns of
+        verticals are left out.
+        """
         seen = self.log.events.filter(f"kind = 'impression' and event_time < {as_of} and arrived_at <= {as_of}")
         platforms = sorted(name for (name,) in seen.project("platform").distinct().fetchall() if name)
-        return ImpressionFeatures(platforms=tuple(platforms), patterns=patterns)
+        verticals = tuple(self._catalogue["items"].query("items", _VERTICALS.format(as_of=int(as_of))).fetchall())
+        every = ImpressionFeatures(platforms=tuple(platforms), verticals=verticals, patterns=patterns)
+        if verticals:
+            return every
+        return every.choose([name for name in every.columns if not name.startswith(_OF_VERTICALS)])
 
     def train_sample(
         self, start: int, as_of: int, *, most: int, seed: int,
-        features: ImpressionFeatures, scores: TagScores | None = None,
-        known_at: int | None = None,
+        features: ImpressionFeatures, scores: TagScorer | None = None,
+        known_at: int | None = None, folder: Path | None = None,
     ) -> Sample:  # fmt: skip
         """Read the impressions from a start to an instant that led to the shop, and some of the others.
 
@@ -136,115 +133,113 @@ class ConversionSource:
             Columns of the rows.
         known_at
             What was known by then is read; `as_of` by default.
+        folder
+            Keeps what is finished, so that a run that was cut off goes on behind it; whoever names it deletes it.
         """
-        impressions, clicks = self._counts(start, as_of)
+        by = as_of if known_at is None else known_at
+        impressions, clicks = self._counts(start, as_of, by)
         if not impressions:
             raise TrainingError(
-                "the log holds no impression of a note in the training span",
+                f"the log holds no {self._kind()} of a note in the training span",
                 value=f"{(as_of - start) / DAY_SECONDS:.0f} days",
                 next_step="import impressions that name their note, or name another date",
             )
         shares = shares_of(impressions, clicks, most)
         self._steps.say(
-            f"{impressions:,} impressions and {clicks:,} clicks in the training span; learned from: all that led "
-            f"further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
+            f"{impressions:,} {self._kind()}s and {clicks:,} clicks in the training span; learned from: all that "
+            f"led further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
         )
-        parts, weights = [], []
-        for part, found in self._answered(start, as_of, known_at or as_of):
+
+        def choose(part: Impressions, found: Responses) -> tuple[Ints, Floats]:
             happened = found.known_at > 0
             clicked, further = (np.asarray(happened[:, kinds].any(axis=1), bool) for kinds in _LEVELS)
-            kept, weight = thinned(part.table["event_id"], clicked, further, shares, seed)
-            parts.append((part.take(kept), found.known_at[kept]))
-            weights.append(weight)
-        return self._sample(parts, np.concatenate(weights), features, scores)
+            return thinned(part.table["event_id"], clicked, further, shares, seed)
+
+        facts = {"most": most, "seed": seed, "evenly": False}
+        return self._sample(Asked(start, as_of, by, features, scores), choose, folder, facts)
 
     def test_sample(
         self, start: int, end: int, known_at: int, *, most: int, seed: int, features: ImpressionFeatures,
-        scores: TagScores | None = None,
+        scores: TagScorer | None = None, folder: Path | None = None,
     ) -> Sample:  # fmt: skip
         """Read an even sample of the impressions of a stretch, with what was known of them by an instant."""
-        share = min(1.0, most / max(self._counts(start, end)[0], 1))
-        parts = []
-        for part, found in self._answered(start, end, known_at):
+        share = min(1.0, most / max(self._counts(start, end, known_at)[0], 1))
+
+        def choose(part: Impressions, _: Responses) -> tuple[Ints, Floats]:
             kept = np.flatnonzero(hash_share(part.table["event_id"], seed) < share)
-            parts.append((part.take(kept), found.known_at[kept]))
-        if not sum(len(part) for part, _ in parts):
+            return kept, np.ones(len(kept))
+
+        facts = {"most": most, "seed": seed, "evenly": True}
+        sample = self._sample(Asked(start, end, known_at, features, scores), choose, folder, facts)
+        if not len(sample.impressions):
             raise LogTooShortError(
-                "the log holds no impressions after the as-of date to evaluate on", next_step="name an earlier date"
+                f"the log holds no {self._kind()}s after the as-of date to evaluate on",
+                next_step="name an earlier date",
             )
-        return self._sample(parts, np.ones(sum(len(part) for part, _ in parts)), features, scores)
+        return sample
 
-    def _counts(self, start: int, end: int) -> tuple[int, int]:
-        seen = self.log.events.filter(f"event_time >= {start} and event_time < {end} and note is not null")
-        counts = dict(seen.filter("kind in ('impression', 'click')").aggregate("kind, count(*)").fetchall())
-        return counts.get("impression", 0), counts.get("click", 0)
+    def _kind(self) -> str:
+        return "paid impression" if self.outcomes.paid_only else "impression"
 
-    def _answered(self, start: int, end: int, known_at: int) -> Iterator[tuple[Impressions, Responses]]:
-        """Yield the impressions of some days at a time, and what came of them, in bounded memory."""
-        many = max(self._counts(start, end)[0], 1)
-        pieces = max(1, -(-many // _AT_ONCE))
-        notes, items = (
-            latest_rows(self.log.con, self._catalogue[name], name, known_at) for name in ("notes", "items")
+    def _counts(self, start: int, end: int, known_at: int) -> tuple[int, int]:
+        notes = versions(self._catalogue["notes"], "notes", known_at)
+        return count_impressions(
+            self.log.events, notes, start=start, end=end, known_at=known_at, paid_only=self.outcomes.paid_only
         )
-        edges = np.linspace(start, end, pieces + 1).astype(np.int64).tolist()
-        with self._steps.step("what came of impressions", pieces) as advance:
-            for low, high in pairwise(edges):
-                part = read_impressions(
-                    self.log.events,
-                    self.log.identities,
-                    notes,
-                    start=low,
-                    end=high,
-                    known_at=known_at,
-                    timezone=self.log.timezone,
-                    items=items,
-                    paid_only=self.outcomes.paid_only,
-                )
-                found = responses(
-                    self.log.events,
-                    self.log.identities,
-                    part,
-                    windows=self.outcomes.windows,
-                    match=self.outcomes.match,
-                    note_items=self._catalogue["note_items"],
-                    arrival_delay=self.outcomes.arrival_delay,
-                )
-                yield part, found
-                advance()
 
-    def _sample(
-        self, parts: list[tuple[Impressions, Ints]], weight: Floats, features: ImpressionFeatures,
-        scores: TagScores | None,
-    ) -> Sample:  # fmt: skip
-        first = parts[0][0]
-        impressions = Impressions(
-            pa.concat_tables([part.table for part, _ in parts]), first.timezone, first.known_at
-        )
-        rows = np.empty((len(impressions), len(features.columns)), np.float32)
-        with self._steps.step(f"rows of {len(rows):,} impressions", len(rows)) as advance:
-            for places, some in rows_by_person(
-                features,
-                self.log.events,
-                self.log.identities,
-                impressions,
-                scores=scores,
-                note_items=self._catalogue["note_items"],
-            ):
-                rows[places] = some
-                for _ in places:
-                    advance()
-        table = impressions.table
-        person = table["person"].combine_chunks().dictionary_encode()
+    def _sample(self, asked: Asked, choose: Choose, folder: Path | None, facts: Mapping[str, Any]) -> Sample:
+        """Read chosen impressions, part by part: beside them and their rows one part is held."""
+        reader = PartReader(self.log, self._catalogue, self.outcomes, asked)
+        depends_on = {"data_version": self.data_version, **reader.facts, **facts}
+        with _kept(folder) as place, _rewritten():
+            kept = KeptParts(place, depends_on)
+            missing = [part for part in range(reader.number) if part not in kept]
+            if len(missing) < reader.number:
+                self._steps.say(f"{reader.number - len(missing)} of {reader.number} parts of the rows: reused")
+            if missing:
+                read = reader.reading(place / "events")
+                with self._steps.step("impressions, answers and rows, by parts of people", len(missing)) as advance:
+                    for part in missing:
+                        kept.keep(part, read(part, choose))
+                        advance()
+                shutil.rmtree(place / "events", ignore_errors=True)
+            whole = kept.together(range(reader.number))
+        return self._of(whole, asked)
+
+    def _of(self, whole: Part, asked: Asked) -> Sample:
+        impressions = Impressions(whole.table, self.log.timezone, asked.known_at)
+        person = whole.table["person"].combine_chunks().dictionary_encode()
         examples = Examples(
-            features=features.columns,
+            features=asked.features.columns,
             targets=TARGETS,
-            rows=rows,
+            rows=whole.rows,
             time=impressions.times,
-            known_at=np.concatenate([known_at for _, known_at in parts]),
+            known_at=whole.known_at,
             windows=np.array([self.outcomes.windows[target] for target in TARGETS], np.int64),
-            weight=weight,
-            group=np.asarray(pc.fill_null(table["category"], "").to_numpy(zero_copy_only=False), str),
+            weight=whole.weight,
+            group=np.asarray(pc.fill_null(whole.table["category"], "").to_numpy(zero_copy_only=False), str),
             person=person.indices.to_numpy().astype(np.int64),
             arrival_delay=self.outcomes.arrival_delay,
         )
         return Sample(examples, impressions)
+
+
+@contextmanager
+def _rewritten() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise EventLogError(
+            f"the log's files could not be read to the end: {error}",
+            next_step="if people were erased meanwhile, run the command again; what was finished is reused as long "
+            "as the data are the same",
+        ) from error
+
+
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(scratch)

@@ -1,0 +1,185 @@
+"""Reads the impressions of one part of the people: what came of them, and the rows of those that are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import duckdb
+import numpy as np
+
+from features.events import table
+from features.history import NoteHistory
+from features.impression_columns import KEPT_KINDS
+from features.impression_features import ImpressionFeatures, known_after, rows_by_person
+from features.impressions import Impressions, read_impressions
+from features.person_parts import PersonParts
+from features.response_query import Match
+from features.responses import Responses, responses
+from features.tag_scores import TagScores
+from training.conversion.examples import Floats, Ints
+from training.conversion.kept_parts import Part
+from training.source import LogSource
+
+_EVENTS_AT_ONCE: Final = 500_000
+_VERSIONS: Final = """
+select * from rows where arrived_at <= {known_at}
+qualify row_number() over (partition by "{key}", arrived_at order by hash(rows)) = 1
+"""
+Choose: TypeAlias = Callable[[Impressions, Responses], tuple[Ints, Floats]]
+"""Chooses impressions, and says how many each stands for."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What counts as an answer to an impression.
+
+    Parameters
+    ----------
+    windows
+        Target → seconds.
+    match
+        What a purchase must share with the impression: note, brand or items.
+    arrival_delay
+        Seconds that events take to arrive.
+    paid_only
+        Leave organic impressions out.
+    """
+
+    windows: dict[str, int]
+    match: Match = "note"
+    arrival_delay: int = 0
+    paid_only: bool = False
+
+
+class TagScorer(Protocol):
+    """Scores the tags of the persons of some impressions, as of instants before these."""
+
+    facts: Mapping[str, Any]
+    """Names the scorer: equal facts, equal scores."""
+
+    def scores(self, events: Any, identities: Any | None, impressions: Impressions) -> TagScores:
+        """Return the scores; the events hold everything that these did."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which impressions are read, and what is wanted of them.
+
+    Parameters
+    ----------
+    start, end
+        Impressions in [start, end), epoch seconds.
+    known_at
+        What was known by then.
+    features
+        Columns of their rows.
+    scores
+        Makes the scores of tags among them.
+    """
+
+    start: int
+    end: int
+    known_at: int
+    features: ImpressionFeatures
+    scores: TagScorer | None = None
+
+
+class PartReader:
+    """Cuts a log by person into parts of so many events as are held at once, and reads them one by one.
+
+    Parameters
+    ----------
+    log, catalogue, outcomes
+        As for `training.conversion.source.ConversionSource`.
+    asked
+        What to read.
+    """
+
+    def __init__(
+        self,
+        log: LogSource,
+        catalogue: Mapping[str, duckdb.DuckDBPyRelation],
+        outcomes: Outcomes,
+        asked: Asked,
+    ) -> None:
+        self._log, self._outcomes, self._asked = log, outcomes, asked
+        # Tags are about all of the past.
+        after = 0 if asked.scores is not None else known_after(asked.start)
+        kept = ", ".join(f"'{kind}'" for kind in KEPT_KINDS)
+        self._events = log.events.filter(
+            f"arrived_at <= {asked.known_at} and (event_time >= {after} or kind in ({kept}))"
+        )
+        self._linked = catalogue["note_items"].filter(f"arrived_at <= {asked.known_at}")
+        self._notes, self._items = (versions(catalogue[name], name, asked.known_at) for name in ("notes", "items"))
+
+    @cached_property
+    def number(self) -> int:
+        """How many parts there are."""
+        (many,) = self._events.aggregate("count(*)").fetchall()[0]
+        return max(1, -(-int(many) // _EVENTS_AT_ONCE))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Names what is read, JSON-able."""
+        asked = self._asked
+        return {
+            "span": [asked.start, asked.end, asked.known_at],
+            "outcomes": asdict(self._outcomes),
+            "features": asked.features.to_json(),
+            "scores": None if asked.scores is None else dict(asked.scores.facts),
+            "parts": self.number,
+        }
+
+    def reading(self, folder: Path) -> Callable[[int, Choose], Part]:
+        """Cut the log into a folder, and return what reads a part by its number and what is chosen of it."""
+        asked, log = self._asked, self._log
+        cut = PersonParts(self._events, log.identities, known_at=asked.known_at, number=self.number, folder=folder)
+        everybody = asked.features.notes(
+            log.events, log.timezone, after=known_after(asked.start), note_items=self._linked
+        )
+        return lambda number, choose: self._read(*cut[number], everybody, choose)
+
+    def _read(
+        self, events: duckdb.DuckDBPyRelation, identities: Any | None, everybody: NoteHistory, choose: Choose
+    ) -> Part:
+        asked, outcomes = self._asked, self._outcomes
+        seen = read_impressions(
+            events,
+            identities,
+            self._notes,
+            start=asked.start,
+            end=asked.end,
+            known_at=asked.known_at,
+            timezone=self._log.timezone,
+            items=self._items,
+            paid_only=outcomes.paid_only,
+        )
+        own = self._notes.filter("item is not null").project("note, item")
+        found = responses(
+            events,
+            identities,
+            seen,
+            windows=outcomes.windows,
+            match=outcomes.match,
+            note_items=self._linked.project("note, item").union(own),
+            arrival_delay=outcomes.arrival_delay,
+            span=(asked.start, asked.end),
+        )
+        chosen, weight = choose(seen, found)
+        impressions = seen.take(chosen)
+        rows = np.empty((len(impressions), len(asked.features.columns)), np.float32)
+        scores = None if asked.scores is None else asked.scores.scores(events, identities, impressions)
+        for places, some in rows_by_person(
+            asked.features, events, identities, impressions, scores=scores, notes=everybody
+        ):
+            rows[places] = some
+        return Part(impressions.table, found.known_at[chosen], weight, rows)
+
+
+def versions(rows: duckdb.DuckDBPyRelation, name: str, known_at: int) -> duckdb.DuckDBPyRelation:
+    """Return all versions of notes or items that had arrived by an instant, one of those that arrived together."""
+    return rows.query("rows", _VERSIONS.format(key=table(name).key, known_at=int(known_at)))
