@@ -1,4 +1,4 @@
-"""What everybody did with notes as of one hour: a row per note, brand or category, made when it is first asked for."""
+"""What everybody did with notes as of one hour: a row per note, brand or category, made when first asked for."""
 
 from __future__ import annotations
 

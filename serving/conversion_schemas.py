@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from features.events import EARLIEST_TIME
 from features.spine import LATEST_INSTANT
@@ -23,7 +23,8 @@ Instant = Annotated[int, Field(ge=EARLIEST_TIME, lt=LATEST_INSTANT)]
 class Candidate(Strict):
     """A note that might be shown, by what is known of it.
 
-    With `note`, what is left out is as the log knows the note; what is given wins, null too.
+    With `note`, what is left out is as the log knows the note; what is given wins, null too. `paid` says whether
+    somebody would pay for this impression: false leaves out the note's campaign.
 
     Examples
     --------
@@ -43,13 +44,24 @@ class Candidate(Strict):
     published_at: Instant | None = None
     item: Id | None = None
 
+    @model_validator(mode="after")
+    def _one_word_on_paid(self) -> Self:
+        if self.paid is False and self.campaign is not None:
+            raise ValueError("a campaign pays for what it shows: leave the campaign out, or paid")
+        return self
+
 
 class Context(Strict):
-    """Where and when the note would be shown."""
+    """Where and when the note would be shown, and whether somebody would pay for it.
+
+    `paid` holds for every candidate that says neither `paid` nor `campaign` itself; left out, a note is paid for
+    that belongs to a campaign or that the log calls paid.
+    """
 
     platform: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_CONTROL)]
     position: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     time: Instant | None = None
+    paid: bool | None = None
 
 
 def _described_by(candidate: Any) -> str:
@@ -82,6 +94,9 @@ CONVERSION_PARTS: Final[dict[str, type[Strict]]] = {**PERSON_PARTS, _BY_FEATURES
 """Objects inside the body, see `serving.bodies.parse`."""
 
 
+NoExpectedValue = Literal["the model has no target ctcvr", "nothing tells the value of a purchase"]
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateAnswer:
     """What would follow if the person saw the note.
@@ -95,7 +110,9 @@ class CandidateAnswer:
     probabilities
         Target → calibrated probability that it follows within the target's window.
     expected_value
-        Probability of a purchase after the click × value, minor units; None where no value is known.
+        Probability of a purchase after the click × value, minor units; None where one of them is missing.
+    no_expected_value
+        Why `expected_value` is None; None where it is not.
     value
         What a purchase is worth, minor units; None where nothing tells.
     value_from
@@ -107,6 +124,7 @@ class CandidateAnswer:
     known: bool
     probabilities: dict[str, float]
     expected_value: float | None
+    no_expected_value: NoExpectedValue | None
     value: int | None
     value_from: Literal["price", "brand and category", "category", "brand", "all"] | None
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.acts import code_of
-from features.errors import BundleError, RequestError, StoreError
-from features.history import History
+from features.errors import BundleError, RequestError
 from features.identity import account_key
-from features.impression_features import ImpressionFeatures, impression_rows
-from features.impressions import Impressions
-from serving.candidates import impressions_of
-from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
+from features.impression_features import ImpressionFeatures
+from serving.candidates import AskedCandidates, impressions_of
+from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest, NoExpectedValue
 from serving.histories import Found, HistoryInfo, HistoryStore
-from serving.packed_acts import ACTS_SCHEMA, acts_of
+from serving.kept_facts import KeptFacts
+from serving.packed_acts import acts_of
 from serving.schemas import AccountRef, PersonRef
 from serving.shared_facts import SharedFacts
 
@@ -68,24 +66,28 @@ class AskedRows:
     ----------
     facts
         What is known of notes.
+    as_of
+        Instant of what is known of the person and of notes, of the earlier one where they differ.
     known
         Whether anything is known of the person.
-    impressions
+    asked
         The candidates as n impressions of one person at one instant.
     matrix
         Their rows, float32 [n, features].
     """
 
     facts: SharedFacts
+    as_of: int
     known: bool
-    impressions: Impressions
+    asked: AskedCandidates
     matrix: NDArray[np.float32]
 
 
 class ConversionScorer:
     """Answers what would follow if a person saw some notes.
 
-    Any number of threads may call it at once. A fill of the store is noticed by the next request.
+    Any number of threads may call it at once. A fill of the store is noticed by the next request; what it knows of
+    notes is read beside the requests, which are answered from the earlier fill's until then.
 
     Parameters
     ----------
@@ -124,8 +126,7 @@ class ConversionScorer:
                 value=sorted(wanted)[:5],
                 next_step="run `zhongcao train conversion` again",
             )
-        self._lock = Lock()
-        self._facts: SharedFacts | None = None
+        self._facts = KeptFacts(store, self._features)
 
     def check(self) -> HistoryInfo:
         """Return what the store holds, once it is sure that it can be read.
@@ -135,13 +136,11 @@ class ConversionScorer:
         StoreError
             The store is missing, empty, or was filled by another version.
         """
-        info = self.store.describe()
-        if not info.schema.equals(ACTS_SCHEMA, check_metadata=True):
-            raise StoreError(
-                "the store of histories was filled by another version of zhongcao",
-                next_step="run `zhongcao fill` to fill it anew",
-            )
-        return info
+        return self._facts.check()
+
+    def warm(self) -> None:
+        """Read what the first answer would have to wait for; raises as `check`."""
+        self._facts.read()
 
     def answer(self, asked: ConversionsRequest, now: int) -> ConversionsAnswer:
         """Return the probabilities and the expected value of each candidate.
@@ -166,8 +165,8 @@ class ConversionScorer:
             model=self.bundle.version,
             person=asked.person.model_dump(),
             known=rows.known,
-            as_of=rows.facts.as_of,
-            time=int(rows.impressions.times[0]),
+            as_of=rows.as_of,
+            time=rows.asked.numbers.time,
             window_days=dict(self.bundle.model.window_days),
             currency=rows.facts.currency,
             candidates=self._candidates(rows),
@@ -176,43 +175,50 @@ class ConversionScorer:
     def rows(self, asked: ConversionsRequest, now: int) -> AskedRows:
         """Return the rows that the model is asked with; parameters and errors as for `answer`."""
         person = self._key_of(asked.person)
-        found, facts = self._look_up(person)
+        found = self.store.get([] if person in self._withdrawn() else [person])
+        found = Found(found.fill, found.as_of, found.events or [None])
+        facts, rows = self._facts.of(found)
+        known_until = max(found.as_of, facts.as_of)
         # A server whose clock is behind the fill's answers as of the fill.
-        time = max(now, facts.as_of) if asked.context.time is None else asked.context.time
-        if time < facts.as_of:
+        time = max(now, known_until) if asked.context.time is None else asked.context.time
+        if time < known_until:
             raise RequestError(
                 "context.time lies before what is known: an answer would look into its future",
-                valid=[f"{facts.as_of} or later"],
+                valid=[f"{known_until} or later"],
             )
-        impressions = impressions_of(
+        candidates = impressions_of(
             asked.candidates,
             facts.notes,
-            person=person,
             context=asked.context,
             time=time,
             timezone=facts.timezone,
+            platforms=self._features.platforms,
         )
-        acts = acts_of(found.events[0], code_of(person))
-        history = History(self._features.people(acts, facts.timezone), facts.tallies)
-        matrix = impression_rows(self._features, history, impressions)
-        return AskedRows(facts, found.events[0] is not None, impressions, matrix)
+        code = code_of(person)
+        matrix = rows.rows(acts_of(found.events[0], code), candidates.numbers, person=code)
+        return AskedRows(facts, min(found.as_of, facts.as_of), found.events[0] is not None, candidates, matrix)
 
     def _candidates(self, rows: AskedRows) -> list[CandidateAnswer]:
-        model, facts, table = self.bundle.model, rows.facts, rows.impressions.table
+        model, asked, values = self.bundle.model, rows.asked, rows.facts.order_values
         probabilities = model.predict(rows.matrix)
-        sale = model.targets.index(_SALE) if _SALE in model.targets else None
-        notes = table["note"].to_pylist()
-        described = (table[name].to_pylist() for name in ("price", "brand", "category"))
+        targets = model.targets
+        sale = targets.index(_SALE) if _SALE in targets else None
+        exact = None if sale is None else probabilities[:, sale].tolist()
         answers = []
-        for number, (note, place, row, price, brand, category) in enumerate(
-            zip(notes, facts.notes.places(notes), probabilities.round(_DIGITS).tolist(), *described, strict=True)
+        for number, (note, known, sold, row) in enumerate(
+            zip(asked.notes, asked.known, asked.sold, probabilities.round(_DIGITS).tolist(), strict=True)
         ):
-            worth = facts.order_values.of(price, brand, category)
+            value, told_by = values.of(*sold)
+            lacking: NoExpectedValue | None = None
             expected = None
-            if worth.value is not None and sale is not None:
-                expected = round(float(probabilities[number, sale]) * worth.value, _DIGITS)
-            chances = dict(zip(model.targets, row, strict=True))
-            answers.append(CandidateAnswer(note, bool(place >= 0), chances, expected, worth.value, worth.told_by))
+            if exact is None:
+                lacking = "the model has no target ctcvr"
+            elif value is None:
+                lacking = "nothing tells the value of a purchase"
+            else:
+                expected = round(exact[number] * value, _DIGITS)
+            chances = dict(zip(targets, row, strict=True))
+            answers.append(CandidateAnswer(note, known, chances, expected, lacking, value, told_by))
         return answers
 
     def _check_window(self, days: float | None) -> None:
@@ -228,22 +234,6 @@ class ConversionScorer:
         if isinstance(someone, PersonRef):
             return someone.person
         return self.store.resolve([account_key(self._key, someone.platform, someone.account)])[0]
-
-    def _look_up(self, person: str) -> tuple[Found, SharedFacts]:
-        """Return the person's history and the facts of the same fill."""
-        asked = [] if person in self._withdrawn() else [person]
-        while True:
-            found, facts = self.store.get(asked), self._facts
-            if facts is not None and facts.fill == found.fill:
-                return Found(found.fill, found.as_of, found.events or [None]), facts
-            self._read_facts()
-
-    def _read_facts(self) -> None:
-        with self._lock:
-            # Whoever waited for the lock may find that another request has read them.
-            if self._facts is None or self._facts.fill != self.store.get([]).fill:
-                self.check()
-                self._facts = SharedFacts.of(self.store.shared())
 
 
 def _features_of(bundle: ConversionsBundle) -> ImpressionFeatures:

@@ -98,7 +98,9 @@ def what_is_served(tags: TagsOrNot, conversions: ConversionsOrNot) -> list[str]:
     else:
         model = conversions.bundle.version
         try:
-            lines.append(f"model {model}: conversions, {conversions.check().people} people")
+            people = conversions.check().people
+            conversions.warm()
+            lines.append(f"model {model}: conversions, {people} people")
         except StoreError as error:
             # Tags are answered all the same, and a fill is noticed by the next request.
             lines.append(f"model {model}: conversions are not answered yet: {error}")

@@ -18,6 +18,7 @@ from features.impressions import read_impressions
 from features.settings import Settings
 from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
+from serving.order_values import OrderValues
 from serving.packed_acts import ACTS_SCHEMA
 from serving.sqlite_histories import SqliteHistories
 from tests.serving.conversion_homes import (
@@ -192,6 +193,66 @@ def test_what_is_said_of_a_note_wins_over_the_log(scorer: ConversionScorer) -> N
     assert rows.matrix[0, brand] == rows.matrix[1, brand]
 
 
+def paid_and_campaign(scorer: ConversionScorer, *candidates: Any, **context: Any) -> list[tuple[float, bool]]:
+    rows = scorer.rows(asked(7, list(candidates), **context), AS_OF).asked.numbers
+    return list(zip(rows.numbers["paid"].tolist(), (rows.codes["campaign"] != 0).tolist(), strict=True))
+
+
+def test_a_request_may_say_who_pays(scorer: ConversionScorer) -> None:
+    # n3 belongs to a campaign, n1 to none.
+    assert paid_and_campaign(scorer, "n3", "n1") == [(1, True), (0, False)]
+    assert paid_and_campaign(scorer, "n3", "n1", paid=False) == [(0, False), (0, False)]
+    assert paid_and_campaign(scorer, "n3", "n1", paid=True) == [(1, True), (1, False)]
+    said = [{"note": "n3", "paid": False}, {"note": "n1", "paid": True}, {"note": "n1", "campaign": "c"}]
+    for context in ({}, {"paid": True}, {"paid": False}):
+        assert paid_and_campaign(scorer, *said, **context) == [(0, False), (1, False), (1, True)]
+    # Without its campaign, a note is paid for where the context or else the log says so.
+    alone = {"note": "n3", "campaign": None}
+    assert paid_and_campaign(scorer, alone) == paid_and_campaign(scorer, alone, paid=True) == [(1, False)]
+    assert paid_and_campaign(scorer, alone, paid=False) == [(0, False)]
+
+
+def test_an_organic_candidate_of_a_campaign_is_asked_as_organic(scorer: ConversionScorer) -> None:
+    rows = scorer.rows(asked(7, ["n3", {"note": "n3", "paid": False}]), AS_OF).matrix
+    paid, seen = (FEATURES.columns.index(name) for name in ("paid", "person_campaign_impression_count_30d"))
+    assert rows[:, paid].tolist() == [1.0, 0.0]
+    assert rows[0, seen] > 0
+    assert np.isnan(rows[1, seen])
+
+
+def test_an_item_without_a_note_counts_for_the_persons_items(scorer: ConversionScorer) -> None:
+    bought = FEATURES.columns.index("person_items_purchase_count_all")
+    carted = FEATURES.columns.index("person_items_cart_count_30d")
+    found = [scorer.rows(asked(number, [{"item": "i2"}, {"brand": "b1"}]), AS_OF).matrix for number in range(9)]
+    assert sum(rows[0, bought] for rows in found) > 0
+    assert sum(rows[0, carted] for rows in found) > 0
+    assert all(np.isnan(rows[1, bought]) for rows in found)
+
+
+def test_why_there_is_no_expected_value_is_said(home: Settings, scorer: ConversionScorer) -> None:
+    made = answer(scorer, asked(7)).candidates
+    assert {c.no_expected_value for c in made} == {None}
+
+    class NoSale(FirstColumns):
+        targets = ("click", "purchase")
+
+        def predict(self, rows: np.ndarray, /) -> np.ndarray:
+            return super().predict(rows)[:, :2]
+
+    bundle = FakeConversions()
+    bundle.model = NoSale()
+    for candidate in answer(ConversionScorer(bundle, scorer.store, load_key(home)), asked(7)).candidates:
+        assert (candidate.expected_value, candidate.value is None) == (None, False)
+        assert candidate.no_expected_value == "the model has no target ctcvr"
+    scorer.warm()
+    kept = scorer._facts._kept
+    assert kept is not None
+    scorer._facts._kept = replace(kept[0], order_values=OrderValues({})), kept[1]
+    [candidate] = answer(scorer, asked(7, [{"brand": "b1"}])).candidates
+    assert (candidate.expected_value, candidate.value) == (None, None)
+    assert candidate.no_expected_value == "nothing tells the value of a purchase"
+
+
 def test_values_fall_back_step_by_step(scorer: ConversionScorer) -> None:
     asks = [
         {"price": 0}, {"brand": "b1", "category": "milk"}, {"brand": "new", "category": "milk"}, {"brand": "b1"},
@@ -246,7 +307,7 @@ def test_a_store_that_was_never_filled_says_what_to_do(tmp_path: Any) -> None:
     scorer.store.close()
 
 
-def test_a_fill_is_seen_by_the_next_request(home: Settings, tmp_path: Path) -> None:
+def test_a_fill_is_seen_once_its_notes_are_read(home: Settings, tmp_path: Path) -> None:
     settings = copied(home, tmp_path)
     filled(settings, "2024-01-10")
     store = SqliteHistories(settings.histories_file)
@@ -255,6 +316,9 @@ def test_a_fill_is_seen_by_the_next_request(home: Settings, tmp_path: Path) -> N
     new = [{"note": "brand new", "brand": "b1", "arrived_at": AS_OF - DAY}]
     bring_in(settings, "notes", new, tmp_path)
     filled(settings)
+    # Meanwhile nobody waits: notes are as of the earlier fill, and the answer says so.
+    assert scorer.answer(asked(7), AS_OF).as_of == first.as_of
+    scorer.warm()
     second = scorer.answer(asked(7, [*NOTES, "brand new"]), AS_OF)
     # Some shop accounts were people of their own until they were linked.
     assert people > store.describe().people

@@ -101,10 +101,11 @@ def test_a_history_is_oldest_first_and_tells_when_each_event_was_known(home: Set
 def test_notes_prices_and_order_values_are_shared(home: Settings) -> None:
     shared = facts(home)
     assert (shared.as_of, shared.currency, shared.timezone) == (AS_OF, "CNY", "UTC")
-    notes = shared.notes.find(["n1", "n4", "nowhere"])
-    assert notes["brand"].to_pylist() == ["b1", "b4", None]
+    places = shared.notes.places(["n1", "n4", "nowhere"])
+    assert [shared.notes.brand[place] for place in places] == ["b1", "b4", None]
+    assert shared.notes.codes["brand"][places].tolist() == [code_of("b1"), code_of("b4"), 0]
     prices = {row["item"]: row["price"] for row in item_rows()}
-    assert shared.notes.find([f"n{i}" for i in range(12)])["price"].to_pylist() == [
+    assert [shared.notes.price[place] for place in shared.notes.places([f"n{i}" for i in range(12)])] == [
         prices.get(f"i{i}") if row["item"] else None for i, row in enumerate(note_rows())
     ]
     bought = [row for row in known_events() if row["kind"] == "purchase"]
@@ -174,8 +175,9 @@ def test_of_a_note_the_version_that_was_known_is_shared(home: Settings, tmp_path
     bring_in(later, "notes", [old | {"media": "image", "arrived_at": AS_OF + 1}], tmp_path)
     bring_in(later, "items", [{"item": "i1", "price": 5, "arrived_at": AS_OF + 1}], tmp_path)
     filled(later)
-    [known] = facts(later).notes.find(["n1"]).to_pylist()
-    assert (known["media"], known["price"], known["brand"]) == ("video", 100, "b1")
+    notes = facts(later).notes
+    [place] = notes.places(["n1"])
+    assert (notes.numbers["video"][place], notes.price[place], notes.brand[place]) == (1.0, 100, "b1")
 
 
 def test_it_says_how_much_of_the_catalogue_came_later(home: Settings, tmp_path: Path) -> None:
