@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from features.errors import EventLogError
@@ -67,6 +67,11 @@ class LogTable:
         """Number of the latest version, -1 before the first commit."""
         return int(DeltaTable(self.folder).version()) if self.exists else -1
 
+    def position(self, application: str) -> int:
+        """Return the number that the application's last commit recorded, -1 where it has made none."""
+        stored = DeltaTable(self.folder).transaction_version(application) if self.exists else None
+        return -1 if stored is None else int(stored)
+
     def files(self, version: int | None = None) -> list[str]:
         """Return the paths of the parts that make up a version (the latest by default).
 
@@ -114,14 +119,29 @@ class LogTable:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / _PENDING).write_text(json.dumps(list(names)))
 
-    def commit(self, parts: Sequence[Part], metadata: dict[str, Any]) -> int:
-        """Make the parts visible in one version, which also records `metadata`; return its number."""
+    def commit(
+        self, parts: Sequence[Part], metadata: dict[str, Any], position: tuple[str, int] | None = None
+    ) -> int:
+        """Make the parts visible in one version and return its number.
+
+        Parameters
+        ----------
+        parts
+            The parts.
+        metadata
+            What the version records about itself.
+        position
+            An application and how far it has come with this version, see `position`.
+        """
         now = int(time.time() * 1000)
         actions = [
             AddAction(part.name, (self.folder / part.name).stat().st_size, {}, now, True, _stats(part))
             for part in parts
         ]
-        properties = CommitProperties(custom_metadata={_METADATA_KEY: json.dumps(metadata)})
+        properties = CommitProperties(
+            custom_metadata={_METADATA_KEY: json.dumps(metadata)},
+            app_transactions=[Transaction(*position)] if position else None,
+        )
         schema = Schema.from_arrow(pa.schema(self.table.schema))
         if self.exists:
             DeltaTable(self.folder).create_write_transaction(

@@ -112,3 +112,22 @@ class AccessError(ZhongcaoError):
 
 class ContributionError(ZhongcaoError):
     """A contribution report is asked for what the log does not hold, or for days that are none."""
+
+
+class InboxError(ZhongcaoError):
+    """Live events cannot be taken now; nothing of the batch counts as accepted, and it can be sent again.
+
+    Parameters
+    ----------
+    problem
+        What stands in the way, one sentence without a full stop.
+    retry_after
+        Seconds after which another try makes sense.
+    busy
+        Whether callers send faster than the disk takes, rather than something being wrong here.
+    """
+
+    def __init__(self, problem: str, *, retry_after: int, busy: bool = False) -> None:
+        super().__init__(problem, next_step=f"send the same events again in {retry_after} s")
+        self.retry_after = retry_after
+        self.busy = busy

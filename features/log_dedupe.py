@@ -150,7 +150,7 @@ def _suspects(
         con.register("rows", rows.append_column("id", ids).append_column("position", pa.array(positions)))
         con.execute(
             f"INSERT INTO suspects SELECT {number}, {chunk.file}, record, position, id, "  # noqa: S608
-            f"{_content(canonical, rows.column_names)} FROM rows"
+            f"{content_sql(canonical, rows.column_names)} FROM rows"
         )
         con.unregister("rows")
 
@@ -182,7 +182,7 @@ def _judge(
     key = quoted(canonical.key)
     con.execute(
         f"CREATE TABLE stored AS SELECT {key} AS id, "  # noqa: S608
-        f"{_content(canonical, [c.name for c in canonical.columns])} AS content FROM rows "
+        f"{content_sql(canonical, [c.name for c in canonical.columns])} AS content FROM rows "
         f"WHERE hash({key}) IN (SELECT h FROM wanted)"
     )
     # Of notes, items and campaigns, other content is a newer version, unless one import contradicts itself.
@@ -207,8 +207,11 @@ def _judge(
     ).fetchall()
 
 
-def _content(canonical: Table, present: Sequence[str]) -> str:
-    """Return SQL of a hash over what a row says, apart from what the catalogue may have filled in."""
+def content_sql(canonical: Table, present: Sequence[str]) -> str:
+    """Return SQL of a hash over what a row says, apart from what the catalogue may have filled in.
+
+    `features.live_content.contents` computes the same for live events: change both together.
+    """
     parts = []
     for column in canonical.columns:
         if column.name in (*NOT_CONTENT, canonical.key) or column.name not in present:

@@ -92,20 +92,10 @@ class PartWriter:
             keep[verdict.drop] = False
             rows = rows.filter(pa.array(keep))
         if rows.num_rows:
-            self._append(self._stamped(rows, stamp))
+            self.append(self._stamped(rows, stamp))
 
-    def close(self) -> list[Part]:
-        """Finish the last part and return all."""
-        if self._writer is not None:
-            self._writer.close()
-            # A version must not name a file that a power cut can still take away.
-            with (self.folder / self.names[len(self.parts)]).open("rb") as file:
-                os.fsync(file.fileno())
-            self.parts.append(Part(self.names[len(self.parts)], self._rows, self._ranges))
-            self._writer, self._rows, self._ranges = None, 0, {}
-        return self.parts
-
-    def _append(self, rows: pa.Table) -> None:
+    def append(self, rows: pa.Table) -> None:
+        """Write rows that have every column of the table."""
         if self._writer is None:
             self._writer = pq.ParquetWriter(
                 self.folder / self.names[len(self.parts)],
@@ -127,6 +117,17 @@ class PartWriter:
                     self._ranges[name] = (min(before[0], low), max(before[1], high))
         if self._rows >= _ROWS_A_PART:
             self.close()
+
+    def close(self) -> list[Part]:
+        """Finish the last part and return all."""
+        if self._writer is not None:
+            self._writer.close()
+            # A version must not name a file that a power cut can still take away.
+            with (self.folder / self.names[len(self.parts)]).open("rb") as file:
+                os.fsync(file.fileno())
+            self.parts.append(Part(self.names[len(self.parts)], self._rows, self._ranges))
+            self._writer, self._rows, self._ranges = None, 0, {}
+        return self.parts
 
     def _stamped(self, rows: pa.Table, stamp: Stamp) -> pa.Table:
         columns = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.progress import Progress
 
 from features.event_log import EventLog
+from features.live_quarantine import FORM, LiveRefused
 from features.log_import import Summary, import_lock, import_rows
 from features.log_input import Input
 from features.quarantine import load, path_of
@@ -39,7 +40,11 @@ def replay(log: EventLog, name: str, *, mapping: Mapping | None = None, bar: Pro
     for file in load(log.settings, name):
         used = mapping or mapping_of(file.mapping, file.name)
         require_placeable(used, part=True)
-        inputs.append(Input(RefusedReader(file.name, file.form, file.header, file.rows, used), used))
+        if file.form == FORM and mapping is None:
+            inputs.append(Input(LiveRefused(file.name, file.rows, log.currency), used))
+        else:
+            form = "jsonl" if file.form == FORM else file.form
+            inputs.append(Input(RefusedReader(file.name, form, file.header, file.rows, used), used))
     path = path_of(log.settings, name)
     if not inputs:
         path.unlink()

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
     host: str = Field("127.0.0.1", description="Address that the prediction API binds to.")
     port: int = Field(3000, ge=1, le=65535, description="Port of the prediction API.")
+    move_seconds: int = Field(
+        300, ge=1, le=86_400, description="Seconds between moves of live events from the inbox into the log."
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -75,6 +78,11 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Folder of the Delta tables, one per canonical table."""
         return self.home / "log"
+
+    @property
+    def inbox_file(self) -> Path:
+        """Live events on their way into the log, and the ids of all events that ever came."""
+        return self.home / "inbox.sqlite"
 
     @property
     def quarantine_dir(self) -> Path:

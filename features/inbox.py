@@ -1,0 +1,169 @@
+"""The inbox: live events are on disk, each exactly once, before anybody is told that they were accepted."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from features.errors import InboxError
+from features.event_log import EventLog
+from features.events import EVENTS
+from features.inbox_batch import ROW_COLUMNS, LiveBatch, Verdict
+from features.inbox_file import LOG_READER, forget_refused, open_file, pass_on
+from features.inbox_ids import LogIds
+from features.inbox_writer import InboxLimits, InboxWriter
+
+_SEQS_A_SECOND: Final = 1_000_000
+_ACCEPT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class InboxState:
+    """What the inbox holds.
+
+    Parameters
+    ----------
+    last_seq
+        Of the newest event ever accepted.
+    waiting
+        Events that are not in the log yet.
+    refused
+        Rows on their way into quarantine.
+    seen
+        Ids of all events that ever came, by import or live.
+    readers
+        Reader → `seq` up to which it has taken events.
+    """
+
+    last_seq: int
+    waiting: int
+    refused: int
+    seen: int
+    readers: dict[str, int]
+
+
+class Inbox:
+    """Takes live events from many threads; one writer thread commits what has gathered since its last commit.
+
+    Parameters
+    ----------
+    log
+        The log that the events will be moved into; its ids count as seen.
+    limits
+        When callers are sent away.
+    """
+
+    def __init__(self, log: EventLog, limits: InboxLimits | None = None) -> None:
+        self.log = log
+        path = log.settings.inbox_file
+        moved = log.log_table(EVENTS.name).position(LOG_READER)
+        # A new file goes on behind whatever readers of a lost one may have taken.
+        fresh = 0 if path.exists() else int(time.time()) * _SEQS_A_SECOND
+        connection = open_file(path, max(fresh, moved + 1))
+        self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._reader_lock = threading.Lock()
+        self._ids = LogIds(log)
+        self._writer = InboxWriter(connection, self._ids, limits or InboxLimits())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def accept(self, batch: LiveBatch, timeout: float = _ACCEPT_SECONDS) -> list[Verdict]:
+        """Put a batch on disk and say what became of each event.
+
+        Parameters
+        ----------
+        batch
+            The events.
+        timeout
+            Seconds to wait for the disk. Who is sent away then may send the same again: what was written after
+            all counts as duplicate.
+
+        Raises
+        ------
+        InboxError
+            Callers send too fast, too much waits for the log, or the disk does not take it.
+        """
+        try:
+            return self._writer.submit(batch).result(timeout)
+        except TimeoutError as error:
+            raise InboxError("the disk has not taken the events in time", retry_after=5) from error
+
+    def after(self, seq: int, limit: int) -> list[tuple[Any, ...]]:
+        """Return accepted events in order, each ``(seq, *ROW_COLUMNS)``; not those that every reader has passed.
+
+        Parameters
+        ----------
+        seq
+            The reader's position.
+        limit
+            How many at most.
+        """
+        names = ", ".join(f'"{name}"' for name in ROW_COLUMNS)
+        return self._read(
+            f"SELECT seq, {names} FROM waiting WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
+            (seq, limit),
+        )
+
+    def wait(self, seq: int, timeout: float) -> bool:
+        """Wait until this process has accepted an event behind `seq`; return whether there is one."""
+        return self._writer.wait(seq, timeout)
+
+    def passed(self, reader: str, seq: int) -> None:
+        """Note that a reader has taken every event up to `seq`; what all readers have taken leaves the inbox.
+
+        Parameters
+        ----------
+        reader
+            Its name; known from its first call on, and waited for ever after.
+        seq
+            Its position.
+        """
+        self._writer.run(lambda connection: pass_on(connection, reader, seq, ()))
+
+    def moved_to(self, seq: int, parts: Sequence[str] = ()) -> None:
+        """Note that every event up to `seq` is in the log, in these parts."""
+        self._writer.run(lambda connection: pass_on(connection, LOG_READER, seq, parts))
+
+    def superseded(self) -> set[int]:
+        """Return the `seq` of waiting events that an import has brought into the log meanwhile."""
+        return {row[0] for row in self._read("SELECT seq FROM superseded")}
+
+    def refused(self, limit: int) -> list[tuple[str, str, str]]:
+        """Return source, text and reasons (JSON) of events on their way into quarantine."""
+        return self._read("SELECT source, raw, reasons FROM refused ORDER BY source, raw LIMIT ?", (limit,))
+
+    def quarantined(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Forget rows of `refused` that are in quarantine now."""
+        self._writer.run(lambda connection: forget_refused(connection, rows))
+
+    def read_log_ids(self) -> None:
+        """Take in the ids of what was imported since the last time."""
+        self._writer.run(self._ids.load)
+
+    def describe(self) -> InboxState:
+        """Return what the inbox holds."""
+        readers = dict(self._read("SELECT name, seq FROM reader"))
+        ((last, waiting, refused, seen),) = self._read(
+            "SELECT (SELECT next - 1 FROM counter), (SELECT count(*) FROM waiting WHERE seq > ?), "
+            "(SELECT count(*) FROM refused), (SELECT count(*) FROM seen)",
+            (readers.get(LOG_READER, -1),),
+        )
+        return InboxState(last, waiting, refused, seen, readers)
+
+    def close(self) -> None:
+        """Commit what was queued, then let go of the file."""
+        self._writer.close()
+        with self._reader_lock:
+            self._reading.close()
+
+    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._reader_lock:
+            return self._reading.execute(statement, values).fetchall()
