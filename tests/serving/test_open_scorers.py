@@ -5,8 +5,6 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-import lightgbm as lgb
-import numpy as np
 import pytest
 
 from features.errors import BundleError, StoreError, ZhongcaoError
@@ -15,12 +13,9 @@ from serving.consent_watch import ConsentWatch
 from serving.conversions import ConversionScorer
 from serving.open_scorers import ConversionsOrNot, TagsOrNot, open_scorers, what_is_served
 from serving.scorer import Scorer
-from tests.serving.conversion_homes import FEATURES
+from tests.serving.conversion_homes import FEATURES, FakeConversions, FirstColumns
 from tests.serving.homes import tiny_home
-from training.conversion.bundle import write_conversion_bundle
-from training.conversion.model import Booster, ConversionModel, Stage
-from training.manifest import TAGS, Kind
-from training.manifest import check_manifest as check
+from training.manifest import TAGS, Kind, check_manifest
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +23,38 @@ def tags_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return tiny_home(tmp_path_factory.mktemp("home"))
 
 
+class Warm(FirstColumns):
+    def warm(self) -> None:
+        """Be warm already."""
+
+
+class Other(Warm):
+    features = FEATURES.columns[1:]
+
+
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The child process that scores golden rows has tests of its own.
+    # The child process that scores golden rows has tests of its own, and so have bundles of conversion models.
     def verified(folder: Path, kind: Kind = TAGS) -> None:
-        check(folder, kind)
+        if folder.name not in MODELS:
+            check_manifest(folder, kind)
+
+    def loaded(folder: Path) -> FakeConversions:
+        bundle = FakeConversions()
+        bundle.model = MODELS[folder.name]
+        return bundle
 
     monkeypatch.setattr("serving.open_scorers.verify_bundle", verified)
+    monkeypatch.setattr("serving.open_scorers.load_conversion_bundle", loaded)
 
 
-def with_conversions(settings: Settings, columns: tuple[str, ...] = FEATURES.columns) -> Path:
-    """Promote a small conversion model that reads some columns."""
-    rows = np.random.default_rng(3).random((200, len(columns)))
-    small = {"objective": "binary", "num_leaves": 3, "num_threads": 1, "verbosity": -1}
-    tree = lgb.train(small, lgb.Dataset(rows, rows[:, 0] > 0.5), 1)
-    model = ConversionModel(columns, (Stage("click", direct=Booster(0, 0.0)),), (tree,), {"click": 86_400})
-    about = {"features": FEATURES.to_json()}
-    folder = write_conversion_bundle(model, about, 1_704_067_200, settings.bundles_dir)
-    settings.conversion_champion_file.write_text(json.dumps({"bundle": folder.name}))
-    return folder
+MODELS = {"conversion-good": Warm(), "conversion-other": Other()}
+
+
+def with_conversions(settings: Settings, name: str = "conversion-good") -> None:
+    (settings.bundles_dir / name).mkdir()
+    (settings.bundles_dir / name / "manifest.json").write_text("{")
+    settings.conversion_champion_file.write_text(json.dumps({"bundle": name}))
 
 
 @pytest.fixture
@@ -61,23 +69,22 @@ def opened(settings: Settings) -> tuple[TagsOrNot, ConversionsOrNot]:
 
 
 def test_conversions_of_another_version_hold_up_no_tags(home: Settings) -> None:
-    with_conversions(home, FEATURES.columns[1:])
+    with_conversions(home, "conversion-other")
     tags, conversions = opened(home)
     assert isinstance(tags, Scorer)
     assert isinstance(conversions, BundleError)
     lines = what_is_served(tags, conversions)
     assert lines[0].startswith("model tags-")
-    assert "conversions are not answered: bundle conversion-" in lines[1]
+    assert "conversions are not answered: bundle conversion-fake reads other" in lines[1]
     assert "run `zhongcao train conversion` again" in lines[1]
 
 
 def test_broken_conversions_hold_up_no_tags(home: Settings) -> None:
-    folder = with_conversions(home)
-    (folder / "stages.json").write_text("{")
+    with_conversions(home, "conversion-broken")
     tags, conversions = opened(home)
     assert isinstance(tags, Scorer)
     assert isinstance(conversions, BundleError)
-    assert "stages.json" in str(conversions)
+    assert "conversion-broken is no bundle" in str(conversions)
 
 
 def break_store(settings: Settings) -> None:
@@ -100,7 +107,7 @@ def test_broken_tags_hold_up_no_conversions(home: Settings, spoil: object, error
 
 
 def test_where_nothing_can_answer_the_promoted_champion_says_why(home: Settings) -> None:
-    with_conversions(home, FEATURES.columns[1:])
+    with_conversions(home, "conversion-other")
     home.champion_file.unlink()
     with pytest.raises(BundleError, match="reads other features"):
         opened(home)
