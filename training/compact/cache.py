@@ -11,6 +11,8 @@ from numba import config
 
 from features.errors import SettingsError
 from training.compact.kernels import encode, score_blocks, score_row
+from training.compact.pruned import score_pruned
+from training.compact.walk import prune, same_columns, score_walked
 
 
 def keep_compiled(folder: Path) -> None:
@@ -45,7 +47,7 @@ def keep_compiled(folder: Path) -> None:
     before = config.CACHE_DIR  # type: ignore[attr-defined]  # numba sets its settings at run time
     config.CACHE_DIR = str(own)  # type: ignore[attr-defined]
     try:
-        for kernel in (encode, score_blocks, score_row):
+        for kernel in (encode, score_blocks, score_row, prune, same_columns, score_pruned, score_walked):
             kernel.enable_caching()
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]

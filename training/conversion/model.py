@@ -16,7 +16,7 @@ from training.conversion.examples import Floats, Matrix
 from training.saved_booster import AnyBooster
 
 if TYPE_CHECKING:
-    from training.compact.forest import CompactForest
+    from training.compact.candidates import CandidateForest
 
 _LEAST = 1e-9
 
@@ -177,11 +177,11 @@ class ConversionModel:
         return {target: self.windows[target] / DAY_SECONDS for target in self.targets}
 
     @cached_property
-    def _forest(self) -> CompactForest:
+    def _forest(self) -> CandidateForest:
         # Who scores with LightGBM alone, as the check of a bundle does, need not wait for the compiler.
-        from training.compact.forest import CompactForest  # noqa: PLC0415
+        from training.compact.candidates import CandidateForest  # noqa: PLC0415
 
-        return CompactForest.from_boosters(self.boosters, len(self.features))
+        return CandidateForest.from_boosters(self.boosters, len(self.features))
 
     def warm(self) -> None:
         """Prepare what the first score would have to wait for."""

@@ -1,0 +1,187 @@
+"""The compiled loops that walk trees: one row to its leaves, and all nodes on what is the same in all rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from training.compact.branches import MISSING_LEFT, ZERO_MISSING, Branches, Readings
+
+LEAF_ROW: Final = 256
+"""In what is left of a tree, a child from this number on is a leaf; trees of more leaves are not cut down."""
+
+_ZERO = np.float32(1e-35)
+# Indices are unsigned, or each access would first ask whether it counts from the end.
+_U = np.uint64
+_READING, _CUT, _LEFT, _RIGHT = (_U(place) for place in range(4))
+
+
+class Pruned(NamedTuple):
+    """What is left of the trees; nodes in the order of walking, parents first.
+
+    Parameters
+    ----------
+    first
+        Where each tree's nodes start, int32 [trees + 1].
+    leaf
+        The leaf of each tree that has no node left, int32 [trees].
+    nodes
+        Reading, number among all nodes, left and right child, int32 [left, 4]. A child is the place of a node in
+        what is left of the tree, or ``LEAF_ROW`` + a leaf.
+    varying
+        Which readings are not the same in all rows, bool [readings].
+    """
+
+    first: NDArray[np.int32]
+    leaf: NDArray[np.int32]
+    nodes: NDArray[np.int32]
+    varying: NDArray[np.bool_]
+
+
+@njit(nogil=True)
+def same_columns(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which columns hold the same bytes in all rows."""
+    same = np.ones(rows.shape[1], np.bool_)
+    bits = rows.view(np.uint32)
+    for r in range(1, len(rows)):
+        some = False
+        for column in range(rows.shape[1]):
+            same[column] &= bits[r, column] == bits[0, column]
+            some |= same[column]
+        if not some:
+            break
+    return same
+
+
+@njit(nogil=True)
+def number_of(kind: Any, value: Any) -> Any:
+    """Return the value to compare: LightGBM takes what is within 1e-35 of zero for zero."""
+    if abs(value) <= _ZERO:
+        value = np.float32(np.nan) if kind & ZERO_MISSING else np.float32(0)
+    if np.isnan(value) and kind & MISSING_LEFT:
+        return np.float32(-np.inf)
+    return value
+
+
+@njit(nogil=True)
+def category_of(value: Any) -> Any:
+    """Return the category of a value, the fraction cut off; −1 for what is none."""
+    if value > np.float32(-1) and value < np.float32(2147483648.0):
+        return np.int32(value)
+    return np.int32(-1)
+
+
+@njit(nogil=True)
+def code_of(known: Any, first: Any, last: Any, category: Any) -> Any:
+    """Return the place of a category among those of a reading; one after the last where it is in no set."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) >> 1
+        if known[middle] < category:
+            low = middle + 1
+        else:
+            high = middle
+    return low - first if low < last and known[low] == category else last - first
+
+
+@njit(nogil=True)
+def _read(readings: Readings, row: Any, numbers: Any, codes: Any) -> None:
+    for reading in range(len(readings.source)):
+        value = row[readings.source[reading]]
+        if reading < readings.numbers:
+            numbers[reading] = number_of(readings.kind[reading], value)
+        else:
+            bounds = readings.first[reading], readings.first[reading + 1]
+            codes[reading] = code_of(readings.categories, *bounds, category_of(value))
+
+
+@njit(nogil=True, inline="always")
+def _goes_left(  # noqa: PLR0917
+    nodes: Any, cuts: Any, sets: Any, plain: Any, node: Any, numbers: Any, codes: Any
+) -> Any:
+    # Arrays alone: a tuple of arrays that is handed to a function is counted as used for each node.
+    reading = _U(nodes[node, _READING])
+    if reading < plain:
+        left = numbers[reading] <= cuts[node, _CUT]
+    else:
+        code = _U(codes[reading])
+        left = (sets[_U(nodes[node, _CUT]) + (code >> _U(6))] >> (code & _U(63))) & _U(1) != _U(0)
+    return left
+
+
+@njit(nogil=True)
+def score_walked(
+    readings: Readings, branches: Branches, row: NDArray[np.float32], sums: NDArray[np.float64]
+) -> None:
+    """Add up the trees of one row: every tree is walked to its leaf."""
+    numbers = np.empty(len(readings.source), np.float32)
+    codes = np.empty(len(readings.source), np.int32)
+    _read(readings, row, numbers, codes)
+    plain = _U(readings.numbers)
+    _, first_node, nodes, cuts, sets, _, _, leaves = branches
+    for booster in range(len(sums)):
+        total = 0.0
+        for tree in range(_U(branches.first_tree[booster]), _U(branches.first_tree[booster + 1])):
+            first = first_node[tree]
+            child = np.int32(0) if first_node[tree + _U(1)] > first else np.int32(-1)
+            while child >= 0:
+                node = _U(first + child)
+                left = _goes_left(nodes, cuts, sets, plain, node, numbers, codes)
+                child = nodes[node, _LEFT] if left else nodes[node, _RIGHT]
+            total += leaves[_U(first - 1 - child) + tree]
+        sums[booster] = total
+
+
+@njit(nogil=True)
+def prune(readings: Readings, branches: Branches, row: NDArray[np.float32], same: NDArray[np.bool_]) -> Pruned:
+    """Walk every tree with the values that are the same in all rows; keep the nodes that look at others."""
+    numbers = np.empty(len(readings.source), np.float32)
+    codes = np.empty(len(readings.source), np.int32)
+    _read(readings, row, numbers, codes)
+    plain = _U(readings.numbers)
+    varying = np.empty(len(readings.source), np.bool_)
+    for reading in range(len(varying)):
+        varying[reading] = not same[readings.source[reading]]
+    _, first_node, nodes, cuts, sets, _, _, _ = branches
+    trees = len(first_node) - 1
+    first_left, leaf = np.zeros(trees + 1, np.int32), np.zeros(trees, np.int32)
+    left_over = np.empty((len(nodes) + 1, 4), np.int32)
+    # Children that are still to be looked at, and where to note what becomes of them.
+    waiting, to_row, to_side = (
+        np.empty(LEAF_ROW, np.int32),
+        np.empty(LEAF_ROW, np.int32),
+        np.empty(LEAF_ROW, np.int32),
+    )
+    size = 0
+    for tree in range(_U(trees)):
+        first, begin = first_node[tree], size
+        waiting[0] = 0 if first_node[tree + _U(1)] > first else -1
+        # What becomes of the root is noted where the next node will be.
+        to_row[0], to_side[0] = len(nodes), 0
+        depth = 1
+        while depth:
+            depth -= 1
+            child = waiting[_U(depth)]
+            while child >= 0 and not varying[_U(nodes[_U(first + child), _READING])]:
+                node = _U(first + child)
+                left = _goes_left(nodes, cuts, sets, plain, node, numbers, codes)
+                child = nodes[node, _LEFT] if left else nodes[node, _RIGHT]
+            kept = child >= 0
+            left_over[_U(to_row[_U(depth)]), _U(to_side[_U(depth)])] = (
+                size - begin if kept else LEAF_ROW - 1 - child
+            )
+            if kept:
+                node = _U(first + child)
+                left_over[_U(size), 0] = nodes[node, _READING]
+                left_over[_U(size), 1] = node
+                for side in range(2):
+                    waiting[_U(depth)] = nodes[node, _RIGHT - _U(side)]
+                    to_row[_U(depth)], to_side[_U(depth)] = size, 3 - side
+                    depth += 1
+                size += 1
+        leaf[tree] = left_over[len(nodes), 0] - LEAF_ROW
+        first_left[tree + _U(1)] = size
+    return Pruned(first_left, leaf, left_over[:size].copy(), varying)
