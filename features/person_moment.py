@@ -32,6 +32,8 @@ _MEASURES: Final = ("count", "sum", "days", "recency", "tenure")
 class _Wanted:
     """Of one key: which row of the answer is which column of the plan."""
 
+    columns: Places
+    """Counts of the plan that the key needs; the others name them by their place in here."""
     counts: tuple[Places, Places]
     sums: tuple[Places, Places]
     lasts: tuple[Places, Places, Places]
@@ -81,7 +83,12 @@ class PersonPlan:
                     rows[a.measure].append((row, last, counts.setdefault(at, len(counts))))
                 else:
                     rows[a.measure].append((row, counts.setdefault(at, len(counts))))
+            needed = [row[-1] for measure in ("count", "recency", "days") for row in rows[measure]]
+            place = {column: number for number, column in enumerate(dict.fromkeys(needed))}
+            for measure in ("count", "recency", "days"):
+                rows[measure] = [(*row[:-1], place[row[-1]]) for row in rows[measure]]
             self.wanted[of] = _Wanted(
+                columns=np.array(list(place), np.intp),
                 counts=_columns(rows["count"], 2),
                 sums=_columns(rows["sum"], 2),
                 lasts=_columns(rows["recency"], 3),
@@ -193,7 +200,8 @@ class PersonMoment:
         def write(at: Places, values: Int64) -> None:
             found[at[:, None], there] = values
 
-        counted = np.add.reduceat(self._counts[:, rows], starts, axis=1, dtype=np.int64)
+        counting = self._counts[wanted.columns[:, None], rows]
+        counted = np.add.reduceat(counting, starts, axis=1, dtype=np.int64)
         write(wanted.counts[0], counted[wanted.counts[1]])
         if len(wanted.sums[0]):
             write(wanted.sums[0], np.add.reduceat(self._sums[wanted.sums[1][:, None], rows], starts, axis=1))
@@ -206,7 +214,7 @@ class PersonMoment:
             first = np.minimum.reduceat(np.where(on, times, _LATEST), starts, axis=1)
             write(wanted.firsts[0], np.where(first < _LATEST, self.time - first, NEVER))
         for row, count in wanted.days:
-            some = np.flatnonzero(self._counts[count, rows])
+            some = np.flatnonzero(counting[count])
             distinct = np.unique(place[some].astype(np.int64) << 32 | self._days[rows[some]].astype(np.int64))
             found[row] = np.bincount(distinct >> 32, minlength=many)
         return found

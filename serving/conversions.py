@@ -202,24 +202,17 @@ class ConversionScorer:
         model, asked, values = self.bundle.model, rows.asked, rows.facts.order_values
         probabilities = model.predict(rows.matrix)
         targets = model.targets
-        sale = targets.index(_SALE) if _SALE in targets else None
-        exact = None if sale is None else probabilities[:, sale].tolist()
-        answers = []
-        for number, (note, known, sold, row) in enumerate(
-            zip(asked.notes, asked.known, asked.sold, probabilities.round(_DIGITS).tolist(), strict=True)
-        ):
-            value, told_by = values.of(*sold)
-            lacking: NoExpectedValue | None = None
-            expected = None
-            if exact is None:
-                lacking = "the model has no target ctcvr"
-            elif value is None:
-                lacking = "nothing tells the value of a purchase"
-            else:
-                expected = round(exact[number] * value, _DIGITS)
-            chances = dict(zip(targets, row, strict=True))
-            answers.append(CandidateAnswer(note, known, chances, expected, lacking, value, told_by))
-        return answers
+        chances = [dict(zip(targets, row, strict=True)) for row in probabilities.round(_DIGITS).tolist()]
+        worths = [values.of(*sold) for sold in asked.sold]
+        expected: list[float | None] = [None] * len(worths)
+        lacking: list[NoExpectedValue | None] = ["the model has no target ctcvr"] * len(worths)
+        if _SALE in targets:
+            told = np.array([np.nan if worth.value is None else worth.value for worth in worths])
+            products = (probabilities[:, targets.index(_SALE)] * told).round(_DIGITS).tolist()
+            expected = [None if worth.value is None else e for worth, e in zip(worths, products, strict=True)]
+            lacking = ["nothing tells the value of a purchase" if e is None else None for e in expected]
+        value, told_by = zip(*worths, strict=True)
+        return list(map(CandidateAnswer, asked.notes, asked.known, chances, expected, lacking, value, told_by))
 
     def _check_window(self, days: float | None) -> None:
         windows = self.bundle.model.window_days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, Self
 
 ValueFrom = Literal["price", "brand and category", "category", "brand", "all"]
@@ -21,6 +22,8 @@ _LEVELS: Final[tuple[tuple[ValueFrom, bool, bool], ...]] = (
     ("brand", True, False),
     ("all", False, False),
 )
+_MOST_REMEMBERED: Final = 10_000
+"""Pairs of brand and category whose value is kept."""
 
 
 class Worth(NamedTuple):
@@ -47,6 +50,7 @@ class OrderValues:
 
     def __init__(self, means: dict[tuple[ValueFrom, str, str], int]) -> None:
         self._means = means
+        self._worth = lru_cache(_MOST_REMEMBERED)(self._worth_of)
 
     @classmethod
     def read(cls, events: Any) -> Self:
@@ -63,8 +67,9 @@ class OrderValues:
 
     def of(self, price: int | None, brand: str | None, category: str | None) -> Worth:
         """Return what a purchase of a note is worth: its price, else the nearest mean that is known."""
-        if price is not None:
-            return Worth(price, "price")
+        return self._worth(brand, category) if price is None else Worth(price, "price")
+
+    def _worth_of(self, brand: str | None, category: str | None) -> Worth:
         for level, by_brand, by_category in _LEVELS:
             if (by_brand and brand is None) or (by_category and category is None):
                 continue

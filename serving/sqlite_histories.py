@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -33,8 +33,17 @@ _COUNT: Final = (
     "UPDATE fills SET people = (SELECT COUNT(*) FROM histories_{0}), accounts = (SELECT COUNT(*) FROM links_{0})"
     " WHERE number = {0}"
 )
-_NAMED: Final = "SELECT number || ' ' || as_of || ' ' || source, as_of, columns FROM fills WHERE serves"
+_SERVES: Final = "SELECT number, number || ' ' || as_of || ' ' || source, as_of, columns FROM fills WHERE serves"
 _LENGTH: Final = struct.Struct("<q")
+
+
+class _Serving(NamedTuple):
+    """The fill that serves."""
+
+    number: int
+    name: str
+    as_of: int
+    columns: bytes
 
 
 class SqliteHistories(HistoryStore):
@@ -71,24 +80,22 @@ class SqliteHistories(HistoryStore):
 
     def get(self, persons: Sequence[str]) -> Found:
         """Return each person's history, see `HistoryStore.get`."""
-        with self._serving() as (connection, number):
-            name, as_of, columns = connection.execute(_NAMED).fetchone()
-            schema = _schema_of(columns)
-            query = f"SELECT person, events FROM histories_{number} WHERE person IN (keys)"  # noqa: S608
+        with self._serving() as (connection, serving):
+            schema = _schema_of(serving.columns)
+            query = f"SELECT person, events FROM histories_{serving.number} WHERE person IN (keys)"  # noqa: S608
             found = {person: _unpacked(packed, schema) for person, packed in by_keys(connection, query, persons)}
-        return Found(name, as_of, [found.get(person) for person in persons])
+        return Found(serving.name, serving.as_of, [found.get(person) for person in persons])
 
     def shared(self) -> Shared:
         """Return what the fill knows beside the histories, see `HistoryStore.shared`."""
-        with self._serving() as (connection, number):
-            name, as_of, _ = connection.execute(_NAMED).fetchone()
-            query = f"SELECT name, content FROM shared_{number} ORDER BY name"  # noqa: S608
-            return Shared(name, as_of, dict(connection.execute(query).fetchall()))
+        with self._serving() as (connection, serving):
+            query = f"SELECT name, content FROM shared_{serving.number} ORDER BY name"  # noqa: S608
+            return Shared(serving.name, serving.as_of, dict(connection.execute(query).fetchall()))
 
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `HistoryStore.resolve`."""
-        with self._serving() as (connection, number):
-            query = f"SELECT account, person FROM links_{number} WHERE account IN (keys)"  # noqa: S608
+        with self._serving() as (connection, serving):
+            query = f"SELECT account, person FROM links_{serving.number} WHERE account IN (keys)"  # noqa: S608
             found: dict[str, str] = dict(by_keys(connection, query, accounts))
         return [found.get(account, account) for account in accounts]
 
@@ -132,14 +139,14 @@ class SqliteHistories(HistoryStore):
         return connection
 
     @contextmanager
-    def _serving(self) -> Iterator[tuple[sqlite3.Connection, int]]:
-        """Lend a connection in a read transaction, and the number of the fill that serves."""
+    def _serving(self) -> Iterator[tuple[sqlite3.Connection, _Serving]]:
+        """Lend a connection in a read transaction, and tell the fill that serves."""
         with self._file.reading() as connection:
             connection.execute("BEGIN")
-            found = connection.execute("SELECT number FROM fills WHERE serves").fetchone()
+            found = connection.execute(_SERVES).fetchone()
             if found is None:
                 raise StoreError("the store of histories is empty", next_step="run `zhongcao fill` to fill it")
-            yield connection, found[0]
+            yield connection, _Serving(*found)
             connection.execute("COMMIT")
 
 
