@@ -18,6 +18,7 @@ from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings
 from features.world.truth import purchase_within
 from features.world.writer import write_world
+from training.conversion.examples import LATEST
 from training.conversion.source import ConversionSource, Outcomes
 from training.source import LogSource
 from training.steps import Steps
@@ -59,8 +60,8 @@ def truth_of(
 ) -> NDArray[np.float64]:
     """Return the true probabilities of impressions, [n, targets].
 
-    What is done with a shop account that is not the person's by the time the answers are read cannot be seen in the
-    log: there the probability of a store visit and of what follows is 0.
+    What is done with a shop account that is not known to be the person's in time (see `LATEST`) counts as not done:
+    there the probability of a store visit and of what follows is 0.
     """
     con = duckdb.connect()
     files = [str(file) for file in sorted((world / "truth" / "impressions").glob("*.parquet"))]
@@ -72,9 +73,9 @@ def truth_of(
     if len(found) != len(impressions):
         raise SystemExit(f"the truth of {len(impressions) - len(found)} impressions is missing")
     linked = found["linked_from"].to_pandas().to_numpy(np.float64)
-    seen = np.nan_to_num(linked, nan=np.inf) <= impressions.known_at
     columns = []
     for target in targets:
+        seen = np.nan_to_num(linked, nan=np.inf) <= impressions.times + windows[target] + LATEST
         own = TRUE.get(target)
         p = purchase_within(found, windows[target] / DAY_SECONDS) if own is None else found[own].to_numpy()
         columns.append(p if target in ("click", "true_interest", "link_click") else np.where(seen, p, 0.0))

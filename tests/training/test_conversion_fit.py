@@ -18,7 +18,8 @@ from training.conversion.boosting import Answers, BoosterSettings, base_logit, b
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
 from training.conversion.chain import Fitter, parts_of
 from training.conversion.choose import StageLog
-from training.conversion.curves import choose_share, fit_curve
+from training.conversion.curves import fit_curve
+from training.conversion.examples import LATEST
 from training.conversion.examples import Known as KnownThen
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.model import ConversionModel
@@ -77,6 +78,20 @@ def test_only_the_correction_keeps_the_sum_with_every_impression() -> None:
         assert low < estimate / truth < high
     assert not KnownThen(examples, end, "mature").usable("purchase")[recent].any()
     assert (examples.known_at[:, column] > end).any()
+
+
+def test_what_is_known_days_after_the_window_never_counts() -> None:
+    examples = world().examples
+    bought, windows = examples.known_at[:, 2] > 0, examples.windows
+    known_at = examples.known_at.copy()
+    known_at[bought, 2] = (examples.time + windows[2] + LATEST)[bought]
+    known_at[np.flatnonzero(bought)[::2], 2] += 1
+    later = replace(examples, known_at=known_at)
+    assert later.seen("purchase", world().end + 99 * DAY).sum() == bought.sum() // 2
+    assert replace(later, arrival_delay=1).seen("purchase", world().end + 99 * DAY).sum() == bought.sum()
+    # So nothing is still to come of what is older.
+    old = examples.time + windows[2] + LATEST <= world().end
+    assert (KnownThen(later, world().end, "corrected").exposure("purchase")[old] == 1).all()
 
 
 def test_nothing_that_was_known_later_is_looked_at() -> None:
@@ -168,24 +183,26 @@ def test_derivatives_are_those_of_the_likelihood_of_what_was_seen() -> None:
     assert curvature == pytest.approx(p * e * (1 - p) ** 2 + (1 - p * e) * unseen**2)
 
 
-def test_the_chain_is_chosen_where_it_knows_more_and_curves_bend_where_lines_do_not_fit() -> None:
+def test_curves_bend_where_lines_do_not_fit_and_levels_move_where_they_are_clearly_off() -> None:
     rng = np.random.default_rng(3)
     z = rng.normal(size=20_000) * 2 - 1
     y = (rng.random(20_000) < sigmoid(z)).astype(np.uint8)
     weight, person = np.ones(20_000), np.arange(20_000)
-    assert choose_share(rng.normal(size=20_000), z, y, weight) == 1.0
-    assert choose_share(z, rng.normal(size=20_000), y, weight) == 0.0
     straight = fit_curve(z / 0.8, y, weight, person)
     assert straight.at == ()
     assert straight.line.slope == pytest.approx(0.8, abs=0.03)
     squared = np.sign(z) * z**2
     bent = fit_curve(squared, y, weight, person)
     assert len(bent.at) > 5
-    # With 20,000 impressions the slice's level counts for nearly all, the model's own for little.
-    assert bent.apply(squared).mean() == pytest.approx(y.mean(), rel=0.01)
+    # What a few days are off by is left, what is more than that is taken.
+    near = fit_curve(z + 0.05, y, weight, person).apply(z + 0.05).mean()
+    assert near == pytest.approx(sigmoid(z + 0.05).mean(), rel=1e-6)
+    far = fit_curve(z + 1, y, weight, person).apply(z + 1).mean()
+    assert y.mean() < far < 1.06 * y.mean()
     few = slice(0, 60)
     drawn = fit_curve(z[few] + 1, y[few], weight[few], person[few])
-    assert y[few].mean() < drawn.apply(z[few] + 1).mean() < sigmoid(z[few] + 1).mean()
+    assert far / y.mean() < drawn.apply(z[few] + 1).mean() / y[few].mean()
+    assert drawn.apply(z[few] + 1).mean() < sigmoid(z[few] + 1).mean()
     assert (np.diff(bent.apply(np.linspace(-30, 30, 400))) >= 0).all()
 
 
@@ -214,6 +231,6 @@ def test_the_log_of_a_fit_says_what_was_chosen() -> None:
     stage = log.stages["purchase"]
     assert isinstance(stage, StageLog)
     assert stage.slice_log_loss < stage.slice_base_log_loss
-    assert stage.chain_share > 0
+    assert stage.trees > 0
     assert stage.median_delay is not None
     assert 0.2 * DAY < stage.median_delay < 2 * DAY

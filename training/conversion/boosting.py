@@ -26,23 +26,23 @@ class BoosterSettings:
     feature_fraction: float = 0.3
     lambda_l2: float = 10.0
     max_bin: int = 127
-    negatives: float = 20.0
+    negatives: float = 100.0
     """So many impressions that did not lead to a target are kept per one that did, at most."""
-    most_rows: int = 400_000
+    most_rows: int = 800_000
     """One booster sees so many impressions at most."""
 
     def for_rows(self, rows: int) -> BoosterSettings:
-        """Return smaller trees, with smaller leaves, for a few thousand rows or less.
+        """Return smaller trees, with smaller leaves, for some ten thousand rows or less.
 
         Examples
         --------
-        >>> few = BoosterSettings().for_rows(2_500)
+        >>> few = BoosterSettings().for_rows(5_500)
         >>> few.leaves, few.min_data_in_leaf
-        (8, 25)
+        (5, 55)
         >>> BoosterSettings().for_rows(100_000) == BoosterSettings()
         True
         """
-        leaves = min(self.leaves, max(rows // 300, 8))
+        leaves = min(self.leaves, max(rows // 1_000, 4))
         return replace(self, leaves=leaves, min_data_in_leaf=min(self.min_data_in_leaf, max(rows // 100, 20)))
 
     def params(self, seed: int, threads: int) -> dict[str, object]:

@@ -78,6 +78,10 @@ class Fitter:
     seed: int
     threads: int
 
+    def fit(self, target: str, after: str | None, trees: int | None = None) -> tuple[lgb.Booster, float]:
+        """Fit over the impressions that led to the target before it, over all where there is none before."""
+        return self.direct(target, trees) if after is None else self.chain(target, after, trees)
+
     def direct(self, target: str, trees: int | None = None) -> tuple[lgb.Booster, float]:
         """Fit over all impressions: the entire space, no click needed.
 

@@ -9,11 +9,10 @@ from typing import Final
 import lightgbm as lgb
 import numpy as np
 
-from training.calibration import sigmoid
 from training.conversion.chain import Fitter
-from training.conversion.curves import choose_share, choose_trees, fit_curve, losses
+from training.conversion.curves import choose_trees, fit_curve, losses
 from training.conversion.examples import Floats, Ints
-from training.conversion.model import Booster, Curve, Stage, log_odds
+from training.conversion.model import Booster, Curve, Stage
 
 _PARTS: Final = 5
 FEW: Final = 20
@@ -26,9 +25,7 @@ class StageLog:
 
     impressions: int
     positives: int
-    chain_share: float
     trees: int
-    chain_trees: int
     slope: float
     bent: bool
     slice_positives: int
@@ -42,7 +39,7 @@ class Chooser:
 
     def __init__(self, fitter: Fitter, rows: Ints, as_of: int, advance: Callable[[], object]) -> None:
         self.stages: list[Stage] = []
-        self.trees: dict[tuple[str, bool], int] = {}
+        self.trees: dict[str, int] = {}
         self._fitter = fitter
         self._examples = fitter.known.examples
         self._rows = rows
@@ -52,7 +49,7 @@ class Chooser:
         self._known: dict[str, Floats] = {}
 
     def choose(self, target: str, within: tuple[str, ...]) -> StageLog:
-        """Choose the share of the chain and the calibration of a target."""
+        """Choose the number of trees and the calibration of a target."""
         examples = self._examples
         before = int((self._fitter.known.seen(target) & self._fitter.known.usable(target)).sum())
         judged = examples.mature(target, self._as_of)[self._rows]
@@ -60,41 +57,22 @@ class Chooser:
         weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
         y = labels[judged]
         enough = bool(y.sum() >= FEW)
-        raw: list[Floats] = []
-
-        def booster(fitted: tuple[lgb.Booster, float], offset: Floats | None) -> Booster:
-            """Take over a booster with as many of its trees as are best on the slice."""
-            scores = [self._scores(fitted, number) for number in self._trees]
-            best = len(scores) - 1
-            if enough:
-                logits = [z if offset is None else log_odds(offset * sigmoid(z)) for z in scores]
-                best = choose_trees([z[judged] for z in logits], y, weight)
-            self.trees[target, offset is not None] = self._trees[best]
-            raw.append(scores[best])
-            self._advance()
-            return Booster(len(raw) - 1, 0.0)
-
-        direct = booster(self._fitter.direct(target), None)
-        chain = booster(self._fitter.chain(target, within[0]), self._known[within[0]]) if within else None
-        scores = np.stack(raw, axis=1)
-        share = 0.0
-        if chain is not None:
-            ends = [Stage(target, within, direct, chain, s).logits(scores, self._known)[judged] for s in (0.0, 1.0)]
-            share = choose_share(ends[0], ends[1], y, weight) if enough else 1.0
-        stage = Stage(target, within, direct, chain, share)
-        z = stage.logits(scores, self._known)[judged]
-        curve = fit_curve(z, y, weight, person) if enough else Curve()
+        stage = Stage(target, within, within[0] if within else None, Booster(0, 0.0))
+        fitted = self._fitter.fit(target, stage.after)
+        logits = [stage.logits(self._scores(fitted, number), self._known) for number in self._trees]
+        self._advance()
+        best = choose_trees([z[judged] for z in logits], y, weight) if enough else len(logits) - 1
+        self.trees[target] = self._trees[best]
+        curve = fit_curve(logits[best][judged], y, weight, person) if enough else Curve()
         stage = replace(stage, curve=curve)
-        self._known[target] = stage.probabilities(scores, self._known)
+        self._known[target] = stage.calibrated(logits[best], self._known)
         self.stages.append(stage)
         base = np.full(len(y), np.average(y, weights=weight))
         delays = self._fitter.known.delays.get(target)
         return StageLog(
             impressions=int(self._fitter.known.usable(target).sum()),
             positives=before,
-            chain_share=share,
-            trees=self.trees[target, False],
-            chain_trees=self.trees.get((target, True), 0),
+            trees=self.trees[target],
             slope=curve.line.slope,
             bent=bool(curve.at),
             slice_positives=int(y.sum()),
@@ -112,4 +90,4 @@ class Chooser:
     def _scores(self, fitted: tuple[lgb.Booster, float], trees: int) -> Floats:
         booster, start = fitted
         raw = booster.predict(self._matrix, raw_score=True, num_iteration=trees, num_threads=self._fitter.threads)
-        return np.asarray(raw) + start
+        return np.asarray(raw)[:, None] + start

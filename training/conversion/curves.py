@@ -1,4 +1,4 @@
-"""Choices on a later slice: how much of the chain, and which calibration."""
+"""Choices on a later slice: how many trees, and which calibration."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from training.conversion.examples import Floats, Ints
 from training.conversion.model import Curve, log_odds
 from training.metrics import Labels
 
-SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Shares of the chain that are tried."""
 _FOLDS: Final = 4
 _SLOPES: Final = (0.5, 1.25)
 _STEPS: Final = 20
 _NEWTON_STEPS: Final = 20
-_LEVEL_SPREAD: Final = 0.1
+_DAYS_SPREAD: Final = 0.05
 _ADDED: Final = 20.0
 _STANDARD_ERRORS: Final = 2.0
 
@@ -43,33 +41,14 @@ def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> in
     """
 
     def loss(number: int) -> float:
-        calibrated = _with_level(Platt(), scores[number], labels, weight).apply(scores[number])
+        calibrated = Platt(1.0, _level(Platt(), scores[number], labels, weight)).apply(scores[number])
         return float(np.average(losses(labels, calibrated), weights=weight))
 
     return min(range(len(scores)), key=loss)
 
 
-def choose_share(direct: Floats, chain: Floats, labels: Labels, weight: Floats) -> float:
-    """Choose the share of the chain's logits that gives the lowest log loss once it is calibrated.
-
-    Parameters
-    ----------
-    direct, chain
-        Logits, float64 [n].
-    labels, weight
-        What came true, and how much each counts, [n].
-    """
-
-    def loss(share: float) -> float:
-        blended = (1 - share) * direct + share * chain
-        calibrated = fit_platt(blended, labels, weight).apply(blended)
-        return float(np.average(losses(labels, calibrated), weights=weight))
-
-    return min(SHARES, key=loss)
-
-
 def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> Curve:
-    """Fit the calibration: a slope, and a level between the model's own and that of the slice.
+    """Fit the calibration: a slope, and the model's own level, unless the slice's is clearly another one.
 
     A rising curve replaces the line only where it has a lower log loss on people it was not fitted on, by more than
     two standard errors; its mean probability is that of the line.
@@ -83,7 +62,7 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
     """
     slope = min(max(fit_platt(logits, labels, weight).slope, _SLOPES[0]), _SLOPES[1])
     own_level = keeping_mean(slope * logits, sigmoid(logits), weight)
-    line = _with_level(Platt(slope, own_level), logits, labels, weight)
+    line = _moved(Platt(slope, own_level), logits, labels, weight)
     fold = person % _FOLDS
     gain = np.zeros(len(logits))
     for number in range(_FOLDS):
@@ -104,22 +83,27 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
     return Curve(line, bent.at, tuple(to + level for to in bent.to))
 
 
-def _with_level(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Platt:
-    """Move a line towards the slice's own level, as far as its conversions are many.
-
-    A model that is asked about impressions later than those it learned from is off in part for good (it says too
-    much of rare targets, and histories are longer than they were) and in part by what that week was like. What is
-    for good cannot be told from a few conversions: the log odds of the level have a normal prior around the model's
-    own.
-    """
-    # Weights count impressions of the log; as evidence each positive counts once.
-    scale = float(labels.sum()) / max(float((weight * labels).sum()), 1e-9)
+def _level(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> float:
+    """Return what is to be added to a line so that it adds up to the slice's conversions."""
     level = 0.0
     for _ in range(_NEWTON_STEPS):
         p = sigmoid(line.slope * logits + line.intercept + level)
-        gradient = scale * float((weight * (labels - p)).sum()) - level / _LEVEL_SPREAD**2
-        level += min(max(gradient / (scale * float((weight * p * (1 - p)).sum()) + _LEVEL_SPREAD**-2), -1.0), 1.0)
-    return Platt(line.slope, line.intercept + level)
+        step = float((weight * (labels - p)).sum()) / max(float((weight * p * (1 - p)).sum()), 1e-12)
+        level += min(max(step, -1.0), 1.0)
+    return level
+
+
+def _moved(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Platt:
+    """Move a line towards the slice's own level, by what it is off beyond two standard errors.
+
+    Some days are a few percent better or worse than the model says, which notes they have decides that, and it is
+    no rule for the days to come; and the model that is fitted afterwards has seen those days.
+    """
+    level = _level(line, logits, labels, weight)
+    error = np.sqrt(_DAYS_SPREAD**2 + 1 / max(float(labels.sum()), 1.0))
+    return Platt(
+        line.slope, line.intercept + float(np.sign(level)) * max(abs(level) - _STANDARD_ERRORS * error, 0.0)
+    )
 
 
 def _isotonic(line: Platt, logits: Floats, labels: Labels, weight: Floats) -> Curve:

@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from features.days import DAY_SECONDS
 from features.errors import TrainingError
 from training.delay import DelayModel
 
@@ -19,6 +20,9 @@ Mask = NDArray[np.bool_]
 Strategy = Literal["corrected", "mature", "negative"]
 STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 """What to do with impressions whose window is not over: see `Known`."""
+LATEST: Final = 2 * DAY_SECONDS
+"""What is known later than so long after the window (and the usual arrival) counts as never: a purchase in a shop
+account that is linked to the person weeks later comes too late for all that the probability is asked for."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ class Examples:
         return len(self.time)
 
     def seen(self, target: str, as_of: int) -> Mask:
-        """Tell which impressions were known to have led to the target by an instant, bool [n]."""
-        known_at = self.known_at[:, self.targets.index(target)]
-        return np.asarray((known_at > 0) & (known_at <= as_of))
+        """Tell which impressions were known to have led to the target by an instant, and not too late, bool [n]."""
+        column = self.targets.index(target)
+        known_at, latest = self.known_at[:, column], self.windows[column] + self.arrival_delay + LATEST
+        return np.asarray((known_at > 0) & (known_at <= np.minimum(as_of, self.time + latest)))
 
     def mature(self, target: str, as_of: int) -> Mask:
         """Tell whose window of the target was over by an instant, and had had time to arrive, bool [n]."""
@@ -133,10 +138,7 @@ class Known:
         return np.asarray(np.minimum(own / np.maximum(self._share(parent), 1e-9), 1.0))
 
     def _share(self, target: str) -> Floats:
-        ages = np.maximum(self.as_of - self.examples.time, 0)
-        return np.where(
-            self.examples.mature(target, self.as_of), 1.0, self.delays[target].cdf(ages, self.examples.group)
-        )
+        return self.delays[target].cdf(np.maximum(self.as_of - self.examples.time, 0), self.examples.group)
 
 
 def _delays(examples: Examples, target: str, as_of: int) -> DelayModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-import lightgbm as lgb
 import numpy as np
 
 from features.days import DAY_SECONDS
@@ -50,7 +49,7 @@ def fit_conversion(
     threads: int,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[ConversionModel, ConversionLog]:
-    """Choose chain shares and calibration on a later slice, then fit on all impressions before an instant.
+    """Choose numbers of trees and calibrations on a later slice, then fit on all impressions before an instant.
 
     Parameters
     ----------
@@ -120,23 +119,15 @@ def fit_conversion(
 def _refit(
     stage: Stage,
     fitter: Fitter,
-    trees: Mapping[tuple[str, bool], int],
+    trees: Mapping[str, int],
     boosters: list[AnyBooster],
     advance: Callable[[], object],
 ) -> Stage:
-    """Fit a stage's boosters on all that is known, but for those that its share leaves out."""
-
-    def booster(fitted: tuple[lgb.Booster, float]) -> Booster:
-        boosters.append(fitted[0])
-        advance()
-        return Booster(len(boosters) - 1, fitted[1])
-
-    target, direct, chain = stage.target, None, None
-    if stage.chain_share < 1:
-        direct = booster(fitter.direct(target, trees[target, False]))
-    if stage.chain_share > 0:
-        chain = booster(fitter.chain(target, stage.within[0], trees[target, True]))
-    return replace(stage, direct=direct, chain=chain)
+    """Fit a stage's booster on all that is known."""
+    booster, start = fitter.fit(stage.target, stage.after, trees[stage.target])
+    boosters.append(booster)
+    advance()
+    return replace(stage, booster=Booster(len(boosters) - 1, start))
 
 
 def _same(seen: Mapping[str, Mask]) -> dict[str, str]:

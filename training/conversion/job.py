@@ -26,7 +26,7 @@ from training.finished import Finished
 from training.manifest import CONVERSION
 from training.steps import Steps
 
-_BOOSTERS: Final = 22
+_BOOSTERS: Final = 12
 _SAMPLE: Final = "sample"
 _TEST: Final = "test"
 

@@ -17,6 +17,7 @@ from training.saved_booster import AnyBooster
 
 if TYPE_CHECKING:
     from training.compact.candidates import CandidateForest
+    from training.explain import Factor
 
 _LEAST = 1e-9
 
@@ -75,26 +76,22 @@ class Stage:
         What is predicted.
     within
         Targets of which it is a part, nearest first: its probability is never above theirs.
-    direct
-        The booster over all impressions.
-    chain
-        The booster over the impressions that led to the first of `within`, which gives the probability of the
-        target once that has happened.
-    chain_share
-        Share of the chain in the blended logit; 0 without, 1 where the direct booster is left out.
+    after
+        The nearest of them, None without one: the booster says how likely the target is once that has happened.
+    booster
+        Its number and start.
     curve
-        Calibration of the blended logit.
+        Calibration of the logit of that.
     """
 
     target: str
-    within: tuple[str, ...] = ()
-    direct: Booster | None = None
-    chain: Booster | None = None
-    chain_share: float = 0.0
+    within: tuple[str, ...]
+    after: str | None
+    booster: Booster
     curve: Curve = field(default_factory=Curve)
 
     def logits(self, raw: Floats, known: Mapping[str, Floats]) -> Floats:
-        """Return blended logits.
+        """Return logits before calibration.
 
         Parameters
         ----------
@@ -103,17 +100,16 @@ class Stage:
         known
             Probabilities of the targets before.
         """
-        blended = np.zeros(len(raw))
-        if self.direct is not None:
-            blended += (1 - self.chain_share) * self.direct.logits(raw)
-        if self.chain is not None:
-            chained = known[self.within[0]] * sigmoid(self.chain.logits(raw))
-            blended += self.chain_share * log_odds(chained)
-        return blended
+        logits = self.booster.logits(raw)
+        return logits if self.after is None else log_odds(known[self.after] * sigmoid(logits))
 
     def probabilities(self, raw: Floats, known: Mapping[str, Floats]) -> Floats:
         """Return calibrated probabilities; for the parameters see `logits`."""
-        p = self.curve.apply(self.logits(raw, known))
+        return self.calibrated(self.logits(raw, known), known)
+
+    def calibrated(self, logits: Floats, known: Mapping[str, Floats]) -> Floats:
+        """Return calibrated probabilities of logits, none above that of a target it is part of."""
+        p = self.curve.apply(logits)
         for target in self.within:
             p = np.minimum(p, known[target])
         return p
@@ -123,9 +119,8 @@ class Stage:
         return {
             "target": self.target,
             "within": list(self.within),
-            "direct": self.direct and [self.direct.number, self.direct.start],
-            "chain": self.chain and [self.chain.number, self.chain.start],
-            "chain_share": self.chain_share,
+            "after": self.after,
+            "booster": [self.booster.number, self.booster.start],
             "line": [self.curve.line.slope, self.curve.line.intercept],
             "curve": [list(self.curve.at), list(self.curve.to)],
         }
@@ -133,14 +128,12 @@ class Stage:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Stage:
         """Read what `to_dict` wrote."""
-        direct, chain = (document[name] and Booster(*document[name]) for name in ("direct", "chain"))
         at, to = document["curve"]
         return cls(
             target=document["target"],
             within=tuple(document["within"]),
-            direct=direct,
-            chain=chain,
-            chain_share=float(document["chain_share"]),
+            after=document["after"],
+            booster=Booster(*document["booster"]),
             curve=Curve(Platt(*document["line"]), tuple(at), tuple(to)),
         )
 
@@ -204,6 +197,27 @@ class ConversionModel:
         FeatureError
             The rows have another number of columns.
         """
+        self.check(rows)
+        if compact:
+            raw = self._forest.raw(rows, threads=threads)
+        else:
+            scores = [booster.predict(rows, raw_score=True, num_threads=threads) for booster in self.boosters]
+            raw = np.stack(scores, axis=1)
+        return self.combine(raw)
+
+    def explain(self, rows: Matrix, target: str, most: int = 5) -> list[list[Factor]]:
+        """Return the strongest reasons for each row's probability of a target, strongest first.
+
+        See Also
+        --------
+        training.conversion.explain.explain : all contributions; with the bias they add up to the log odds.
+        """
+        from training.conversion.explain import explain  # noqa: PLC0415
+
+        return [explanation.strongest(most) for explanation in explain(self, rows, target)]
+
+    def check(self, rows: Matrix) -> None:
+        """Refuse rows of another number of columns with a `FeatureError`."""
         if rows.ndim != 2 or rows.shape[1] != len(self.features):
             raise FeatureError(
                 "impression rows have another shape than the model reads",
@@ -211,12 +225,6 @@ class ConversionModel:
                 valid=[("n", len(self.features))],
                 next_step="train again with this version of zhongcao",
             )
-        if compact:
-            raw = self._forest.raw(rows, threads=threads)
-        else:
-            scores = [booster.predict(rows, raw_score=True, num_threads=threads) for booster in self.boosters]
-            raw = np.stack(scores, axis=1)
-        return self.combine(raw)
 
     def combine(self, raw: Floats) -> Floats:
         """Return probabilities from the raw scores of all boosters, float64 [n, boosters]."""
