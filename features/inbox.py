@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from features.errors import InboxError
@@ -15,35 +14,11 @@ from features.events import EVENTS
 from features.inbox_batch import ROW_COLUMNS, LiveBatch, Verdict
 from features.inbox_file import LOG_READER, forget_refused, open_file, pass_on
 from features.inbox_ids import LogIds
+from features.inbox_state import InboxState, state_of
 from features.inbox_writer import InboxLimits, InboxWriter
 
 _SEQS_A_SECOND: Final = 1_000_000
 _ACCEPT_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True)
-class InboxState:
-    """What the inbox holds.
-
-    Parameters
-    ----------
-    last_seq
-        Of the newest event ever accepted.
-    waiting
-        Events that are not in the log yet.
-    refused
-        Rows on their way into quarantine.
-    seen
-        Ids of all events that ever came, by import or live.
-    readers
-        Reader → `seq` up to which it has taken events.
-    """
-
-    last_seq: int
-    waiting: int
-    refused: int
-    seen: int
-    readers: dict[str, int]
 
 
 class Inbox:
@@ -150,13 +125,8 @@ class Inbox:
 
     def describe(self) -> InboxState:
         """Return what the inbox holds."""
-        readers = dict(self._read("SELECT name, seq FROM reader"))
-        ((last, waiting, refused, seen),) = self._read(
-            "SELECT (SELECT next - 1 FROM counter), (SELECT count(*) FROM waiting WHERE seq > ?), "
-            "(SELECT count(*) FROM refused), (SELECT count(*) FROM seen)",
-            (readers.get(LOG_READER, -1),),
-        )
-        return InboxState(last, waiting, refused, seen, readers)
+        with self._reader_lock:
+            return state_of(self._reading)
 
     def close(self) -> None:
         """Commit what was queued, then let go of the file."""

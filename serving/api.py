@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from features.errors import BundleError, RequestError, StoreError, ZhongcaoError
+from features.errors import BundleError, EventLogError, RequestError, StoreError, ZhongcaoError
 from serving.access import Scope
 from serving.bodies import parse
 from serving.conversion_schemas import CONVERSION_PARTS, ConversionsRequest
 from serving.conversions import ConversionScorer
+from serving.events import EventsRoute, Ingest
 from serving.problems import Problem
 from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
@@ -27,6 +28,7 @@ from serving.scorer import Scorer
 NEEDS: Final[dict[str, Scope]] = {
     "/v1/tags": "predict",
     "/v1/conversions": "predict",
+    "/v1/events": "ingest",
     "/livez": "predict",
     "/readyz": "predict",
 }
@@ -35,12 +37,21 @@ NEEDS: Final[dict[str, Scope]] = {
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 """Health checks, which need no key; `/readyz` says more to those who have one."""
 
+BRAND_PATHS: Final = frozenset({"/v1/events"})
+"""Paths that a key for one brand opens, too."""
+
+LINE_PATHS: Final = frozenset({"/v1/events"})
+"""Paths that take JSON lines, too."""
+
 Answers = TypeVar("Answers", Scorer, ConversionScorer)
 _log = logging.getLogger("zhongcao.serving")
 
 
 def build_api(
-    scorer: Scorer | ZhongcaoError, threads: int, conversions: ConversionScorer | ZhongcaoError | None = None
+    scorer: Scorer | ZhongcaoError,
+    threads: int,
+    conversions: ConversionScorer | ZhongcaoError | None = None,
+    ingest: Ingest | ZhongcaoError | None = None,
 ) -> Starlette:
     """Put the routes together.
 
@@ -52,10 +63,13 @@ def build_api(
         Requests scored at the same time; the others wait.
     conversions
         Answers for conversions; or why nothing does.
+    ingest
+        Takes events; or why nothing does.
     """
     limiter = anyio.CapacityLimiter(threads)
     no_model = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
     converts = no_model if conversions is None else conversions
+    no_inbox = EventLogError("this server has no inbox")
 
     async def tags(request: Request) -> Response:
         asked = parse(await request.body(), TagsRequest, PERSON_PARTS)
@@ -79,6 +93,7 @@ def build_api(
         routes=[
             Route("/v1/tags", tags, methods=["POST"]),
             Route("/v1/conversions", convert, methods=["POST"]),
+            Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
             Route("/livez", livez),
             Route("/readyz", readyz),
         ],

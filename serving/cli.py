@@ -13,6 +13,7 @@ from serving.cli_conversion import register as register_conversion
 from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
 from serving.cli_fill import register as register_fill
+from serving.cli_inbox import register as register_inbox
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
     )
     for register in (
         register_data,
+        register_inbox,
         register_taxonomy,
         register_train,
         register_evaluate,

@@ -21,6 +21,9 @@ from serving.access import KeyRing, is_loopback
 from serving.problems import Problem
 
 _log = logging.getLogger("zhongcao.serving")
+LINES_TYPE: Final = "application/x-ndjson"
+"""Content type of a JSON document a line."""
+
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
@@ -62,6 +65,10 @@ class Guard:
         Paths that answer without a key too, such as health checks; ``state.admitted`` tells them who asks.
     loopback
         Whether the server listens on loopback only and for callers of this machine, who then need no key.
+    brand_paths
+        Paths that a key for one brand opens, too; ``state.key`` tells them whose data it may touch.
+    line_paths
+        Paths that take JSON lines besides JSON.
     limits
         How much one request may ask for.
     """
@@ -74,6 +81,8 @@ class Guard:
         needs: Mapping[str, access.Scope],
         open_paths: frozenset[str],
         loopback: bool,
+        brand_paths: frozenset[str] = frozenset(),
+        line_paths: frozenset[str] = frozenset(),
         limits: Limits | None = None,
     ) -> None:
         self._app = app
@@ -81,6 +90,8 @@ class Guard:
         self._needs = needs
         self._open_paths = open_paths
         self._loopback = loopback
+        self._brand_paths = brand_paths
+        self._line_paths = line_paths
         self._limits = limits or Limits()
         self._in_work = 0
 
@@ -112,6 +123,7 @@ class Guard:
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        scope["state"]["key"] = None
         refusal = self._refusal(scope, headers)
         scope["state"]["admitted"] = refusal is None
         if scope["path"] in self._open_paths:
@@ -135,7 +147,8 @@ class Guard:
         needed = self._needs.get(scope["path"], "admin")
         if not key.opens(needed, now):
             return Problem(403, f"this API key lacks the scope {needed}")
-        if key.brand is not None:
+        scope["state"]["key"] = key
+        if key.brand is not None and scope["path"] not in self._brand_paths:
             return Problem(403, "this API key is for one brand's data, and this route answers from everybody's")
         return None
 
@@ -157,19 +170,28 @@ class Guard:
             if given:
                 return await receive()
             given = True
-            self._check_headers(Headers(scope=scope))
-            return {"type": "http.request", "body": await self._read(receive), "more_body": False}
+            lines = self._check_headers(Headers(scope=scope), scope["path"])
+            content = await self._read(receive)
+            # Each line is judged by itself, by the route.
+            if not lines and nesting(content) > self._limits.depth:
+                raise Problem(400, f"the body may be nested {self._limits.depth} deep at most")
+            return {"type": "http.request", "body": content, "more_body": False}
 
         return body
 
-    def _check_headers(self, headers: Headers) -> None:
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Problem(415, "the body must be JSON: send Content-Type: application/json")
+    def _check_headers(self, headers: Headers, path: str) -> bool:
+        """Return whether the body is JSON lines."""
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        lines = path in self._line_paths and kind == LINES_TYPE
+        if kind != "application/json" and not lines:
+            also = f" or {LINES_TYPE}" if path in self._line_paths else ""
+            raise Problem(415, f"the body must be JSON: send Content-Type: application/json{also}")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem(415, "compressed bodies are not taken")
         length = headers.get("content-length", "0")
         if not (length.isdecimal() and len(length) < 16 and int(length) <= self._limits.body_bytes):
             raise self._too_large()
+        return lines
 
     async def _read(self, receive: Receive) -> bytes:
         body = bytearray()
@@ -182,12 +204,10 @@ class Guard:
             if len(body) > self._limits.body_bytes:
                 raise self._too_large()
             more = message.get("more_body", False)
-        if nesting(bytes(body)) > self._limits.depth:
-            raise Problem(400, f"the body may be nested {self._limits.depth} deep at most")
         return bytes(body)
 
     def _too_large(self) -> Problem:
-        detail = f"the body may have {self._limits.body_bytes} bytes at most; ask for fewer people at once"
+        detail = f"the body may have {self._limits.body_bytes} bytes at most; send or ask for less at once"
         return Problem(413, detail, headers={"Connection": "close"})
 
 

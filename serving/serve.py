@@ -17,9 +17,10 @@ import uvicorn
 from features.errors import SettingsError, ZhongcaoError
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
-from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.api import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, build_api
 from serving.connection import BoundedProtocol
 from serving.consent_watch import ConsentWatch
+from serving.events import open_ingest
 from serving.limits import Guard
 from serving.open_scorers import open_scorers, what_is_served
 from serving.service import build_service
@@ -67,11 +68,13 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             scorer, conversions = open_scorers(settings, consent, opened)
             opened.enter_context(consent)
             guard = Guard(
-                build_api(scorer, settings.threads, conversions),
+                build_api(scorer, settings.threads, conversions, open_ingest(settings, opened)),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,
                 loopback=free,
+                brand_paths=BRAND_PATHS,
+                line_paths=LINE_PATHS,
             )
             _listen(reserved, settings)
             tries = [

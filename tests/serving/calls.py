@@ -11,8 +11,9 @@ import httpx
 
 from features.errors import ZhongcaoError
 from serving.access import KeyRing
-from serving.api import NEEDS, OPEN_PATHS, build_api
+from serving.api import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, build_api
 from serving.conversions import ConversionScorer
+from serving.events import Ingest
 from serving.limits import Guard, Limits
 from serving.scorer import Scorer
 from serving.service import build_service
@@ -27,13 +28,16 @@ def application(
     loopback: bool = True,
     limits: Limits | None = None,
     conversions: ConversionScorer | ZhongcaoError | None = None,
+    ingest: Ingest | ZhongcaoError | None = None,
 ) -> Any:
     guard = Guard(
-        build_api(scorer, 2, conversions),
+        build_api(scorer, 2, conversions, ingest),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,
         loopback=loopback,
+        brand_paths=BRAND_PATHS,
+        line_paths=LINE_PATHS,
         limits=limits,
     )
     return build_service(guard).to_asgi()
