@@ -69,6 +69,14 @@ def test_somebody_unknown_is_said_to_be(app: Any) -> None:
     assert response["candidates"][0]["probabilities"]["click"] == 0.5
 
 
+def test_a_note_that_the_log_does_not_know_is_answered_and_said_to_be_unknown(app: Any) -> None:
+    by_id, described = ask(app, {**ASKED, "candidates": ["nowhere", {"note": "nowhere", "price": 5}]}).json()[
+        "candidates"
+    ]
+    assert (by_id["note"], by_id["known"], by_id["value_from"]) == ("nowhere", False, "all")
+    assert (described["known"], described["value"], described["no_expected_value"]) == (False, 5, None)
+
+
 @pytest.mark.parametrize(
     ("change", "where", "problem"),
     [
