@@ -87,6 +87,8 @@ def measured(aggregate: Measured, value: float, thing: str | None) -> str:
         return f"how often {_act(aggregate, thing, past=True)}{_window(aggregate)} is not known"
     if value == 0 and (aggregate.measure, aggregate.of) not in _ZERO_SAYS_LITTLE:
         return _not(aggregate, thing)
+    if aggregate.measure == "days" and aggregate.days:
+        return f"{_act(aggregate, thing, past=True)} on {_number(value)} of the last {_days(aggregate.days)}"
     return f"{_extent(aggregate, value, thing)}{_window(aggregate)}"
 
 

@@ -31,7 +31,7 @@ DAY = 86_400
         ("purchase_count_90d@cds", 0, "did not buy CDs and DVDs in the last 90 days", "近90天未购买光盘"),
         ("purchase_count_all", 0, "did not buy anything so far", "从未购买商品或内容"),
         ("purchase_count_7d@all", 5, "bought something 5 times in the last 7 days", "近7天购买商品或内容5次"),
-        ("purchase_days_90d@dairy", 4, "bought dairy on 4 days in the last 90 days", "近90天有4天购买乳品"),
+        ("purchase_days_90d@dairy", 4, "bought dairy on 4 of the last 90 days", "近90天有4天购买乳品"),
         (
             "purchase_sum_amount_30d@dairy",
             1250,

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import lightgbm as lgb
 import numpy as np
 import pytest
 
 from features.errors import FeatureError
-from training.calibration import Platt
+from tests.training.chained_model import FEATURES, chained_model, rows
 from training.conversion.explain import explain
-from training.conversion.model import Booster, ConversionModel, Curve, Stage, log_odds
-
-FEATURES = ("person_click_count_7d", "note_click_count_30d", "person_brand_cart_count_7d", "price")
+from training.conversion.model import Booster, ConversionModel, Stage, log_odds
 
 
 @pytest.fixture(scope="module")
 def model() -> ConversionModel:
-    rng = np.random.default_rng(4)
-    x = rng.normal(size=(600, 4)).astype(np.float32)
-    params = {"objective": "binary", "num_leaves": 6, "num_threads": 1, "verbosity": -1}
-    boosters = tuple(
-        lgb.train(params, lgb.Dataset(x, (x @ weights + rng.normal(size=600) > 0.5).astype(np.float32)), 8)
-        for weights in np.array([[1, 1, 0, 0], [0, 1, 1, 0], [-1, 0, 0, 2.0]])
-    )
-    bent = Curve(Platt(0.9, 0.1), (-3.0, -1.0, 0.5), (-3.5, -0.8, 0.4))
-    stages = (
-        Stage("click", (), None, Booster(0, -0.3), Curve(Platt(0.8, -0.4))),
-        Stage("link_click", ("click",), "click", Booster(1, 0.2), bent),
-        # Its line lifts it above what it is a part of, for many rows.
-        Stage("purchase", ("link_click", "click"), "link_click", Booster(2, 0.2), Curve(Platt(1.0, 0.6))),
-    )
-    return ConversionModel(FEATURES, stages, boosters, dict.fromkeys(("click", "link_click", "purchase"), 86_400))
-
-
-def rows(n: int = 40) -> np.ndarray:
-    made = np.random.default_rng(6).normal(size=(n, 4)).astype(np.float32)
-    made[made > 1.4] = np.nan
-    return made
+    return chained_model()
 
 
 def test_bias_and_factors_add_up_to_the_log_odds(model: ConversionModel) -> None:
