@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from features.batch import aggregate_dense
 from features.days import DAY_SECONDS
 from features.definitions import Aggregate
+from features.derived import share
 from features.events import KINDS
 from features.rule_nodes import CATEGORY_SCOPE, Measurement, Numbers, Quantile
 from features.rule_parser import EVERYWHERE
@@ -43,14 +43,15 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class _Demand:
+class Demand:
     """What several rules must have measured."""
 
     blocks: tuple[_Block, ...]
     horizon: int
 
     @classmethod
-    def of(cls, taxonomy: Taxonomy, horizon: int, leaves: Iterable[tuple[str, Measurement]]) -> _Demand:
+    def of(cls, taxonomy: Taxonomy, horizon: int, leaves: Iterable[tuple[str, Measurement]]) -> Demand:
+        """Derive it from measurements, each with the scope of its tag."""
         wanted: dict[Aggregate, dict[str, None]] = {}
         for own, leaf in leaves:
             wanted.setdefault(leaf.aggregate(horizon), {})[leaf.within or own] = None
@@ -70,6 +71,7 @@ class _Demand:
         return spine.chunks(max(1_000, _CELLS // max(1, sum(block.cells for block in self.blocks))))
 
     def measure(self, events: Events, spine: Spine) -> _Measured:
+        """Compute the numbers of a part of the spine."""
         columns: dict[tuple[str, Aggregate], Numbers] = {}
         for block in self.blocks:
             dense = aggregate_dense(events, spine, block.aggregates, block.scopes)
@@ -115,7 +117,7 @@ def fit_thresholds(taxonomy: Taxonomy, events: Events, spine: Spine) -> Threshol
     values = np.full((len(instants), len(wanted)), np.nan)
     if wanted:
         leaves = [(scope, leaf) for scope, q in wanted.values() for leaf in quantile_measurements(q)]
-        demand = _Demand.of(taxonomy, 1, leaves)
+        demand = Demand.of(taxonomy, 1, leaves)
         people = np.empty((len(spine), len(wanted)))
         for rows, part in demand.parts(spine):
             measured = demand.measure(events, part)
@@ -152,7 +154,7 @@ def outcomes(taxonomy: Taxonomy, events: Events, spine: Spine, thresholds: Thres
     """
     result = np.zeros((len(spine), len(taxonomy.tags)), dtype=np.uint8)
     levels = thresholds.at(spine.instants)
-    for _, numbers in _by_horizon(taxonomy):
+    for _, numbers in by_horizon(taxonomy):
         tags = [taxonomy.tags[number] for number in numbers]
         result[:, numbers] = _truths(taxonomy, tags, events, spine, levels)
     return result
@@ -181,7 +183,7 @@ def label_history(
     result = np.full((len(spine), len(taxonomy.tags), lags + 1), np.nan, dtype=np.float32)
     levels = thresholds.at(spine.instants)
     since_first = aggregate_dense(events, spine, (_FIRST_EVENT,))[:, 0]
-    for horizon, numbers in _by_horizon(taxonomy):
+    for horizon, numbers in by_horizon(taxonomy):
         tags = [taxonomy.tags[number] for number in numbers]
         for lag in range(1, lags + 1):
             days = lag * horizon
@@ -189,9 +191,9 @@ def label_history(
             truths = _truths(taxonomy, tags, events, earlier, levels)
             known = since_first >= days * DAY_SECONDS
             result[:, numbers, lag - 1] = np.where(known[:, None], truths, np.nan)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        result[:, :, lags] = np.nanmean(result[:, :, :lags], axis=2)
+    past = result[:, :, :lags]
+    known_lags = np.count_nonzero(~np.isnan(past), axis=2).astype(np.float64)
+    result[:, :, lags] = share(np.nansum(past, axis=2, dtype=np.float64), known_lags)
     return result
 
 
@@ -212,7 +214,7 @@ def base_rates(taxonomy: Taxonomy, events: Events, spine: Spine) -> dict[str, fl
     return {tag.id: float(rate) for tag, rate in zip(taxonomy.tags, means, strict=True)}
 
 
-def _by_horizon(taxonomy: Taxonomy) -> list[tuple[int, list[int]]]:
+def by_horizon(taxonomy: Taxonomy) -> list[tuple[int, list[int]]]:
     """Group the numbers of the tags that have a rule."""
 
     def horizon(number: int) -> int:
@@ -228,7 +230,7 @@ def _truths(
     """Evaluate rules of one horizon; `levels` holds the threshold of each row by key."""
     horizon = tags[0].horizon_days
     ruled = [(tag.scope, tag.rule) for tag in tags if tag.rule]
-    demand = _Demand.of(taxonomy, horizon, [(scope, leaf) for scope, rule in ruled for leaf in rule.measurements])
+    demand = Demand.of(taxonomy, horizon, [(scope, leaf) for scope, rule in ruled for leaf in rule.measurements])
     result = np.empty((len(spine), len(tags)), dtype=np.uint8)
     for rows, part in demand.parts(spine):
         here = {key: level[rows] for key, level in levels.items()}
