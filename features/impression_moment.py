@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from features import impression_context as context
-from features.acts import Acts, code_of
+from features.acts import ACT_COLUMNS, Acts, code_of
 from features.asof import Int64
+from features.days import day_of
 from features.definitions import Aggregate
 from features.events import INTEREST_KINDS
 from features.history import PERSON_KEYS, NoteHistory, pair_codes
 from features.impression_features import Float32, ImpressionFeatures
-from features.impression_numbers import ImpressionNumbers
+from features.impression_numbers import CODES, NUMBERS, ImpressionNumbers
 from features.note_links import NoteLinks
 from features.note_moment import NoteMoment, NoteMoments
 from features.note_tallies import EVERYTHING, NOTE_KEYS
@@ -68,6 +69,13 @@ class MomentRows:
         self._made = (*made, *context.CONTEXT, *every[len(every) - len(features.patterns) :])
         place = {name: number for number, name in enumerate(self._made)}
         self._order = np.array([place[name] for name in features.columns], np.intp)
+
+    def warm(self, time: int) -> None:
+        """Sort the tallies, which the first rows would have to wait for; `time` is an instant that may be asked."""
+        day = int(day_of(time, self._timezone))
+        codes, numbers = dict.fromkeys(CODES, np.zeros(1, np.int64)), dict.fromkeys(NUMBERS, np.zeros(1))
+        nobody = Acts({name: np.empty(0, kind) for name, kind in ACT_COLUMNS.items()})
+        self.rows(nobody, ImpressionNumbers(time, day, self._timezone, codes, numbers))
 
     def rows(
         self, acts: Acts, asked: ImpressionNumbers, scores: TagScores | None = None, person: int = 0

@@ -79,6 +79,7 @@ class KeptFacts:
             self.check()
             facts = SharedFacts.of(self._store.shared())
             kept = facts, MomentRows(self._features, facts.tallies)
+            kept[1].warm(facts.as_of)
         except Exception as error:  # whoever waits is told, whatever it is
             _log.warning("what answers need beside the person could not be read: %s", type(error).__name__)
             reading.set_exception(error)

@@ -10,9 +10,11 @@ import pytest
 
 from features.errors import StoreError
 from features.settings import Settings
+from serving.candidates import impressions_of
+from serving.conversion_schemas import Context
 from serving.histories import Shared
 from serving.kept_facts import KeptFacts
-from serving.packed_acts import ACTS_SCHEMA
+from serving.packed_acts import ACTS_SCHEMA, acts_of
 from serving.sqlite_histories import SqliteHistories
 from tests.serving.conversion_homes import AS_OF, FEATURES, copied, filled
 
@@ -64,6 +66,17 @@ def test_a_fill_makes_nobody_wait_and_is_read_once(home: Settings, store: SlowSt
     until_kept(kept, store)
     assert kept.of(found)[0].as_of == found.as_of != AS_OF
     assert store.asked == 2
+
+
+def test_the_first_request_finds_the_tallies_sorted(store: SlowStore) -> None:
+    facts, moments = KeptFacts(store, FEATURES).of(store.get([]))
+    sorted_before = len(facts.tallies._streams)
+    asked = [*facts.notes._place, "nowhere"]
+    numbers = impressions_of(
+        asked, facts.notes, context=Context(platform="red"), time=AS_OF + 9_000, timezone="UTC", platforms=("red",)
+    ).numbers
+    moments.rows(acts_of(None, 7), numbers)
+    assert len(facts.tallies._streams) == sorted_before > 0
 
 
 def test_histories_with_other_columns_are_never_mixed_with_earlier_facts(store: SlowStore) -> None:
