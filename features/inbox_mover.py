@@ -83,7 +83,10 @@ def move(inbox: Inbox, log: EventLog) -> Moved:
             inbox.moved_to(position)
         inbox.read_log_ids()
         done.quarantine, done.quarantined = quarantine_refused(inbox, log.settings)
-        while rows := inbox.after(position, _ROWS_AT_ONCE):
+        more = True
+        # What arrives meanwhile is for the next move, so that an import gets its turn.
+        while more and (rows := inbox.after(position, _ROWS_AT_ONCE)):
+            more = len(rows) == _ROWS_AT_ONCE
             position = int(rows[-1][0])
             known = inbox.superseded()
             new = [row for row in rows if row[0] not in known]

@@ -30,24 +30,24 @@ _COLUMNS: Final = tuple(column.name for column in EVENTS.columns if not column.m
 
 
 def quarantine_refused(inbox: Inbox, settings: Settings) -> tuple[str, int]:
-    """Move what the inbox refused into quarantine; cut off in between, the next time does it again.
+    """Move what the inbox has refused into quarantine; cut off in between, the next time does it again.
 
     Returns
     -------
     tuple
         Name of the quarantine, empty where there was nothing, and number of its rows.
     """
-    name, count = "", 0
-    while rows := inbox.refused(_ROWS_AT_ONCE):
-        sources = {source: list(found) for source, found in groupby(rows, key=lambda row: row[0])}
-        inputs = [Input(LiveRefused(source, ()), _mapping(source)) for source in sources]
-        with Quarantine.writing(settings, f"{int(time.time())}-{uuid.uuid4().hex[:12]}", inputs) as quarantine:
-            for number, found in enumerate(sources.values()):
-                quarantine.add(number, [_refused(place, *row[1:]) for place, row in enumerate(found)])
-            name = quarantine.keep()
-        inbox.quarantined(rows)
-        count += len(rows)
-    return name, count
+    rows = inbox.refused(_ROWS_AT_ONCE)
+    if not rows:
+        return "", 0
+    sources = {source: list(found) for source, found in groupby(rows, key=lambda row: row[0])}
+    inputs = [Input(LiveRefused(source, ()), _mapping(source)) for source in sources]
+    with Quarantine.writing(settings, f"{int(time.time())}-{uuid.uuid4().hex[:12]}", inputs) as quarantine:
+        for number, found in enumerate(sources.values()):
+            quarantine.add(number, [_refused(place, *row[1:]) for place, row in enumerate(found)])
+        name = quarantine.keep()
+    inbox.quarantined(rows)
+    return name, len(rows)
 
 
 def _refused(place: int, raw: str, reasons: str) -> Refused:

@@ -52,10 +52,10 @@ class Shop:
             con.close()
 
 
-def shop(home: Path, now: int = NOW) -> Shop:
-    settings = Settings(home=home, mlruns=home / "mlruns", threads=1)
+def shop(home: Path, **more: Any) -> Shop:
+    settings = Settings(home=home, mlruns=home / "mlruns", threads=1, **more)
     log = EventLog.open(settings, create=True)
-    reader = LiveReader(log.currency, Pseudonyms(load_key(settings)), LiveCatalogue(log), clock=lambda: now)
+    reader = LiveReader(log.currency, Pseudonyms(load_key(settings)), LiveCatalogue(log), clock=lambda: NOW)
     return Shop(settings, log, reader)
 
 
