@@ -32,6 +32,13 @@ DelayOption = Annotated[int, typer.Option(min=0, help="Days that events take to 
 MostDaysOption = Annotated[int, typer.Option(min=1, help="Learn from impressions of so many days at most.")]
 MostOption = Annotated[int, typer.Option(min=1_000, help="Learn from about so many impressions.")]
 PaidOption = Annotated[bool, typer.Option("--paid-only", help="Leave impressions out that nobody paid for.")]
+TagsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Bundle of tag models (name or folder) whose scores become columns, to see what they bring; "
+        "impressions from its date on are learned from. What serves has no such columns."
+    ),
+]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 
@@ -79,6 +86,7 @@ def evaluate_conversion(
     most_days: MostDaysOption = 90,
     most: MostOption = 800_000,
     paid_only: PaidOption = False,
+    tags: TagsOption = None,
     seed: SeedOption = 7,
     json_path: JsonOption = None,
 ) -> None:
@@ -89,7 +97,7 @@ def evaluate_conversion(
     from features.durable import write_durably
     from serving.conversion_page import quality_tables, write_conversion_page
 
-    job = _job(as_of, strategy, window_days, match, delay_days, most_days, most, paid_only, seed)
+    job = _job(as_of, strategy, window_days, match, delay_days, most_days, most, paid_only, seed, tags)
     bundle = job.train()
     _tell(job, bundle)
     found = job.evaluate(bundle, days)
@@ -114,6 +122,7 @@ def _job(
     most: int,
     paid_only: bool,
     seed: int,
+    tags: str | None = None,
 ) -> ConversionJob:
     from features.event_log import EventLog
     from training.conversion.fit import FitSettings
@@ -130,6 +139,7 @@ def _job(
         most_days=most_days,
         most_examples=most,
         paid_only=paid_only,
+        tags=tags,
     )
     instant = present_of(EventLog.open(settings), as_of)
     return ConversionJob(settings, instant, choices, Steps())

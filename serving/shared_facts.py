@@ -45,7 +45,7 @@ def share_facts(
         Events before it are in no window.
     """
     today = int(utc_of_local(int(day_of(as_of, log.timezone)) * DAY_SECONDS, log.timezone))
-    linked = log.table(con, "note_items")
+    linked = log.table(con, "note_items").filter(f"arrived_at <= {as_of}")
     everybody = ImpressionFeatures().notes(events, log.timezone, after=after, note_items=linked)
     for of, table in everybody.tallies.tables.items():
         fill.share(_TALLIES + of, _written(compacted(table, today // HOUR)))

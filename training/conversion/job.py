@@ -16,12 +16,15 @@ from features.impression_features import ImpressionFeatures
 from features.response_query import Match
 from features.responses import DEFAULT_WINDOWS
 from features.settings import Settings
+from training.bundle import Bundle, load_bundle
+from training.champion import verify_bundle
 from training.code import code_version
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
 from training.conversion.evaluation import ConversionEvaluation, evaluate_conversion
 from training.conversion.examples import STRATEGIES, Strategy
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.source import ConversionSource, Outcomes, Sample
+from training.conversion.tag_scorer import BundleScorer
 from training.finished import Finished
 from training.manifest import CONVERSION
 from training.steps import Steps
@@ -54,6 +57,9 @@ class ConversionChoices:
         About how many impressions are learned from; all that led to the shop are.
     paid_only
         Learn from paid impressions only.
+    tags
+        Bundle of tag models whose scores are columns, a name among the home's bundles or a folder; None for none.
+        Impressions from its as-of date on are learned from.
     """
 
     fit: FitSettings = field(default_factory=FitSettings)
@@ -64,6 +70,7 @@ class ConversionChoices:
     warm_up_days: int = 14
     most_examples: int = 800_000
     paid_only: bool = False
+    tags: str | None = None
 
     def outcomes(self) -> Outcomes:
         """Return what counts as an answer to an impression."""
@@ -135,19 +142,45 @@ class ConversionJob:
         """When the training impressions start."""
         first = self.source.log.first(self.as_of)
         warm_up = min(self.choices.warm_up_days * DAY_SECONDS, (self.as_of - first) // 3)
-        return max(first + warm_up, self.as_of - self.choices.most_days * DAY_SECONDS)
+        start = max(first + warm_up, self.as_of - self.choices.most_days * DAY_SECONDS)
+        if self._tags is None:
+            return start
+        if self._tags.as_of >= self.as_of:
+            raise TrainingError(
+                f"tag bundle {self._tags.version} may only score impressions after its own date, and none is left "
+                "to learn from",
+                value=day_text(self._tags.as_of, self.source.log.timezone),
+                valid=[f"before {day_text(self.as_of, self.source.log.timezone)}"],
+                next_step="train one with zhongcao train tags --as-of an earlier day",
+            )
+        return max(start, self._tags.as_of)
+
+    @cached_property
+    def _tags(self) -> Bundle | None:
+        if self.choices.tags is None:
+            return None
+        folder = Path(self.choices.tags)
+        if not folder.is_dir():
+            folder = self.settings.bundles_dir / self.choices.tags
+        verify_bundle(folder)
+        return load_bundle(folder)
+
+    @cached_property
+    def _scorer(self) -> BundleScorer | None:
+        return None if self._tags is None else BundleScorer(self._tags, self.source.log, self.start)
 
     @cached_property
     def folder(self) -> Path:
         """Checkpoints of this run, named after everything that it depends on."""
-        parts = [self.source.data_version, code_version(), self.as_of, asdict(self.choices)]
+        tags = None if self._tags is None else self._tags.version
+        parts = [self.source.data_version, code_version(), self.as_of, asdict(self.choices), tags]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return self.settings.work_dir / "conversion" / key
 
     @cached_property
     def features(self) -> ImpressionFeatures:
         """Columns of the rows."""
-        return self.source.features(self.as_of)
+        return self.source.features(self.as_of, () if self._scorer is None else self._scorer.patterns)
 
     @cached_property
     def sample(self) -> Sample:
@@ -155,7 +188,7 @@ class ConversionJob:
         choices = self.choices
         return self.source.train_sample(
             self.start, self.as_of, most=choices.most_examples, seed=choices.fit.seed,
-            features=self.features, folder=self.folder / _SAMPLE,
+            features=self.features, scores=self._scorer, folder=self.folder / _SAMPLE,
         )  # fmt: skip
 
     def train(self) -> Path:
@@ -211,7 +244,7 @@ class ConversionJob:
         features = ImpressionFeatures.of_json(load_conversion_bundle(bundle).about["features"])
         return self.source.test_sample(
             self.as_of, end, known_at, most=most, seed=self.choices.fit.seed, features=features,
-            folder=self.folder / _TEST,
+            scores=self._scorer, folder=self.folder / _TEST,
         )  # fmt: skip
 
     def evaluate(self, bundle: Path, days: int, most: int = 500_000) -> ConversionEvaluation:
@@ -245,7 +278,7 @@ class ConversionJob:
             "timezone": self.source.log.timezone,
             "match": self.choices.match,
             "features": self.features.to_json(),
-            "tags_bundle": None,
+            "tags_bundle": None if self._tags is None else self._tags.version,
             "choices": asdict(self.choices),
             "start": self.start,
             "training": asdict(log),

@@ -58,8 +58,9 @@ class Outcomes:
 class TagScorer(Protocol):
     """Scores the tags of the persons of some impressions, as of instants before these."""
 
-    facts: Mapping[str, Any]
-    """Names the scorer: equal facts, equal scores."""
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Names the scorer: equal facts, equal scores."""
 
     def scores(self, events: Any, identities: Any | None, impressions: Impressions) -> TagScores:
         """Return the scores; the events hold everything that these did."""
