@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import compress
+from functools import lru_cache
+from itertools import chain, compress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from features.events import EVENTS
 from features.inbox_batch import ACCEPTED, DUPLICATE, ROW_COLUMNS, LiveBatch, Verdict
@@ -19,6 +20,8 @@ LOG_READER: Final = "log"
 """Reader that moves events into the log; before its first move nothing leaves the inbox."""
 
 _WAIT_SECONDS: Final = 10.0
+_ROWS_A_STATEMENT: Final = (250, 25, 5, 1)
+_STATEMENTS_KEPT: Final = 512
 _STORED: Final = {"integer": "INTEGER", "money": "INTEGER", "time": "INTEGER", "number": "REAL", "flag": "INTEGER"}
 _CONTRADICTS: Final = Verdict("quarantined", (Reason("event_id", CONTRADICTION),))
 
@@ -60,7 +63,13 @@ def open_file(path: Path, first: int) -> sqlite3.Connection:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
-    connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path,
+        timeout=_WAIT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS_KEPT,
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -108,19 +117,36 @@ def _put_valid(connection: sqlite3.Connection, batch: LiveBatch, first: int) -> 
     ids, columns = batch.columns[EVENTS.key], batch.columns
     seqs: Sequence[int] = range(first, first + len(ids))
     before = connection.total_changes
-    rows = zip(ids, batch.contents, seqs, strict=True)
-    connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", rows)
+    _insert(connection, "OR IGNORE INTO seen", [ids, batch.contents, seqs])
     verdicts = dict.fromkeys(batch.places, ACCEPTED)
     if connection.total_changes - before < len(ids):
         verdicts, new = _judged(connection, batch, ids, seqs)
         columns = {name: list(compress(values, new)) for name, values in columns.items()}
         seqs = list(compress(seqs, new))
     names = ", ".join(f'"{name}"' for name in columns)
-    connection.executemany(
-        f"INSERT INTO waiting (seq, {names}) VALUES (?{', ?' * len(columns)})",  # noqa: S608
-        zip(seqs, *columns.values(), strict=True),
-    )
+    _insert(connection, f"INTO waiting (seq, {names})", [seqs, *columns.values()])
     return verdicts
+
+
+def _insert(connection: sqlite3.Connection, into: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Insert columns as rows, many in one statement.
+
+    Between two statements other threads may take the interpreter for milliseconds: a statement a row would stretch
+    every commit as soon as requests are read beside it.
+    """
+    width = len(columns)
+    flat = list(chain.from_iterable(zip(*columns, strict=True)))
+    start = 0
+    for size in _ROWS_A_STATEMENT:
+        while len(flat) - start >= size * width:
+            connection.execute(_statement(into, width, size), flat[start : start + size * width])
+            start += size * width
+
+
+@lru_cache(maxsize=_STATEMENTS_KEPT)
+def _statement(into: str, width: int, size: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"INSERT {into} VALUES {', '.join([row] * size)}"  # noqa: S608
 
 
 def _judged(

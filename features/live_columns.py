@@ -17,8 +17,6 @@ SKEW_SECONDS: Final = 300
 
 TEXT_LENGTH: Final = 512
 LARGEST_INTEGER: Final = 9_000_000_000_000_000
-_SEPARATOR: Final = "\x00"
-_UNCLEAN: Final = re.compile(r"[\x01-\x1f\x7f]|(?:\A|\x00) | (?:\x00|\Z)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TEXT: Final = f"no text of 1 to {TEXT_LENGTH} characters, none of them a control character"
 _TIME: Final = (
@@ -119,8 +117,10 @@ def _clean_texts(values: Sequence[Any]) -> bool:
         return True
     if set(map(type, values)) != {str} or "" in values or max(map(len, values)) > TEXT_LENGTH:
         return False
-    joined = _SEPARATOR.join(values)
-    return not _UNCLEAN.search(joined) and joined.count(_SEPARATOR) == len(values) - 1
+    joined = "".join(values)
+    if not joined.isprintable() and _CONTROL.search(joined):
+        return False
+    return " " not in joined or list(map(str.strip, values)) == list(values)
 
 
 def _among(valid: Sequence[str]) -> Callable[[Sequence[Any]], bool]:

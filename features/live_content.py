@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import md5
 from typing import Any, Final
 
@@ -22,7 +22,8 @@ def contents(columns: Mapping[str, Sequence[Any]]) -> list[bytes]:
     """Return a digest of each event: the same two times if and only if it says the same.
 
     What the catalogue of items and notes may fill in does not count, nor where and when the event arrived. Equals
-    `features.log_dedupe.content_sql` over the event's row in the log.
+    `features.log_dedupe.content_sql` over the event's row in the log: DuckDB writes floating point numbers as
+    Python does, with the shortest digits that read back as the same number.
 
     Parameters
     ----------
@@ -37,24 +38,33 @@ def contents(columns: Mapping[str, Sequence[Any]]) -> list[bytes]:
     >>> contents(event) == contents(event | {"kind": ["like"]})
     False
     """
-    said = []
+    pieces: list[list[str]] = []
+    names: list[str] = []
+    full: list[Iterable[Any]] = []
+
+    def say_full() -> None:
+        # Columns that lie side by side and have a value in every row are written in one go.
+        if full:
+            template = "\x1f".join(f"{name}=%s" for name in names)
+            pieces.append([template % row for row in zip(*full, strict=True)])
+            names.clear()
+            full.clear()
+
     for column in _SAID:
         values = columns.get(column.name)
         if values is None:
             continue
-        texts = _texts(f"{column.name}=", column.type, values)
+        if column.type == "flag":
+            values = [None if value is None else "true" if value else "false" for value in values]
         for filler in _FILLERS[column.name]:
             if filler in columns:
-                texts = [t if by is None else None for t, by in zip(texts, columns[filler], strict=True)]
-        said.append(texts)
-    return [
-        md5("\x1f".join(filter(None, parts)).encode(), usedforsecurity=False).digest()
-        for parts in zip(*said, strict=True)
-    ]
-
-
-def _texts(prefix: str, of: str, values: Sequence[Any]) -> list[str | None]:
-    if of == "flag":
-        return [None if v is None else prefix + ("true" if v else "false") for v in values]
-    # DuckDB writes floating point numbers as Python does: the shortest digits that read back as the same number.
-    return [None if v is None else f"{prefix}{v}" for v in values]
+                values = [v if by is None else None for v, by in zip(values, columns[filler], strict=True)]
+        if None in values:
+            say_full()
+            pieces.append(["" if value is None else f"{column.name}={value}" for value in values])
+        else:
+            names.append(column.name)
+            full.append(values)
+    say_full()
+    texts = pieces[0] if len(pieces) == 1 else ["\x1f".join(filter(None, row)) for row in zip(*pieces, strict=True)]
+    return [md5(text.encode(), usedforsecurity=False).digest() for text in texts]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import anyio
 import orjson
@@ -59,6 +59,9 @@ class EventsAnswer:
     quarantined: int
     refused: int
     verdicts: list[VerdictAnswer]
+
+
+_PLAIN: Final = {outcome: VerdictAnswer(outcome, []) for outcome in get_args(Outcome)}
 
 
 class Ingest:
@@ -207,8 +210,11 @@ def _answer(verdicts: Sequence[Verdict]) -> EventsAnswer:
         counts["duplicate"],
         counts["quarantined"],
         counts["refused"],
-        [
-            VerdictAnswer(v.outcome, [ReasonAnswer(reason.column, reason.problem) for reason in v.reasons])
-            for v in verdicts
-        ],
+        [_PLAIN[v.outcome] if not v.reasons else _explained(v) for v in verdicts],
+    )
+
+
+def _explained(verdict: Verdict) -> VerdictAnswer:
+    return VerdictAnswer(
+        verdict.outcome, [ReasonAnswer(reason.column, reason.problem) for reason in verdict.reasons]
     )
