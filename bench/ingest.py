@@ -2,11 +2,11 @@
 
     python -m bench.ingest --json bench/results/ingest.json
 
-Both write the same tables in files of the same disk (write-ahead log, synchronous=FULL: an fsync per commit), turn
-by turn in one process. Plain SQLite gets rows that are ready. The ingest function starts from the bytes of a body
-and does everything else as well: parsing, checks, pseudonyms, digests, the hand-over to the writer thread, verdicts.
-With several callers it commits their batches together. Over HTTP the whole guarded application runs under uvicorn in
-a process of its own, on loopback.
+Both write the same tables in files of the same disk (write-ahead log, synchronous=FULL: an fsync per commit),
+turn by turn in one process. Plain SQLite gets rows that are ready. The ingest function starts from the bytes of a
+body and does everything else as well: parsing, checks, pseudonyms, digests, the hand-over to the writer thread,
+verdicts. With several callers it commits their batches together. Over HTTP the whole guarded application runs
+under uvicorn in a process of its own, on loopback.
 """
 
 from __future__ import annotations
