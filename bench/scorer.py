@@ -1,10 +1,14 @@
 """Scoring 200 heads and the pooled model: the compact scorer beside other ways to ask LightGBM's trees.
 
 Heads: 200 × 100 trees × 31 leaves on 270 columns with zeros and missing values. Pooled model: 150 trees × 63 leaves
-on 55 columns, all 200 pairs of one person. Everything runs on one thread, in turn; shown are medians of CPU time.
-The compact scores are compared with LightGBM's bit by bit. ``--bundle`` measures a bundle's own model, too.
+on 55 columns, all 200 pairs of one person. Conversion: 500 trees × 63 leaves on 60 columns, half of the splits on
+sets of categories; 1, 100 and 500 candidates of one person whose 20 own columns are alike in all of them, given as
+the rows' values, which both sides read. Everything runs on one thread, in turn; shown are medians of CPU time.
+People a second are by the clock, on one core and on two. Scores are compared with LightGBM's bit by bit.
+``--bundle`` measures a bundle's own model, too; ``--only`` measures some parts and leaves the others' figures in
+the file as they are.
 
-    python -m bench.scorer --json PATH
+    python -m bench.scorer --json PATH [--only candidates]
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -24,13 +29,17 @@ import numpy as np
 
 from bench.harness import child, report, write_json
 from bench.scorer_bundle import bundle_figures
+from bench.scorer_candidates import candidate_figures
 from bench.scorer_data import HEAD_COLUMNS, pairs, rows, train_heads, train_pooled
+from bench.scorer_growth import growth_figures
 from bench.scorer_peers import loop, merged, pyfunc
 from bench.scorer_timing import Score, medians
 from training.compact.cache import keep_compiled
+from training.compact.candidates import CandidateForest
 from training.compact.forest import CompactForest
 
 BATCH, SINGLE = 1_024, 100
+PARTS = ("heads", "pooled", "first-score", "candidates", "growth")
 PYFUNC_HEADS = 10
 """Heads that are asked through pyfunc; its figures are scaled to all of them."""
 
@@ -40,14 +49,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--bundle", type=Path, help="measure the model of this bundle, too")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these parts alone")
     parser.add_argument("--first-score", type=Path, help="only time a first score; compiled code is kept here")
     arguments = parser.parse_args()
     if arguments.first_score:
         print(json.dumps({"seconds": first_score(arguments.first_score)}))
         return
-    print("training 200 heads and a pooled model takes a few minutes", flush=True)
-    heads, pooled = train_heads(threads=2), train_pooled(threads=2)
-    result: dict[str, object] = {**head_figures(heads), **pooled_figures(pooled), **compile_figures()}
+    print("training takes a few minutes", flush=True)
+    parts = arguments.only or PARTS
+    heads = train_heads(threads=2) if {"heads", "growth"} & set(parts) else []
+    measure: dict[str, Callable[[], Mapping[str, object]]] = {
+        "heads": lambda: head_figures(heads),
+        "pooled": lambda: pooled_figures(train_pooled(threads=2)),
+        "first-score": compile_figures,
+        "candidates": candidate_figures,
+        "growth": lambda: growth_figures(heads),
+    }
+    result: dict[str, object] = {}
+    if arguments.only and arguments.json and arguments.json.exists():
+        result = json.loads(arguments.json.read_text(encoding="utf-8"))
+    for part in parts:
+        result |= measure[part]()
     if arguments.bundle:
         result["bundle"] = bundle_figures(arguments.bundle)
     write_json(arguments.json, result)
@@ -123,6 +145,7 @@ def first_score(folder: Path) -> float:
     started = time.perf_counter()
     keep_compiled(folder)
     CompactForest.from_boosters([], 1).warm()
+    CandidateForest.from_boosters([], 1).warm()
     return time.perf_counter() - started
 
 

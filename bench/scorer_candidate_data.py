@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.scorer_data import COMMON, rows
+from training.compact.trees import read_trees
 
-TREES, LEAVES, COLUMNS = 500, 63, 60
+TREES, LEAVES, COLUMNS, TARGETS = 500, 63, 60, 3
 PERSON = tuple(range(20))
 """Columns that are the same for all candidates; of the others half tell of the note, half of person and note."""
 CATEGORICAL = tuple(range(1, COLUMNS, 2))
@@ -33,30 +34,27 @@ def request(rng: np.random.Generator, candidates: int) -> NDArray[np.float32]:
     return x
 
 
-def train_conversion(threads: int) -> tuple[lgb.Booster, float]:
-    """Train 500 trees of 63 leaves; return them and the share of splits on categories."""
+def train_conversion(threads: int) -> list[lgb.Booster]:
+    """Train 500 trees of 63 leaves for each of some targets, from the same rows."""
     rng = np.random.default_rng(15)
     x = impressions(rng, _TRAINING_ROWS)
-    effects = [rng.normal(size=max(_CATEGORIES)) for _ in CATEGORICAL]
-    score = 0.4 * np.log1p(np.nan_to_num(x[:, ::2])) @ rng.normal(size=COLUMNS // 2)
-    for column, effect in zip(CATEGORICAL, effects, strict=True):
-        score += 0.5 * effect[np.nan_to_num(x[:, column]).astype(int)]
-    score = (score - score.mean()) / score.std()
-    y = (rng.random(len(x)) < 1 / (1 + np.exp(1.5 - 2 * score))).astype(np.float32)
     params = COMMON | {
         "num_leaves": LEAVES, "learning_rate": 0.03, "max_bin": 127, "num_threads": threads, "min_data_in_leaf": 5,
         "min_data_per_group": 10, "cat_smooth": 5, "feature_fraction_bynode": 0.3, "force_row_wise": True,
     }  # fmt: skip
-    data = lgb.Dataset(x, y, categorical_feature=list(CATEGORICAL), params=params)
-    booster = lgb.train(params, data, num_boost_round=TREES)
-    return booster, _categorical_share(booster)
+    data = lgb.Dataset(x, np.zeros(len(x)), categorical_feature=list(CATEGORICAL), params=params).construct()
+    return [lgb.train(params, data.set_label(_labels(rng, x)), num_boost_round=TREES) for _ in range(TARGETS)]
 
 
-def _categorical_share(booster: lgb.Booster) -> float:
-    kinds = [
-        int(kind) & 1
-        for line in booster.model_to_string().split("\n")
-        if line.startswith("decision_type=")
-        for kind in line.removeprefix("decision_type=").split()
-    ]
-    return sum(kinds) / len(kinds)
+def _labels(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    score = 0.4 * np.log1p(np.nan_to_num(x[:, ::2])) @ rng.normal(size=COLUMNS // 2)
+    for column in CATEGORICAL:
+        score += 0.55 * rng.normal(size=max(_CATEGORIES))[np.nan_to_num(x[:, column]).astype(int)]
+    score = (score - score.mean()) / score.std()
+    return (rng.random(len(x)) < 1 / (1 + np.exp(1.5 - 2 * score))).astype(np.float32)
+
+
+def categorical_share(booster: lgb.Booster) -> float:
+    """Return the share of splits that are on categories."""
+    trees = read_trees([booster])
+    return float(trees.categorical.mean())

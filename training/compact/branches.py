@@ -12,6 +12,8 @@ from training.compact.trees import MISSING_NONE, MISSING_ZERO, Ints, Trees, star
 
 WORD: Final = 64
 """Bits of a word of a set."""
+MOST_EMPTY: Final = 16
+"""A table of codes has so many places at most for one category, and some."""
 ZERO_MISSING: Final = 1
 MISSING_LEFT: Final = 2
 
@@ -32,6 +34,9 @@ class Readings(NamedTuple):
         Where the categories of each reading start, int32 [readings + 1].
     categories
         Categories that are in some set, sorted within their reading, int32; a category's code is its place.
+    first_code, codes
+        The codes of all categories from 0 on, int32, and where those of each reading start, int32 [readings + 1];
+        none where that would be many more than there are categories.
     """
 
     numbers: int
@@ -39,6 +44,8 @@ class Readings(NamedTuple):
     kind: NDArray[np.uint8]
     first: NDArray[np.int32]
     categories: NDArray[np.int32]
+    first_code: NDArray[np.int32]
+    codes: NDArray[np.int32]
 
 
 class Branches(NamedTuple):
@@ -56,10 +63,14 @@ class Branches(NamedTuple):
         the tree, or −1 − that of a leaf.
     cuts
         The same bytes as float32: a row goes left where its number is not above the cut.
+    first_place, by_reading, cuts_by_reading
+        The nodes once more, those of a reading side by side: where they start, int32 [readings + 1], and number and
+        cut or start of the set of each, int32 [nodes, 2]; the same bytes as float32.
     sets
         Sets of categories, a bit for each code of the reading and one that is never set for all others, uint64.
     first_member, members
-        The codes of each node's set once more, in a list: where it starts, int32 [nodes + 1], and all lists, int32.
+        The codes of each node's set once more, in a list: where it starts, int32 [nodes + 1], and all lists,
+        uint16.
     leaves
         Values of the leaves, float64.
     """
@@ -68,9 +79,12 @@ class Branches(NamedTuple):
     first: NDArray[np.int32]
     nodes: NDArray[np.int32]
     cuts: NDArray[np.float32]
+    first_place: NDArray[np.int32]
+    by_reading: NDArray[np.int32]
+    cuts_by_reading: NDArray[np.float32]
     sets: NDArray[np.uint64]
     first_member: NDArray[np.int32]
-    members: NDArray[np.int32]
+    members: NDArray[np.uint16]
     leaves: NDArray[np.float64]
 
 
@@ -87,6 +101,9 @@ def branches_of(trees: Trees) -> tuple[Readings, Branches]:
     first_set, sets = _bit_sets(lists, [len(known[place]) for place in reading.tolist()])
     nodes = np.stack([reading, np.zeros_like(reading), trees.left, trees.right], axis=1).astype(np.int32)
     nodes[:, 1] = np.where(trees.categorical, first_set.astype(np.int32), floor32(trees.threshold).view(np.int32))
+    order = np.argsort(reading, kind="stable")
+    by_reading = np.stack([order, nodes[order, 1]], axis=1).astype(np.int32)
+    codes = [_table(categories) for categories in known]
     return (
         Readings(
             int((ways[0] == 0).sum()),
@@ -94,15 +111,20 @@ def branches_of(trees: Trees) -> tuple[Readings, Branches]:
             ways[2].astype(np.uint8),
             _lengths(known),
             _joined(known, np.int32),
+            _lengths(codes),
+            _joined(codes, np.int32),
         ),
         Branches(
             trees.first_tree.astype(np.int32),
             trees.first_node.astype(np.int32),
             nodes,
             nodes.view(np.float32),
+            starts(np.bincount(reading, minlength=len(ways[0]))).astype(np.int32),
+            by_reading,
+            by_reading.view(np.float32),
             sets,
             _lengths(lists),
-            _joined(lists, np.int32),
+            _joined(lists, np.uint16),
             trees.leaf_value,
         ),
     )
@@ -123,6 +145,15 @@ def _codes(trees: Trees, reading: Ints, readings: int) -> tuple[list[Ints], list
     return categories, lists
 
 
+def _table(categories: Ints) -> Ints:
+    """Return the code of each category from 0 on; nothing where few categories are spread over many numbers."""
+    if not len(categories) or categories[-1] > MOST_EMPTY * (len(categories) + WORD):
+        return np.empty(0, np.int64)
+    table = np.full(int(categories[-1]) + 1, len(categories), np.int64)
+    table[categories] = np.arange(len(categories))
+    return table
+
+
 def _bit_sets(lists: list[Ints], sizes: list[int]) -> tuple[Ints, NDArray[np.uint64]]:
     """Return where the bits of each list of codes start, and the bits of all of them."""
     words = np.array(
@@ -138,5 +169,5 @@ def _lengths(parts: list[Ints]) -> NDArray[np.int32]:
     return starts(np.array([len(part) for part in parts], np.int64)).astype(np.int32)
 
 
-def _joined(parts: list[Ints], kind: type[np.int32] | type[np.int64]) -> NDArray[Any]:
+def _joined(parts: list[Ints], kind: type[np.integer[Any]]) -> NDArray[Any]:
     return np.concatenate([np.empty(0, kind), *parts]).astype(kind)

@@ -22,6 +22,7 @@ from training.compact.trees import read_trees
 from training.compact.walk import LEAF_ROW, prune, same_columns, score_walked
 from training.saved_booster import AnyBooster
 
+MOST_CODES: Final = 65_536
 FEW_ROWS: Final = 12
 """So many rows are walked faster one by one than what is left of the trees is found."""
 
@@ -42,7 +43,7 @@ class CandidateForest:
     readings, branches
         The boosters' trees.
     small
-        Whether every tree has at most ``LEAF_ROW`` leaves.
+        Whether every tree has at most ``LEAF_ROW`` leaves, and every feature ``MOST_CODES`` categories.
     """
 
     features: int
@@ -73,8 +74,10 @@ class CandidateForest:
                     "a booster reads another number of columns", value=booster.num_feature(), valid=[features]
                 )
         trees = read_trees(boosters)
-        small = bool(trees.leaves.max(initial=1) <= LEAF_ROW)
-        return cls(features, len(boosters), *branches_of(trees), small)
+        readings, branches = branches_of(trees)
+        most_codes = int(np.diff(readings.first).max(initial=0))
+        small = bool(trees.leaves.max(initial=1) <= LEAF_ROW) and most_codes <= MOST_CODES
+        return cls(features, len(boosters), readings, branches, small)
 
     def raw(self, rows: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return raw scores, as ``predict(raw_score=True)`` does.

@@ -136,7 +136,7 @@ def unite(  # noqa: PLR0917
 ) -> Any:
     """Set ``into[place]`` to the bits that any of ``rows[base + numbers[start:end]]`` has.
 
-    Both tables are uint64 [any, `BLOCKS`], the numbers are int32, and all are contiguous. The union stays in a
+    Both tables are uint64 [any, `BLOCKS`], the numbers are uint16, and all are contiguous. The union stays in a
     register, which a written loop does not achieve.
     """
     word = types.uint64

@@ -15,41 +15,29 @@ from training.compact.walk import LEAF_ROW, Pruned, category_of, code_of, number
 # Indices are unsigned, or each access would first ask whether it counts from the end.
 _U = np.uint64
 _ROWS: Final = BLOCKS * LANES
-_SLOT_BITS: Final = 10
-"""Of the table that finds the categories of a batch of rows: twice as many slots as rows."""
 
 
 @njit(nogil=True)
 def _fill(readings: Readings, varying: Any, rows: Any, numbers: Any, found: Any) -> None:
-    """Read the values of some rows: numbers side by side; for each category the rows that have it."""
-    slots = np.empty(1 << _SLOT_BITS, np.int32)
-    categories, codes = np.empty(_ROWS, np.int32), np.empty(_ROWS, np.int32)
-    for reading in range(len(readings.source)):
-        if not varying[reading]:
-            continue
-        source = readings.source[reading]
-        if reading < readings.numbers:
-            for r in range(len(rows)):
-                numbers[reading * BLOCKS + r // LANES, r % LANES] = number_of(
-                    readings.kind[reading], rows[r, source]
-                )
-            continue
-        first, last = readings.first[reading], readings.first[reading + 1]
-        base = first + reading - readings.numbers
-        found[base : base + last - first] = _U(0)
-        slots[:] = -1
-        distinct = 0
-        for r in range(len(rows)):
-            category = category_of(rows[r, source])
-            slot = _U(np.uint32(np.uint32(category) * np.uint32(2654435769)) >> np.uint32(32 - _SLOT_BITS))
-            while slots[slot] >= 0 and categories[slots[slot]] != category:
-                slot = (slot + _U(1)) & _U((1 << _SLOT_BITS) - 1)
-            if slots[slot] < 0:
-                slots[slot] = distinct
-                categories[distinct] = category
-                codes[distinct] = code_of(readings.categories, first, last, category)
-                distinct += 1
-            found[base + codes[slots[slot]], r // LANES] |= _U(1) << _U(r % LANES)
+    """Read the values of some rows: numbers side by side; for each category a bit for each row that has it."""
+    found[:] = _U(0)
+    for start in range(0, len(rows), LANES):
+        lines, block = rows[start : start + LANES], start // LANES
+        for reading in range(len(varying)):
+            if not varying[reading]:
+                continue
+            source, kind = _U(readings.source[reading]), readings.kind[reading]
+            if reading < readings.numbers:
+                into = numbers[reading * BLOCKS + block]
+                for r in range(_U(len(lines))):
+                    into[r] = number_of(kind, lines[r, source])
+                continue
+            categories = readings.categories[readings.first[reading] : readings.first[reading + 1]]
+            codes = readings.codes[readings.first_code[reading] : readings.first_code[reading + 1]]
+            base = _U(readings.first[reading] + reading - readings.numbers)
+            for r in range(_U(len(lines))):
+                code = _U(code_of(categories, codes, category_of(lines[r, source])))
+                found[base + code, block] |= _U(1) << r
 
 
 @njit(nogil=True)

@@ -13,6 +13,7 @@ from training.compact.branches import MISSING_LEFT, ZERO_MISSING, Branches, Read
 LEAF_ROW: Final = 256
 """In what is left of a tree, a child from this number on is a leaf; trees of more leaves are not cut down."""
 
+_NEITHER: Final = 2
 _ZERO = np.float32(1e-35)
 # Indices are unsigned, or each access would first ask whether it counts from the end.
 _U = np.uint64
@@ -56,14 +57,14 @@ def same_columns(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
     return same
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def number_of(kind: Any, value: Any) -> Any:
     """Return the value to compare: LightGBM takes what is within 1e-35 of zero for zero."""
-    if abs(value) <= _ZERO:
-        value = np.float32(np.nan) if kind & ZERO_MISSING else np.float32(0)
-    if np.isnan(value) and kind & MISSING_LEFT:
-        return np.float32(-np.inf)
-    return value
+    # Without branches: which values are missing cannot be foreseen.
+    zero = np.float32(np.nan) if kind & ZERO_MISSING else np.float32(0)
+    missing = np.float32(-np.inf) if kind & MISSING_LEFT else np.float32(np.nan)
+    number = zero if abs(value) <= _ZERO else value
+    return missing if np.isnan(number) else number
 
 
 @njit(nogil=True)
@@ -74,17 +75,18 @@ def category_of(value: Any) -> Any:
     return np.int32(-1)
 
 
-@njit(nogil=True)
-def code_of(known: Any, first: Any, last: Any, category: Any) -> Any:
+@njit(nogil=True, inline="always")
+def code_of(categories: Any, codes: Any, category: Any) -> Any:
     """Return the place of a category among those of a reading; one after the last where it is in no set."""
-    low, high = first, last
-    while low < high:
-        middle = (low + high) >> 1
-        if known[middle] < category:
-            low = middle + 1
-        else:
-            high = middle
-    return low - first if low < last and known[low] == category else last - first
+    code = np.int64(len(categories))
+    if len(codes):
+        if 0 <= category < len(codes):
+            code = np.int64(codes[_U(category)])
+    else:
+        place = np.searchsorted(categories, category)
+        if place < len(categories) and categories[place] == category:
+            code = np.int64(place)
+    return code
 
 
 @njit(nogil=True)
@@ -94,8 +96,9 @@ def _read(readings: Readings, row: Any, numbers: Any, codes: Any) -> None:
         if reading < readings.numbers:
             numbers[reading] = number_of(readings.kind[reading], value)
         else:
-            bounds = readings.first[reading], readings.first[reading + 1]
-            codes[reading] = code_of(readings.categories, *bounds, category_of(value))
+            known = readings.categories[readings.first[reading] : readings.first[reading + 1]]
+            table = readings.codes[readings.first_code[reading] : readings.first_code[reading + 1]]
+            codes[reading] = code_of(known, table, category_of(value))
 
 
 @njit(nogil=True, inline="always")
@@ -118,10 +121,11 @@ def score_walked(
 ) -> None:
     """Add up the trees of one row: every tree is walked to its leaf."""
     numbers = np.empty(len(readings.source), np.float32)
-    codes = np.empty(len(readings.source), np.int32)
+    codes = np.zeros(len(readings.source), np.int32)
     _read(readings, row, numbers, codes)
     plain = _U(readings.numbers)
-    _, first_node, nodes, cuts, sets, _, _, leaves = branches
+    first_node, nodes, cuts, sets = branches.first, branches.nodes, branches.cuts, branches.sets
+    leaves = branches.leaves
     for booster in range(len(sums)):
         total = 0.0
         for tree in range(_U(branches.first_tree[booster]), _U(branches.first_tree[booster + 1])):
@@ -136,16 +140,34 @@ def score_walked(
 
 
 @njit(nogil=True)
+def _sides(readings: Readings, branches: Branches, varying: Any, numbers: Any, codes: Any) -> Any:
+    """Return for each node 0 if all rows go left, 1 if all go right, and ``_NEITHER`` where that varies."""
+    side = np.full(len(branches.nodes), _NEITHER, np.uint8)
+    first, nodes, cuts, sets = branches.first_place, branches.by_reading, branches.cuts_by_reading, branches.sets
+    for reading in range(len(varying)):
+        if varying[reading]:
+            continue
+        word, bit = _U(codes[reading]) >> _U(6), _U(codes[reading]) & _U(63)
+        for i in range(_U(first[reading]), _U(first[reading + 1])):
+            if reading < readings.numbers:
+                left = numbers[reading] <= cuts[i, 1]
+            else:
+                left = (sets[_U(nodes[i, 1]) + word] >> bit) & _U(1) != _U(0)
+            side[_U(nodes[i, 0])] = not left
+    return side
+
+
+@njit(nogil=True)
 def prune(readings: Readings, branches: Branches, row: NDArray[np.float32], same: NDArray[np.bool_]) -> Pruned:
     """Walk every tree with the values that are the same in all rows; keep the nodes that look at others."""
     numbers = np.empty(len(readings.source), np.float32)
-    codes = np.empty(len(readings.source), np.int32)
+    codes = np.zeros(len(readings.source), np.int32)
     _read(readings, row, numbers, codes)
-    plain = _U(readings.numbers)
     varying = np.empty(len(readings.source), np.bool_)
     for reading in range(len(varying)):
         varying[reading] = not same[readings.source[reading]]
-    _, first_node, nodes, cuts, sets, _, _, _ = branches
+    side = _sides(readings, branches, varying, numbers, codes)
+    first_node, nodes = branches.first, branches.nodes
     trees = len(first_node) - 1
     first_left, leaf = np.zeros(trees + 1, np.int32), np.zeros(trees, np.int32)
     left_over = np.empty((len(nodes) + 1, 4), np.int32)
@@ -165,10 +187,9 @@ def prune(readings: Readings, branches: Branches, row: NDArray[np.float32], same
         while depth:
             depth -= 1
             child = waiting[_U(depth)]
-            while child >= 0 and not varying[_U(nodes[_U(first + child), _READING])]:
+            while child >= 0 and side[_U(first + child)] != _NEITHER:
                 node = _U(first + child)
-                left = _goes_left(nodes, cuts, sets, plain, node, numbers, codes)
-                child = nodes[node, _LEFT] if left else nodes[node, _RIGHT]
+                child = nodes[node, _LEFT + _U(side[node])]
             kept = child >= 0
             left_over[_U(to_row[_U(depth)]), _U(to_side[_U(depth)])] = (
                 size - begin if kept else LEAF_ROW - 1 - child
@@ -177,9 +198,9 @@ def prune(readings: Readings, branches: Branches, row: NDArray[np.float32], same
                 node = _U(first + child)
                 left_over[_U(size), 0] = nodes[node, _READING]
                 left_over[_U(size), 1] = node
-                for side in range(2):
-                    waiting[_U(depth)] = nodes[node, _RIGHT - _U(side)]
-                    to_row[_U(depth)], to_side[_U(depth)] = size, 3 - side
+                for right in range(2):
+                    waiting[_U(depth)] = nodes[node, _RIGHT - _U(right)]
+                    to_row[_U(depth)], to_side[_U(depth)] = size, 3 - right
                     depth += 1
                 size += 1
         leaf[tree] = left_over[len(nodes), 0] - LEAF_ROW
