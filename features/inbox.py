@@ -37,12 +37,12 @@ class Inbox:
         path = log.settings.inbox_file
         moved = log.log_table(EVENTS.name).position(LOG_READER)
         # A new file goes on behind whatever readers of a lost one may have taken.
-        fresh = 0 if path.exists() else int(time.time()) * _SEQS_A_SECOND
-        connection = open_file(path, max(fresh, moved + 1))
+        connection = open_file(path, int(time.time()) * _SEQS_A_SECOND, moved + 1)
         self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._reader_lock = threading.Lock()
         self._ids = LogIds(log)
         self._writer = InboxWriter(connection, self._ids, limits or InboxLimits())
+        self._writer.begin(self._ids.load)
 
     def __enter__(self) -> Self:
         return self

@@ -51,7 +51,7 @@ def _tables() -> str:
     """
 
 
-def open_file(path: Path, first: int) -> sqlite3.Connection:
+def open_file(path: Path, first: int, least: int = 0) -> sqlite3.Connection:
     """Open the file for writing, made if missing; every commit is on disk before it returns.
 
     Parameters
@@ -59,6 +59,8 @@ def open_file(path: Path, first: int) -> sqlite3.Connection:
     path
         The file, readable by its owner only.
     first
+        `seq` of the first event in a new file.
+    least
         Smallest `seq` that the next event may get.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,7 +81,7 @@ def open_file(path: Path, first: int) -> sqlite3.Connection:
             connection.execute(
                 "INSERT INTO counter SELECT ?, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM counter)", (first,)
             )
-            connection.execute("UPDATE counter SET next = max(next, ?)", (first,))
+            connection.execute("UPDATE counter SET next = max(next, ?)", (least,))
     except BaseException:
         connection.close()
         raise

@@ -96,6 +96,11 @@ class InboxWriter:
         answer: Answer = future.result()
         return answer
 
+    def begin(self, job: Job) -> None:
+        """Let the thread do something to the file before all else, and do not wait for it."""
+        with self._admission:
+            self._enqueue(job)
+
     def wait(self, seq: int, timeout: float) -> bool:
         """Wait until an event behind `seq` has been committed; return whether there is one."""
         with self._changed:

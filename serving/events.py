@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -121,13 +122,17 @@ def open_ingest(settings: Settings, opened: ExitStack) -> Ingest | ZhongcaoError
     Returns
     -------
     Ingest | ZhongcaoError
-        What takes events; or, where there is no log that they could go into, the error that says so.
+        What takes events; or, where there is no log that they could go into, or no inbox can be written, the error
+        that says so.
     """
     try:
         log = EventLog.open(settings)
     except EventLogError as error:
         return error
-    inbox = opened.enter_context(Inbox(log))
+    try:
+        inbox = opened.enter_context(Inbox(log))
+    except (sqlite3.Error, OSError) as error:
+        return InboxError(f"the inbox cannot be opened until the server is started again: {error}", retry_after=60)
     opened.enter_context(Mover(inbox, settings.move_seconds))
     return Ingest(inbox, LiveReader(log.currency, Pseudonyms(load_key(settings)), LiveCatalogue(log)))
 

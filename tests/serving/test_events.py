@@ -17,9 +17,10 @@ import anyio
 import httpx
 import pytest
 
-from features.errors import EventLogError
+from features.errors import EventLogError, InboxError
 from features.event_log import EventLog
 from features.inbox_batch import ROW_COLUMNS
+from features.inbox_state import state_in
 from features.settings import Settings
 from serving.access import KeyRing
 from serving.events import Ingest, open_ingest
@@ -190,6 +191,30 @@ def test_without_a_log_events_are_refused_and_predictions_answered(scorer: Score
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
     assert "there is no event log" in refused.json()["detail"]
     assert post(app, json=BODY).status_code == 200
+
+
+def test_an_inbox_that_cannot_be_opened_leaves_predictions_up(
+    scorer: Scorer, tmp_path: Path, home: Settings
+) -> None:
+    home.inbox_file.write_bytes(b"no database" * 1000)
+    with ExitStack() as opened:
+        nothing = open_ingest(home, opened)
+    assert isinstance(nothing, InboxError)
+    app = application(scorer, tmp_path, ingest=nothing)
+    assert post(app, path=PATH, json={"events": [sent(1)]}).status_code == 503
+    assert post(app, json=BODY).status_code == 200
+
+
+def test_what_waits_is_moved_when_the_server_stops(home: Settings) -> None:
+    with ExitStack() as opened:
+        ingest = open_ingest(home, opened)
+        assert isinstance(ingest, Ingest)
+        assert ingest.take(json.dumps({"events": [sent(1)]}).encode(), "till").accepted == 1
+    log = EventLog.open(home)
+    assert log.events(log.connect()).project("event_id").fetchall() == [("shop:purchase:o-1",)]
+    state = state_in(home.inbox_file)
+    assert state is not None
+    assert state.waiting == 0
 
 
 def shown(name: str) -> str:
