@@ -51,7 +51,7 @@ def _labels(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.floa
     for column in CATEGORICAL:
         score += 0.55 * rng.normal(size=max(_CATEGORIES))[np.nan_to_num(x[:, column]).astype(int)]
     score = (score - score.mean()) / score.std()
-    return (rng.random(len(x)) < 1 / (1 + np.exp(1.5 - 2 * score))).astype(np.float32)
+    return np.asarray(rng.random(len(x)) < 1 / (1 + np.exp(1.5 - 2 * score)), np.float32)
 
 
 def categorical_share(booster: lgb.Booster) -> float:

@@ -62,6 +62,25 @@ def test_odd_missing_negative_and_unseen_categories(seed: int, values: list[floa
     np.testing.assert_array_equal(forest.raw(x[:FEW_ROWS]), want[:FEW_ROWS])
 
 
+def test_few_categories_spread_over_many_numbers() -> None:
+    rng = np.random.default_rng(3)
+    known = np.array([0, 3, 7_000, 50_000, 50_001, 200_000, 999_999], np.float32)
+    x = np.stack([rng.choice(known, 800), rng.normal(size=800)], axis=1).astype(np.float32)
+    y = (np.isin(x[:, 0], known[[1, 3, 6]]) ^ (x[:, 1] > 0.5)).astype(float)
+    params = {
+        "objective": "binary", "verbosity": -1, "num_threads": 1, "min_data_per_group": 2, "cat_smooth": 1,
+        "max_cat_to_onehot": 1,
+    }  # fmt: skip
+    booster = lgb.train(params, lgb.Dataset(x, y, categorical_feature=[0]), 5)
+    forest = CandidateForest.from_boosters([booster], 2)
+    assert len(forest.readings.categories) > 0
+    assert len(forest.readings.codes) == 0
+    asked_for = np.concatenate([x[:MANY], x[:MANY] + np.array([1, 0], np.float32)])
+    want = expected([booster], asked_for)
+    np.testing.assert_array_equal(forest.raw(asked_for), want)
+    np.testing.assert_array_equal(forest.raw(asked_for[-FEW_ROWS:]), want[-FEW_ROWS:])
+
+
 def test_what_is_the_same_in_all_rows_is_decided_once() -> None:
     boosters = [train(n, {"num_leaves": 31}, rounds=5, rows=600, categories=True) for n in range(2)]
     forest = CandidateForest.from_boosters(boosters, 6)
