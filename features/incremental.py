@@ -7,18 +7,18 @@ and had arrived by then. Events of which the instant does not know yet are in th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from features.definitions import Aggregate
-from features.derived import Derived, Feature
+from features.derived import FUNCTIONS, Derived, Feature
 from features.errors import FeatureError
-from features.events import EVENTS
 from features.incremental_columns import Block, Encoded, Kept
 from features.incremental_labels import LabelHistory
+from features.incremental_reading import RowColumns, TableColumns
 from features.incremental_state import PersonState
 from features.incremental_tally import Floats, Tally
 from features.joins import EVERY_CATEGORY
@@ -27,7 +27,7 @@ from features.spine import LATEST_INSTANT
 from features.taxonomy import Taxonomy
 
 Row = npt.NDArray[np.float32]
-_REQUIRED = ("kind", "event_time", "arrived_at")
+REQUIRED: Final = ("kind", "event_time", "arrived_at")
 
 
 class LiveLayout:
@@ -95,10 +95,8 @@ class LiveLayout:
 
     def encode(self, events: pa.Table | pa.RecordBatch | Sequence[Mapping[str, Any]]) -> Encoded:
         """Turn canonical events of anybody into integers: best many at once, for `PersonState.fold`."""
-        if not isinstance(events, pa.Table | pa.RecordBatch):
-            schema = pa.schema([EVENTS.schema.field(name) for name in (*_REQUIRED, *self.kept.columns)])
-            events = pa.Table.from_pylist(list(events), schema)
-        return self.kept.encode(events)
+        arrow = isinstance(events, pa.Table | pa.RecordBatch)
+        return self.kept.encode(TableColumns(events) if arrow else RowColumns(events))
 
     def fold(self, state: PersonState, events: pa.Table | pa.RecordBatch | Sequence[Mapping[str, Any]]) -> None:
         """Take new events of the person in, each once, in any order."""
@@ -157,12 +155,14 @@ class _Filler:
         number = {a: n for n, a in enumerate(aggregates)}
         plain = [(n, number[f]) for n, f in enumerate(features) if not isinstance(f, Derived)]
         self._columns, self._aggregates = np.array(plain, np.int64).reshape(-1, 2).T
-        self._derived = [
-            (n, f, [number[a] for a in f.inputs]) for n, f in enumerate(features) if isinstance(f, Derived)
-        ]
+        self._derived = []
+        for function in dict.fromkeys(f.function for f in features if isinstance(f, Derived)):
+            same = [(n, f) for n, f in enumerate(features) if isinstance(f, Derived) and f.function == function]
+            inputs = np.array([[number[a] for a in f.inputs] for _, f in same]).T
+            self._derived.append(([n for n, _ in same], FUNCTIONS[function][0], inputs))
 
     def fill(self, dense: Floats, block: npt.NDArray[np.float32]) -> None:
         """Write float32 [rows, features] from float64 [rows, aggregates]."""
         block[:, self._columns] = dense[:, self._aggregates]
-        for column, feature, inputs in self._derived:
-            block[:, column] = feature.compute(*(dense[:, n] for n in inputs))
+        for columns, function, inputs in self._derived:
+            block[:, columns] = function(*(dense[:, places] for places in inputs))

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.acts import codes_of
 from features.definitions import CONDITIONS, Aggregate
-from features.events import EVENTS, KINDS
 from features.expressions import CONDITION_COLUMNS
+from features.incremental_reading import FLAG, HOLDS, KIND_NUMBER, Columns, Int64, codes
 from features.joins import EVERY_CATEGORY
 
-Int64 = npt.NDArray[np.int64]
 FORMAT: Final = 1
 """Of packed states; raise it when their bytes change."""
-KIND_NUMBER: Final = {kind: number for number, kind in enumerate(KINDS)}
-FLAG: Final = {name: 1 << number for number, name in enumerate(CONDITIONS)}
 FIXED: Final = 3
 """Rows of a block before the coded and the summed ones: time, delay of the arrival, flags of conditions."""
 
@@ -89,6 +85,27 @@ class KindColumns:
     def height(self) -> int:
         """Rows of a block of such events."""
         return FIXED + len(self.coded) + len(self.summed)
+
+    @property
+    def number(self) -> int:
+        """Of the kind."""
+        return KIND_NUMBER[self.kind]
+
+    @cached_property
+    def mask(self) -> int:
+        """Bits of the conditions that are asked for."""
+        return sum(FLAG[name] for name in self.flags)
+
+    @cached_property
+    def fitting(self) -> tuple[tuple[int, Int64 | None], ...]:
+        """`fits` in bits (0: no condition) and codes."""
+        return tuple(
+            (
+                0 if condition is None else FLAG[condition],
+                None if categories is None else codes_of(pa.array(categories, pa.string())),
+            )
+            for condition, categories in self.fits
+        )
 
     @classmethod
     def of(cls, kind: str, blocks: Iterable[Block]) -> KindColumns | None:
@@ -156,29 +173,25 @@ class Kept:
                 names["category"] = None
         return tuple(sorted(set(names) - {"kind", "event_time", "arrived_at"}))
 
-    def encode(self, events: pa.Table | pa.RecordBatch) -> Encoded:
-        """Turn canonical events into integers.
+    @cached_property
+    def _roles(self) -> tuple[set[str], set[str], set[str]]:
+        """Columns that are coded and summed, and conditions."""
+        kinds = self.kinds.values()
+        coded = {name for one in kinds for name in one.coded} | ({"category"} & set(self.columns))
+        return coded, {name for one in kinds for name in one.summed}, {name for one in kinds for name in one.flags}
 
-        Parameters
-        ----------
-        events
-            With kind, event_time and arrived_at; other columns count as empty where they are missing.
-        """
-        kinds = pc.fill_null(pc.index_in(_column(events, "kind"), pa.array(KINDS)), -1).to_numpy()
-        coded = {name for one in self.kinds.values() for name in one.coded}
-        if "category" in self.columns:
-            coded.add("category")
-        columns = {("coded", name): _codes(events, name) for name in coded}
-        summed = {name for one in self.kinds.values() for name in one.summed}
-        columns |= {("summed", name): _integers(events, name) for name in summed}
+    def encode(self, events: Columns) -> Encoded:
+        """Turn canonical events into integers."""
+        coded, summed, conditions = self._roles
+        columns = {("coded", name): codes(events, name) for name in coded}
+        columns |= {("summed", name): events.integers(name) for name in summed}
+        kinds = events.kinds()
         flags = np.zeros(len(kinds), np.int64)
-        for name in {name for one in self.kinds.values() for name in one.flags}:
-            flags |= np.where(_HOLDS[name](events), FLAG[name], 0)
-        encoded = Encoded(
-            kinds.astype(np.int64), _integers(events, "event_time"), _integers(events, "arrived_at"), flags, columns
-        )
-        for number, one in self.kinds.items():
-            encoded.kept |= (encoded.kinds == number) & _fitting(one, encoded)
+        for name in conditions:
+            flags |= np.where(HOLDS[name](events), FLAG[name], 0)
+        encoded = Encoded(kinds, events.integers("event_time"), events.integers("arrived_at"), flags, columns)
+        for one in self.kinds.values():
+            encoded.kept |= _fitting(one, encoded)
         return encoded
 
 
@@ -209,7 +222,7 @@ class Encoded:
         made = np.empty((one.height, len(rows)), np.int64)
         made[0] = self.times[rows]
         made[1] = self.arrivals[rows] - made[0]
-        made[2] = self.flags[rows] & sum(FLAG[name] for name in one.flags)
+        made[2] = self.flags[rows] & one.mask
         names = [*(("coded", name) for name in one.coded), *(("summed", name) for name in one.summed)]
         for place, name in enumerate(names, FIXED):
             made[place] = self.columns[name][rows]
@@ -217,53 +230,13 @@ class Encoded:
 
 
 def _fitting(one: KindColumns, encoded: Encoded) -> npt.NDArray[np.bool_]:
-    fitting = np.zeros(len(encoded.kinds), bool)
-    for condition, categories in one.fits:
-        here = np.ones(len(fitting), bool) if condition is None else (encoded.flags & FLAG[condition]) != 0
-        if categories is not None:
-            here &= np.isin(encoded.columns["coded", "category"], codes_of(pa.array(categories, pa.string())))
-        fitting |= here
+    """Return which events are of that kind and fit."""
+    of_kind = encoded.kinds == one.number
+    fitting = np.zeros(len(of_kind), bool)
+    if of_kind.any():
+        for flag, categories in one.fitting:
+            here = of_kind if not flag else of_kind & ((encoded.flags & flag) != 0)
+            if categories is not None:
+                here = here & np.isin(encoded.columns["coded", "category"], categories)
+            fitting |= here
     return fitting
-
-
-def _column(events: Any, name: str) -> pa.Array:
-    if name not in events.schema.names:
-        return pa.nulls(events.num_rows, EVENTS.column(name).arrow)
-    column = events.column(name)
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _integers(events: Any, name: str) -> Int64:
-    return np.asarray(pc.fill_null(_column(events, name), 0).to_numpy(), np.int64)
-
-
-def _codes(events: Any, name: str) -> Int64:
-    """Return one code per different value, 0 for null."""
-    column = _column(events, name)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return codes_of(column)
-    if pa.types.is_floating(column.type):
-        # adding 0 makes -0 the same as 0
-        values = (pc.fill_null(column, 0.0).to_numpy() + 0.0).view(np.int64)
-    else:
-        values = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
-    codes = np.where(values >= 0, values + 1, values)
-    return np.where(column.is_null().to_numpy(zero_copy_only=False), 0, codes)
-
-
-def _true(column: pa.Array) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
-    return found
-
-
-_HOLDS: Final[Mapping[str, Callable[[Any], npt.NDArray[np.bool_]]]] = {
-    "discounted": lambda events: _integers(events, "discount") > 0,
-    "coupon": lambda events: _integers(events, "coupon") > 0,
-    "own_label": lambda events: _true(_column(events, "own_label")),
-    "paid": lambda events: _column(events, "campaign").is_valid().to_numpy(zero_copy_only=False),
-    "deep_read": lambda events: (
-        (_integers(events, "dwell_ms") >= 5_000)
-        | (pc.fill_null(_column(events, "read_percent"), 0.0).to_numpy() >= 50.0)
-    ),
-}
-"""The conditions of features.expressions, of one Arrow table."""

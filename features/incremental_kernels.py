@@ -45,8 +45,8 @@ def merged(old: Any, new: Any) -> Any:
 
 @njit(nogil=True)
 def tally(  # noqa: PLR0917  (compiled functions take no keywords)
-    base: Any, events: Any, values: Any, known_at: Any, first: Any, ops: Any, bounds: Any, frame_days: Any,
-    scope_first: Any, scope_numbers: Any, weights: Any, cells: Any, stamps: Any,
+    base: Any, amounts: Any, events: Any, values: Any, known_at: Any, first: Any, ops: Any, bounds: Any,
+    frame_days: Any, scope_first: Any, scope_numbers: Any, weights: Any, cells: Any, stamps: Any,
 ) -> None:  # fmt: skip
     """Add events to the cells of all that counts them.
 
@@ -54,14 +54,17 @@ def tally(  # noqa: PLR0917  (compiled functions take no keywords)
     ----------
     base
         int64 [6, events]: time, arrival, day, flags, category number, kind.
+    amounts
+        int64 [summed columns, events].
     events, values
-        Which events, in which order, and a value of each; for distinct values ascending.
+        Which events, in which order; and of each the value that is told apart, ascending.
     known_at
         Only what had arrived by then counts.
     first
         Kind → its first operation.
     ops
-        int64 [operations, 6]: cell in the first scope, cells per scope, measure, flag or 0, block, weights.
+        int64 [operations, 6]: cell in the first scope, cells per scope, measure, flag or 0, block, and
+        which column is summed or which weights count.
     bounds
         int64 [operations, 3]: from when, before when, and after which day an event counts.
     frame_days
@@ -86,7 +89,7 @@ def tally(  # noqa: PLR0917  (compiled functions take no keywords)
             measure, block = ops[op, 2], ops[op, 4]
             amount = np.int64(1)
             if measure == SUM:
-                amount = values[n]
+                amount = amounts[ops[op, 5], e]
             elif measure == DECAYED:
                 age = frame_days[block] - day
                 amount = weights[ops[op, 5], age] if 0 <= age < weights.shape[1] else np.int64(0)

@@ -12,7 +12,8 @@ from features.days import DAY_SECONDS
 from features.definitions import Aggregate
 from features.derived import share
 from features.errors import FeatureError
-from features.incremental_columns import Block, Int64
+from features.incremental_columns import Block
+from features.incremental_reading import Int64
 from features.incremental_tally import Floats
 from features.layout import RowLayout
 from features.outcomes import Demand, by_horizon
@@ -30,7 +31,7 @@ class _Group:
     ----------
     tags
         Their numbers.
-    rule, horizon
+    rule
         What is asked.
     cells
         Where the numbers of each measurement stand, [lags, tags].
@@ -40,7 +41,6 @@ class _Group:
 
     tags: Int64
     rule: Truth
-    horizon: int
     cells: dict[Measurement, Int64]
     levels: dict[Quantile, Floats]
 
@@ -95,6 +95,8 @@ class LabelHistory:
                 for block in demand.blocks:
                     scopes = tuple(categories for _, categories in block.scopes.members)
                     self.blocks.append(Block(scopes, block.aggregates, lag * horizon))
+        horizons = np.array([tag.horizon_days for tag in taxonomy.tags], np.int64)
+        self._ages = horizons[:, None] * np.arange(1, self._lags + 1) * DAY_SECONDS
         self._groups: list[_Group] = []
 
     def place(self, cells: Sequence[Int64]) -> None:
@@ -123,7 +125,7 @@ class LabelHistory:
             for leaf in rule.measurements
         }
         levels = {q: np.array([self._level(threshold_key(tag.scope, q)) for tag in tags]) for q in rule.quantiles}
-        return _Group(np.array(numbers), rule.root, horizon, cells, levels)
+        return _Group(np.array(numbers), rule.root, cells, levels)
 
     def _level(self, key: str) -> float:
         if key not in self._levels:
@@ -146,12 +148,12 @@ class LabelHistory:
             Seconds since the person's first event, NaN without one.
         """
         history = np.full(self._shape, np.nan, np.float32)
-        lags = np.arange(1, self._lags + 1)
+        past = history[:, : self._lags]
         for group in self._groups:
-            truths = group.rule.truths(_Values(group, measured))
-            known = since_first >= lags * group.horizon * DAY_SECONDS
-            past = np.where(known[:, None], truths, np.nan)
-            history[group.tags, : self._lags] = past.T
-            count = np.broadcast_to(known.sum(), len(group.tags)).astype(np.float64)
-            history[group.tags, self._lags] = share(np.nansum(past, axis=0), count)
+            past[group.tags] = group.rule.truths(_Values(group, measured)).T
+        past[~(since_first >= self._ages)] = np.nan
+        known = ~np.isnan(past)
+        history[:, self._lags] = share(
+            np.where(known, past, 0.0).sum(axis=1, dtype=np.float64), known.sum(axis=1).astype(np.float64)
+        )
         return history

@@ -10,8 +10,9 @@ import numpy as np
 
 from features.days import DAY_SECONDS
 from features.errors import FeatureError
-from features.incremental_columns import FIXED, FORMAT, Encoded, Int64, Kept, KindColumns
+from features.incremental_columns import FIXED, FORMAT, Encoded, Kept, KindColumns
 from features.incremental_kernels import merged
+from features.incremental_reading import Int64
 
 _HEAD: Final = struct.Struct("<B8sqHIB")
 _BLOCK: Final = struct.Struct("<BI")

@@ -13,11 +13,25 @@ import pyarrow as pa
 
 from features.acts import codes_of
 from features.days import DAY_SECONDS, day_of
-from features.definitions import Aggregate
 from features.events import KINDS
 from features.expressions import UNBOUNDED, decay_weights
-from features.incremental_columns import FIXED, FLAG, KIND_NUMBER, Block, Int64, Kept
-from features.incremental_kernels import COUNT, DECAYED, DISTINCT, RECENCY, SUM, TENURE, tally
+from features.incremental_columns import FIXED, Block, Kept
+from features.incremental_kernels import (
+    ARRIVED,
+    CATEGORY,
+    COUNT,
+    DAY,
+    DECAYED,
+    DISTINCT,
+    FLAGS,
+    KIND,
+    RECENCY,
+    SUM,
+    TENURE,
+    TIME,
+    tally,
+)
+from features.incremental_reading import FLAG, KIND_NUMBER, Int64
 from features.incremental_state import PersonState
 from features.joins import EVERY_CATEGORY
 
@@ -28,6 +42,7 @@ _MEASURE: Final = {
 }  # fmt: skip
 _LONG_AGO: Final = -(2**62)
 _LONG_AHEAD: Final = 2**62
+_NOTHING: Final = np.empty(0, np.int64)
 
 
 class Tally:
@@ -58,7 +73,8 @@ class Tally:
         order = np.argsort(codes)
         self._known = codes[order]
         self._scope_first, self._scope_numbers = _scopes_by_category(self.blocks, [names[n] for n in order])
-        self._passes = self._lay_out(half_lives)
+        self._summed = sorted({name for one in kept.kinds.values() for name in one.summed})
+        self._passes, self._windows = self._lay_out(half_lives)
 
     def measure(self, state: PersonState, instant: int, known_at: int) -> Floats:
         """Return float64, block after block, scope after scope; without an event 0, and NaN for times.
@@ -74,15 +90,16 @@ class Tally:
         days = day_of(instants, self.timezone).astype(np.int64)
         cells = self._empty.copy()
         if state.blocks:
-            base, starts = self._base(state)
+            base, amounts = self._base(state)
             stamps = np.zeros(len(cells), np.int64)
+            every_bound = self._bounds(instants, days)
             for one in self._passes:
-                events, values = one.events(state, base, starts)
+                events, values = one.events(state, base)
                 if len(events):
                     stamps[:] = _LONG_AGO
-                    bounds = one.bounds(instants, days)
-                    tally(base, events, values, known_at, one.first, one.ops, bounds, days, self._scope_first,
-                          self._scope_numbers, self._weights, cells, stamps)  # fmt: skip
+                    bounds = every_bound[one.start : one.start + len(one.ops)]
+                    tally(base, amounts, events, values, known_at, one.first, one.ops, bounds, days,
+                          self._scope_first, self._scope_numbers, self._weights, cells, stamps)  # fmt: skip
         return self._dense(cells, instants)
 
     def block(self, measured: Floats, number: int) -> Floats:
@@ -103,27 +120,35 @@ class Tally:
         dense[at] = np.where(found == self._empty[at], np.nan, instants[block] - found)
         return dense
 
-    def _base(self, state: PersonState) -> tuple[Int64, dict[int, int]]:
-        """Return the columns that every event has, kind after kind, and where each kind starts."""
-        known = np.append(self._known, 0)
+    def _base(self, state: PersonState) -> tuple[Int64, Int64]:
+        """Return the columns that every event has, kind after kind, and those that are summed."""
         place = np.searchsorted(self._known, state.codes)
-        category = np.append(0, np.where(known[place] == state.codes, place + 1, 0))
+        category = np.append(0, np.where(np.append(self._known, 0)[place] == state.codes, place + 1, 0))
         base = np.zeros((6, len(state)), np.int64)
-        starts: dict[int, int] = {}
+        amounts = np.zeros((len(self._summed), len(state)), np.int64)
         end = 0
         for kind, block in state.blocks.items():
             start, end = end, end + block.shape[1]
-            starts[kind] = start
-            base[0, start:end] = block[0]
-            base[1, start:end] = block[1]
-            base[3, start:end] = block[2]
-            coded = state.kept.kinds[kind].coded
-            if "category" in coded:
-                base[4, start:end] = category[block[FIXED + coded.index("category")]]
-            base[5, start:end] = kind
-        base[1] += base[0]
-        base[2] = day_of(base[0], self.timezone)
-        return base, starts
+            one = state.kept.kinds[kind]
+            base[[TIME, ARRIVED, FLAGS], start:end] = block[:FIXED]
+            if "category" in one.coded:
+                base[CATEGORY, start:end] = category[block[FIXED + one.coded.index("category")]]
+            base[KIND, start:end] = kind
+            for row, name in enumerate(one.summed, FIXED + len(one.coded)):
+                amounts[self._summed.index(name), start:end] = block[row]
+        base[ARRIVED] += base[TIME]
+        base[DAY] = day_of(base[TIME], self.timezone)
+        return base, amounts
+
+    def _bounds(self, instants: Int64, days: Int64) -> Int64:
+        """Return from when, before when and after which day each operation counts."""
+        block, back, ahead = self._windows
+        instant, past = instants[block], back > 0
+        bounds = np.empty((len(block), 3), np.int64)
+        bounds[:, 0] = np.where(past, _LONG_AGO, instant)
+        bounds[:, 1] = instant + ahead * DAY_SECONDS
+        bounds[:, 2] = np.where(past, days[block] - back, _LONG_AGO)
+        return bounds
 
     @cached_property
     def _empty(self) -> Int64:
@@ -142,96 +167,69 @@ class Tally:
         at = np.flatnonzero(self._empty)
         return at, np.searchsorted(self._starts, at, side="right") - 1
 
-    def _lay_out(self, half_lives: list[int]) -> list[_Pass]:
-        tables: dict[tuple[str, str], list[tuple[int, Aggregate, list[int]]]] = {}
+    def _lay_out(self, half_lives: list[int]) -> tuple[list[_Pass], Int64]:
+        """Return the operations in passes, and of each its block and its window in days back and days ahead."""
+        found: dict[str, list[tuple[int, list[int], list[int]]]] = {}
         for number, block in enumerate(self.blocks):
             for place, a in enumerate(block.aggregates):
-                column = {"days": ("day", ""), "distinct": ("coded", a.of or ""), "sum": ("summed", a.of or "")}
-                flag = 0 if a.condition is None else FLAG[a.condition]
-                weights = half_lives.index(a.half_life) if a.half_life else 0
-                op = [
-                    int(self._starts[number]) + place,
-                    len(block.aggregates),
-                    _MEASURE[a.measure],
-                    flag,
-                    number,
-                    weights,
-                ]
+                column = {"days": "day", "distinct": a.of or ""}.get(a.measure, "")
+                which = self._summed.index(a.of) if a.of and a.measure == "sum" else 0
+                which = half_lives.index(a.half_life) if a.half_life else which
+                flag = FLAG[a.condition] if a.condition else 0
+                cell = int(self._starts[number]) + place
+                op = [cell, len(block.aggregates), _MEASURE[a.measure], flag, number, which]
+                ahead = a.window.side == "outcome"
+                days = [number, 0 if ahead else a.window.days or UNBOUNDED, (a.window.days or 0) if ahead else 0]
                 for kind in sorted({KIND_NUMBER[kind] for kind in a.kinds}):
-                    tables.setdefault(column.get(a.measure, ("", "")), []).append((kind, a, op))
-        return [_Pass.of(column, sorted(found, key=lambda row: row[0])) for column, found in tables.items()]
+                    found.setdefault(column, []).append((kind, op, days))
+        passes, windows = [], [np.empty((0, 3), np.int64)]
+        for column, rows in found.items():
+            rows.sort(key=lambda row: row[0])
+            first = np.searchsorted([kind for kind, _, _ in rows], np.arange(len(KINDS) + 1))
+            passes.append(_Pass(column, first, np.array([op for _, op, _ in rows]), sum(map(len, windows))))
+            windows.append(np.array([days for _, _, days in rows]))
+        return passes, np.ascontiguousarray(np.concatenate(windows).T)
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """Operations that read the same column.
+    """Operations that tell apart the values of the same column, or of none.
 
     Parameters
     ----------
     column
-        Its role and name.
+        Its name; ``day`` is the day of the event.
     first
         Kind → its first operation.
-    ops, windows
-        See `features.incremental_kernels.tally`; of each operation the days back and the days ahead.
+    ops
+        See `features.incremental_kernels.tally`.
+    start
+        Number of the first operation among those of all passes.
     """
 
-    column: tuple[str, str]
+    column: str
     first: Int64
     ops: Int64
-    windows: Int64
+    start: int
 
-    @classmethod
-    def of(cls, column: tuple[str, str], found: list[tuple[int, Aggregate, list[int]]]) -> _Pass:
-        first = np.searchsorted([kind for kind, _, _ in found], np.arange(len(KINDS) + 1))
-        windows = [
-            (0, a.window.days) if a.window.side == "outcome" else (a.window.days or UNBOUNDED, 0)
-            for _, a, _ in found
-        ]
-        return cls(column, first, np.array([op for _, _, op in found]), np.array(windows))
-
-    @cached_property
-    def kinds(self) -> frozenset[int]:
-        """Kinds that are read."""
-        return frozenset(np.flatnonzero(np.diff(self.first)).tolist())
-
-    def bounds(self, instants: Int64, days: Int64) -> Int64:
-        """Return from when, before when and after which day each operation counts."""
-        block, (back, ahead) = self.ops[:, 4], self.windows.T
-        instant, past = instants[block], back > 0
-        return np.stack(
-            [
-                np.where(past, _LONG_AGO, instant),
-                instant + ahead * DAY_SECONDS,
-                np.where(past, days[block] - back, _LONG_AGO),
-            ],
-            axis=1,
-        )
-
-    def events(self, state: PersonState, base: Int64, starts: dict[int, int]) -> tuple[Int64, Int64]:
-        """Return the events that are read, and their values: those that are told apart ascending and not null."""
-        role, name = self.column
-        events, values = [], []
-        for kind, start in starts.items():
-            if kind in self.kinds:
-                block, one = state.blocks[kind], state.kept.kinds[kind]
-                events.append(np.arange(start, start + block.shape[1]))
-                if role == "coded":
-                    values.append(block[FIXED + one.coded.index(name)])
-                elif role == "summed":
-                    values.append(block[FIXED + len(one.coded) + one.summed.index(name)])
-        if not events:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        mine = np.concatenate(events)
-        if role == "":
-            return mine, mine
-        value = base[2, mine] if role == "day" else np.concatenate(values)
-        if role == "summed":
-            return mine, value
+    def events(self, state: PersonState, base: Int64) -> tuple[Int64, Int64]:
+        """Return the events that are read, and their values: ascending, and not null."""
+        if not self.column:
+            every = np.arange(base.shape[1])
+            return every, every
+        events, values, end = [_NOTHING], [_NOTHING], 0
+        for kind, block in state.blocks.items():
+            start, end = end, end + block.shape[1]
+            if self.first[kind] < self.first[kind + 1]:
+                events.append(np.arange(start, end))
+                coded = state.kept.kinds[kind].coded
+                day = self.column == "day"
+                values.append(base[DAY, start:end] if day else block[FIXED + coded.index(self.column)])
+        value = np.concatenate(values)
         order = np.argsort(value, kind="stable")
-        if role == "coded":
+        if self.column != "day":
             order = order[np.searchsorted(value[order], 1) :]
-        return mine[order], value[order]
+        return np.concatenate(events)[order], value[order]
 
 
 def _scopes_by_category(blocks: Sequence[Block], names: list[str]) -> tuple[Int64, Int64]:

@@ -88,7 +88,7 @@ def layouts() -> st.SearchStrategy[RowLayout]:
     return st.builds(layout, some, some, derived, st.sampled_from((0, 1)))
 
 
-@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=3, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(st.data(), st.sampled_from(("UTC", "Asia/Shanghai", "America/St_Johns")))
 def test_rows_have_the_bits_of_the_batch(data: st.DataObject, timezone: str) -> None:
     log = data.draw(logs(timezone, largest=120))
@@ -119,12 +119,14 @@ def test_rows_have_the_bits_of_the_batch(data: st.DataObject, timezone: str) -> 
         } == {}
 
 
-@settings(max_examples=30, deadline=None)
+LIVE = LiveLayout(WHOLE, "UTC", TAXONOMY, dict.fromkeys(LEVELS, 1.0))
+
+
+@settings(max_examples=20, deadline=None)
 @given(logs(largest=30), st.randoms(use_true_random=False), st.lists(INSTANT, max_size=3))
 def test_the_order_of_folding_changes_no_byte(log: list[Event], rng: random.Random, settled: list[int]) -> None:
-    live = LiveLayout(WHOLE, "UTC", TAXONOMY, dict.fromkeys(LEVELS, 1.0))
-    together, apart = live.empty(), live.empty()
-    live.fold(together, log)
+    live, together, apart = LIVE, LIVE.empty(), LIVE.empty()
+    live.fold(together, table_of(log))
     for instant in settled:
         together.settle(instant)
     steps: list[Any] = [*([row] for row in log), *settled]
