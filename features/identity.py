@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from features.errors import SettingsError
 from features.settings import Settings
@@ -108,7 +109,8 @@ class Pseudonyms:
         if len(known) > self._limit:
             known.clear()
         found = list(map(known.get, words))
-        for place, pseudonym in enumerate(found):
-            if pseudonym is None:
-                found[place] = known[words[place]] = make(words[place])
-        return [pseudonym for pseudonym in found if pseudonym is not None]
+        if None in found:
+            for place, pseudonym in enumerate(found):
+                if pseudonym is None:
+                    found[place] = known[words[place]] = make(words[place])
+        return cast("list[str]", found)

@@ -110,7 +110,7 @@ def put(connection: sqlite3.Connection, batch: LiveBatch) -> list[Verdict]:
     kept = _keep(connection, batch, decided)
     connection.execute(
         "UPDATE counter SET next = ?, waiting = waiting + ?, refused_bytes = refused_bytes + ?",
-        (first + len(new), sum(verdict is ACCEPTED for verdict in decided), kept),
+        (first + len(new), decided.count(ACCEPTED), kept),
     )
     return decided
 

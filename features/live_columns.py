@@ -63,8 +63,9 @@ class LiveColumn:
         problems
             Takes position, problem and value.
         """
-        given = [value for value in values if value is not None] if None in values else values
-        if self.clean(given) and (len(given) == len(values) or not self.column.required):
+        if self.clean(values):
+            return values
+        if not self.column.required and self.clean([value for value in values if value is not None]):
             return values
         return [self._one(place, value, problems) for place, value in enumerate(values)]
 

@@ -74,9 +74,10 @@ class LiveReader:
             verdicts[place] = Verdict("quarantined", tuple(reasons))
         if brand is not None:
             self._refuse_others(items, brand, verdicts)
-        good = [verdict is None for verdict in verdicts]
-        places = list(compress(range(len(items)), good))
-        if len(places) < len(items):
+        places: Sequence[int] = range(len(items))
+        if problems or brand is not None:
+            good = [verdict is None for verdict in verdicts]
+            places = list(compress(places, good))
             columns = {name: list(compress(values, good)) for name, values in columns.items()}
         digests: list[bytes] = []
         if places:
@@ -121,7 +122,8 @@ class LiveReader:
         now = self._now()
         columns["source"] = [source] * size
         # A sender's clock may be ahead of ours; nothing is known before it has happened.
-        columns["arrived_at"] = [max(now, at) for at in columns["event_time"]]
+        times = columns["event_time"]
+        columns["arrived_at"] = [now] * size if max(times) <= now else [max(now, at) for at in times]
         if "amount" in columns:
             given = columns.get("currency", [None] * size)
             columns["currency"] = [

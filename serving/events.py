@@ -209,7 +209,7 @@ def _parsed(line: bytes) -> Any:
 
 
 def _answer(verdicts: Sequence[Verdict]) -> EventsAnswer:
-    counts = Counter(verdict.outcome for verdict in verdicts)
+    counts = Counter([verdict.outcome for verdict in verdicts])
     return EventsAnswer(
         counts["accepted"],
         counts["duplicate"],
