@@ -15,7 +15,7 @@ from features.errors import BundleError
 from features.event_log import EventLog
 from features.settings import Settings
 from serving.access import KeyRing
-from serving.api import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, build_api
+from serving.api import build_api
 from serving.connection import BoundedProtocol
 from serving.events import Ingest, open_ingest
 from serving.limits import Guard
@@ -49,11 +49,11 @@ def main(home: Path, port: int) -> None:
         app = Guard(
             build_api(BundleError("no model is measured here"), 1, ingest=ingest),
             KeyRing(home / "access.json"),
-            needs=NEEDS,
-            open_paths=OPEN_PATHS,
+            needs={PATH: "ingest"},
+            open_paths=frozenset({"/livez"}),
             loopback=True,
-            brand_paths=BRAND_PATHS,
-            line_paths=LINE_PATHS,
+            brand_paths=frozenset({PATH}),
+            line_paths=frozenset({PATH}),
         )
         uvicorn.run(
             app, port=port, loop="uvloop", http=BoundedProtocol, ws="none", lifespan="off", log_level="warning"
