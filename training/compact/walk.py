@@ -166,43 +166,40 @@ def prune(readings: Readings, branches: Branches, row: NDArray[np.float32], same
     varying = np.empty(len(readings.source), np.bool_)
     for reading in range(len(varying)):
         varying[reading] = not same[readings.source[reading]]
-    side = _sides(readings, branches, varying, numbers, codes)
+    sides = _sides(readings, branches, varying, numbers, codes)
     first_node, nodes = branches.first, branches.nodes
     trees = len(first_node) - 1
     first_left, leaf = np.zeros(trees + 1, np.int32), np.zeros(trees, np.int32)
     left_over = np.empty((len(nodes) + 1, 4), np.int32)
-    # Children that are still to be looked at, and where to note what becomes of them.
-    waiting, to_row, to_side = (
-        np.empty(LEAF_ROW, np.int32),
-        np.empty(LEAF_ROW, np.int32),
-        np.empty(LEAF_ROW, np.int32),
-    )
-    size = 0
+    # Nodes, and from LEAF_ROW on leaves: what is reached instead of each, whether it is, and where it is noted.
+    instead, place = np.arange(2 * LEAF_ROW).astype(np.int32), np.arange(2 * LEAF_ROW).astype(np.int32)
+    reached = np.zeros(2 * LEAF_ROW, np.uint8)
+    size = _U(0)
+    # A child has a higher number than its parent. There are no branches, because nothing could foresee them.
     for tree in range(_U(trees)):
-        first, begin = first_node[tree], size
-        waiting[0] = 0 if first_node[tree + _U(1)] > first else -1
-        # What becomes of the root is noted where the next node will be.
-        to_row[0], to_side[0] = len(nodes), 0
-        depth = 1
-        while depth:
-            depth -= 1
-            child = waiting[_U(depth)]
-            while child >= 0 and side[_U(first + child)] != _NEITHER:
-                node = _U(first + child)
-                child = nodes[node, _LEFT + _U(side[node])]
-            kept = child >= 0
-            left_over[_U(to_row[_U(depth)]), _U(to_side[_U(depth)])] = (
-                size - begin if kept else LEAF_ROW - 1 - child
-            )
-            if kept:
-                node = _U(first + child)
-                left_over[_U(size), 0] = nodes[node, _READING]
-                left_over[_U(size), 1] = node
-                for right in range(2):
-                    waiting[_U(depth)] = nodes[node, _RIGHT - _U(right)]
-                    to_row[_U(depth)], to_side[_U(depth)] = size, 3 - right
-                    depth += 1
-                size += 1
-        leaf[tree] = left_over[len(nodes), 0] - LEAF_ROW
+        first, begin, count = _U(first_node[tree]), size, _U(first_node[tree + _U(1)]) - _U(first_node[tree])
+        for back in range(count):
+            last = count - _U(1) - back
+            side = sides[first + last]
+            child = nodes[first + last, _LEFT + _U(side & 1)]
+            further = instead[_U(child if child >= 0 else LEAF_ROW - 1 - child)]
+            instead[last] = last if side == _NEITHER else further
+        reached[:count] = 0
+        root = instead[0] if count else np.int32(LEAF_ROW)
+        leaf[tree] = root - LEAF_ROW
+        reached[_U(root)] = 1
+        for number in range(count):
+            node = first + number
+            left_over[size, 0], left_over[size, 1] = nodes[node, _READING], node
+            for right in range(_U(2)):
+                child = nodes[node, _LEFT + right]
+                child = instead[_U(child if child >= 0 else LEAF_ROW - 1 - child)]
+                left_over[size, _U(2) + right] = child
+                reached[_U(child)] |= reached[number]
+            place[number] = size - begin
+            size += _U(reached[number])
+        for i in range(begin, size):
+            for column in range(_U(2), _U(4)):
+                left_over[i, column] = place[_U(left_over[i, column])]
         first_left[tree + _U(1)] = size
-    return Pruned(first_left, leaf, left_over[:size].copy(), varying)
+    return Pruned(first_left, leaf, left_over[:size], varying)
