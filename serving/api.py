@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -16,32 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.errors import BundleError, EventLogError, RequestError, StoreError, ZhongcaoError
-from serving.access import Scope
 from serving.bodies import parse
 from serving.conversion_schemas import CONVERSION_PARTS, ConversionsRequest
 from serving.conversions import ConversionScorer
 from serving.events import EventsRoute, Ingest
+from serving.health import Liveness, Readiness
+from serving.openapi import openapi_bytes
 from serving.problems import Problem
+from serving.route_table import methods_of
+from serving.routes_tags import tag_routes
 from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
-
-NEEDS: Final[dict[str, Scope]] = {
-    "/v1/tags": "predict",
-    "/v1/conversions": "predict",
-    "/v1/events": "ingest",
-    "/livez": "predict",
-    "/readyz": "predict",
-}
-"""Path → scope that a key needs for it."""
-
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
-"""Health checks, which need no key; `/readyz` says more to those who have one."""
-
-BRAND_PATHS: Final = frozenset({"/v1/events"})
-"""Paths that a key for one brand opens, too."""
-
-LINE_PATHS: Final = frozenset({"/v1/events"})
-"""Paths that take JSON lines, too."""
 
 Answers = TypeVar("Answers", Scorer, ConversionScorer)
 _log = logging.getLogger("zhongcao.serving")
@@ -82,18 +67,23 @@ def build_api(
         answer = await run_sync(_ready(converts).answer, asked, now, limiter=limiter, abandon_on_cancel=True)
         return _json(answer)
 
+    async def openapi(_: Request) -> Response:
+        return Response(openapi_bytes(), media_type="application/json")
+
     async def livez(_: Request) -> Response:
-        return _json({"status": "live"})
+        return _json(Liveness(status="live"))
 
     async def readyz(request: Request) -> Response:
         said = await run_sync(_readiness, scorer, converts)
-        return _json(said if request.state.admitted else {"status": "ready"})
+        return _json(said if request.state.admitted else Readiness(status="ready"))
 
     app = Starlette(
         routes=[
             Route("/v1/tags", tags, methods=["POST"]),
             Route("/v1/conversions", convert, methods=["POST"]),
             Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
+            *tag_routes(lambda: _ready(scorer), limiter),
+            Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
             Route("/readyz", readyz),
         ],
@@ -121,9 +111,9 @@ def _why_not(error: ZhongcaoError) -> str:
     return f"not ready: {error.problem}{mended}"
 
 
-def _readiness(scorer: Scorer | ZhongcaoError, conversions: ConversionScorer | ZhongcaoError) -> dict[str, Any]:
+def _readiness(scorer: Scorer | ZhongcaoError, conversions: ConversionScorer | ZhongcaoError) -> Readiness:
     """Return what is served, and why the rest is not; a server of conversions alone is as ready as one of tags."""
-    said: dict[str, Any] = {"status": "ready"}
+    said: Readiness = {"status": "ready"}
     if isinstance(scorer, ZhongcaoError):
         said["problem"] = f"tags are {_why_not(scorer)}"
     else:
@@ -159,17 +149,17 @@ def _json(answer: Any) -> Response:
 async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreError):
         _log.warning("request %s: %s", request.state.request_id, error.problem)
-    return _as_problem(error).response(request.state.request_id)
+    return _as_problem(error, request.url.path).response(request.state.request_id)
 
 
-def _as_problem(error: Exception) -> Problem:
+def _as_problem(error: Exception, path: str) -> Problem:
     match error:
         case Problem():
             return error
         case HTTPException(status_code=404):
-            return Problem(404, "there is no such route; docs/operations.md lists them")
-        case HTTPException(status_code=405, headers=headers):
-            return Problem(405, "this route does not take this method", headers=headers)
+            return Problem(404, "there is no such route; docs/api.md lists them")
+        case HTTPException(status_code=405):
+            return Problem(405, "this route does not take this method", headers={"Allow": methods_of(path)})
         case StoreError(problem=problem):
             return Problem(503, f"not ready: {problem}")
         case RequestError():

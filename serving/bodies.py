@@ -40,18 +40,21 @@ def parse(body: bytes, wanted: type[Body], parts: Mapping[str, type[BaseModel]])
     try:
         return wanted.model_validate(document)
     except ValidationError as error:
-        faults = [
-            {
-                "where": _where(fault["loc"]),
-                "problem": _what(fault["type"], fault["msg"], _inside(fault["loc"], wanted, parts)),
-            }
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise Problem(
-            422,
-            f"the body has {_count(len(faults))}; docs/operations.md shows a valid one",
-            errors=faults[:_SHOWN_ERRORS],
-        ) from error
+        said = f"the body has {_count(error.error_count())}; docs/operations.md shows a valid one"
+        raise Problem(422, said, errors=faults_of(error, wanted, parts)) from error
+
+
+def faults_of(
+    error: ValidationError, wanted: type[BaseModel], parts: Mapping[str, type[BaseModel]]
+) -> list[dict[str, str]]:
+    """Return the first faults as the answer lists them, without what was sent; parameters as of `parse`."""
+    return [
+        {
+            "where": _where(fault["loc"]),
+            "problem": _what(fault["type"], fault["msg"], _inside(fault["loc"], wanted, parts)),
+        }
+        for fault in error.errors(include_input=False, include_url=False, include_context=False)[:_SHOWN_ERRORS]
+    ]
 
 
 def _count(faults: int) -> str:

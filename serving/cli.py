@@ -14,6 +14,7 @@ from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
 from serving.cli_fill import register as register_fill
 from serving.cli_inbox import register as register_inbox
+from serving.cli_openapi import register as register_openapi
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
@@ -43,6 +44,7 @@ def build_app() -> typer.Typer:
         register_score,
         register_fill,
         register_serve,
+        register_openapi,
         register_world,
         register_contribution,
         register_uplift,

@@ -110,7 +110,8 @@ class Guard:
         except Problem as problem:
             await answer.problem(problem, scope, receive)
         except TimeoutError:
-            late = Problem(503, f"not answered within {self._limits.seconds:g} s; ask for fewer people")
+            said = f"not answered within {self._limits.seconds:g} s; ask for fewer people"
+            late = Problem(503, said, kind="too-late")
             await answer.problem(late, scope, receive)
         except Exception as error:
             # Where, but not with what: a message or a value could hold an account id.
@@ -131,7 +132,8 @@ class Guard:
         if refusal is not None:
             raise refusal
         if self._in_work > self._limits.at_once:
-            raise Problem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
+            said = "too many requests at once; try again"
+            raise Problem(503, said, headers={"Retry-After": "1"}, kind="overloaded")
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """Return None for a caller who has the right to the path, else why not."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import orjson
 from starlette.responses import Response
+
+from serving.problem_kinds import kind_of
 
 
 class Problem(Exception):  # noqa: N818
@@ -23,6 +24,8 @@ class Problem(Exception):  # noqa: N818
         Single faults: ``where`` in the body and ``problem``.
     headers
         Further headers of the answer.
+    kind
+        Name of a kind of `serving.problem_kinds`; by default the usual one of the status.
     """
 
     def __init__(
@@ -32,24 +35,27 @@ class Problem(Exception):  # noqa: N818
         *,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.kind = kind_of(status, kind)
 
     def response(self, request_id: str) -> Response:
         """Return the answer, with the id under which the log knows the request.
 
         Examples
         --------
-        >>> Problem(413, "too large").response("r1").body
-        b'{"type":"about:blank","title":"Content Too Large","status":413,"detail":"too large","request_id":"r1"}'
+        >>> document = orjson.loads(Problem(413, "too large").response("r1").body)
+        >>> document["type"], document["title"], document["request_id"]
+        ('urn:problem-type:zhongcao:v1:too-large', 'Content Too Large', 'r1')
         """
         document: dict[str, Any] = {
-            "type": "about:blank",
-            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
+            "type": self.kind.type,
+            "title": self.kind.title,
             "status": self.status,
             "detail": self.detail,
             "request_id": request_id,
@@ -57,7 +63,3 @@ class Problem(Exception):  # noqa: N818
         if self.errors:
             document["errors"] = list(self.errors)
         return Response(orjson.dumps(document), self.status, self.headers, media_type="application/problem+json")
-
-
-# Python 3.13 renamed two of them; the answers stay the same on every version.
-_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}

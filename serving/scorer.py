@@ -38,6 +38,14 @@ class Model(Protocol):
     def assign_at(self) -> NDArray[np.float64]:
         """Probability from which each tag is assigned, [T]."""
 
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Tags that were learned, [T]."""
+
+    @property
+    def base_rates(self) -> NDArray[np.float64]:
+        """Share of people for whom each tag came true, [T]."""
+
     def predict(self, rows: NDArray[np.float32], /) -> NDArray[np.float64]:
         """Return probabilities [n, T]; NaN for tags that were not learned."""
 

@@ -17,12 +17,13 @@ import uvicorn
 from features.errors import SettingsError, ZhongcaoError
 from features.settings import Settings
 from serving.access import KeyRing, check_bind, is_loopback
-from serving.api import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, build_api
+from serving.api import build_api
 from serving.connection import BoundedProtocol
 from serving.consent_watch import ConsentWatch
 from serving.events import open_ingest
 from serving.limits import Guard
 from serving.open_scorers import open_scorers, what_is_served
+from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.service import build_service
 
 _GRACE_SECONDS: Final = 10

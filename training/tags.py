@@ -19,6 +19,7 @@ from training.metrics import Floats
 from training.pairs import Fitted, Matrix, PairView
 from training.pooled import pooled_logits
 from training.saved_booster import AnyBooster
+from training.statics import STATIC_NAMES
 
 if TYPE_CHECKING:
     from training.compact.forest import CompactForest
@@ -68,6 +69,11 @@ class TagModel:
     def view(self) -> PairView:
         """How pairs lie in a wide row."""
         return PairView(self.layout, self.taxonomy)
+
+    @property
+    def base_rates(self) -> Floats:
+        """Share of people for whom each tag came true in the windows known when it was fitted, float64 [T]."""
+        return self.fitted.statics[:, STATIC_NAMES.index("base_rate_mean")].astype(np.float64)
 
     @cached_property
     def _forests(self) -> tuple[CompactForest, CompactForest]:

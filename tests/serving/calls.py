@@ -11,10 +11,11 @@ import httpx
 
 from features.errors import ZhongcaoError
 from serving.access import KeyRing
-from serving.api import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, build_api
+from serving.api import build_api
 from serving.conversions import ConversionScorer
 from serving.events import Ingest
 from serving.limits import Guard, Limits
+from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
 from serving.service import build_service
 

@@ -51,6 +51,8 @@ class FakeModel:
     """The row is the probabilities; the third tag, fish, was too rare to learn."""
 
     assign_at = np.array([0.5, 0.5, 0.5])
+    active = np.array([True, True, False])
+    base_rates = np.array([0.25, 0.125, np.nan])
 
     def predict(self, rows: np.ndarray, /) -> np.ndarray:
         probabilities = rows.astype(np.float64)

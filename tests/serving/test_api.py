@@ -166,7 +166,9 @@ def test_nothing_else_answers(app: Any, path: str) -> None:
     assert response.json()["title"] == "Not Found"
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/v1/tags", "POST"), ("PUT", "/v1/tags", "POST")])
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"), [("GET", "/v1/conversions", "POST"), ("PUT", "/v1/tags", "GET, HEAD, POST")]
+)
 def test_wrong_methods_are_named(app: Any, method: str, path: str, allowed: str) -> None:
     response = call(app, lambda http: http.request(method, path))
     assert response.status_code == 405

@@ -1,0 +1,42 @@
+"""What the health checks answer with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+
+class Liveness(TypedDict):
+    """Body of the answer to ``GET /livez``."""
+
+    status: Literal["live"]
+
+
+class ConversionsReadiness(TypedDict, total=False):
+    """What serves conversions; or `problem`, why they are not answered."""
+
+    model: str
+    model_as_of: int
+    as_of: int
+    people: int
+    problem: str
+
+
+class _Ready(TypedDict):
+    status: Literal["ready"]
+
+
+class Readiness(_Ready, total=False):
+    """Body of the answer to ``GET /readyz``; the status alone for callers who need a key and have none.
+
+    `problem` says why tags are not answered, in place of what serves them.
+    """
+
+    model: str
+    model_as_of: int
+    as_of: int
+    people: int
+    tags: int
+    problem: str
+    conversions: ConversionsReadiness

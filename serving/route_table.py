@@ -1,0 +1,179 @@
+"""Every route of the API: who may call it, what it takes, what it answers; documents and the guard read this."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from serving.access import Scope
+from serving.conversion_schemas import ConversionsAnswer, ConversionsRequest
+from serving.events import EventsAnswer
+from serving.health import Liveness, Readiness
+from serving.live_schema import EVENTS_BODY
+from serving.route_examples import EXAMPLES
+from serving.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER, PageRequest
+from serving.schemas import TagsAnswer, TagsRequest
+from serving.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
+
+_ANY: Final = ("key-needed", "not-allowed", "failed", "overloaded", "too-late")
+_BODY: Final = ("unreadable", "too-large", "other-content", "not-valid")
+
+
+@dataclass(frozen=True)
+class RouteSpec:
+    """One route.
+
+    Parameters
+    ----------
+    method, path
+        As it is called; a part of the path in braces stands for a value.
+    name
+        Of the operation, for programs that are made from the document.
+    summary
+        What it does, one sentence.
+    scope
+        What a key needs for it; None where nobody needs one.
+    answer
+        Type of the answer with status 200.
+    request
+        Type of the body, or its schema; None for routes without one.
+    query
+        Model whose fields may follow the question mark.
+    headers
+        Name of a header that must be sent → meaning.
+    path_values
+        Name in braces → meaning.
+    answer_headers
+        Name of a header of the answer → meaning.
+    problems
+        Names of the kinds of errors that it answers with, besides those that every route has.
+    brand
+        Whether a key for one brand opens it.
+    lines
+        Whether it takes JSON lines, too.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    summary: str
+    scope: Scope | None
+    answer: Any
+    request: Any = None
+    query: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path_values: Mapping[str, str] = field(default_factory=dict)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    brand: bool = False
+    lines: bool = False
+
+    @property
+    def all_problems(self) -> tuple[str, ...]:
+        """Names of all kinds of errors that it answers with."""
+        always = ("failed", "too-late") if self.scope is None else _ANY
+        return tuple(dict.fromkeys((*always, *(_BODY if self.request is not None else ()), *self.problems)))
+
+    @property
+    def examples(self) -> tuple[Any, Any]:
+        """A body and an answer; None where there is none."""
+        return EXAMPLES.get(self.name, (None, None))
+
+
+ROUTES: Final = (
+    RouteSpec(
+        "POST", "/v1/tags", "tags", "The tags of people, most probable first.", "predict", TagsAnswer,
+        request=TagsRequest, problems=("not-ready",),
+    ),
+    RouteSpec(
+        "GET", "/v1/tags", "catalogue", "All tags of the serving taxonomy, page by page.", "predict",
+        CatalogueAnswer, query=PageRequest, problems=("not-valid", "no-such-tag", "not-ready"),
+    ),
+    RouteSpec(
+        "GET", "/v1/tags/{tag}", "tag", "One tag with its nutrition label.", "predict", LabelAnswer,
+        path_values={"tag": "Id of the tag."}, problems=("not-valid", "no-such-tag", "not-ready"),
+    ),
+    RouteSpec(
+        "GET", "/v1/people/me/tags", "own_tags", "What a person may see of themselves, through the platform.",
+        "predict", OwnTagsAnswer, problems=("not-valid", "not-ready"),
+        headers={
+            PLATFORM_HEADER: "Platform of the account, percent-encoded UTF-8.",
+            ACCOUNT_HEADER: "The account's id on it, percent-encoded UTF-8; it never stands in an address.",
+        },
+    ),
+    RouteSpec(
+        "POST", "/v1/conversions", "conversions", "What would follow if a person saw some notes.", "predict",
+        ConversionsAnswer, request=ConversionsRequest, problems=("not-ready",),
+    ),
+    RouteSpec(
+        "POST", "/v1/events", "events", "Take events, with a verdict on each.", "ingest", EventsAnswer,
+        request=EVENTS_BODY, problems=("too-many", "not-ready"), brand=True, lines=True,
+    ),
+    RouteSpec("GET", "/livez", "livez", "Whether the process runs.", None, Liveness),
+    RouteSpec(
+        "GET", "/readyz", "readyz", "Whether predictions can be answered; says more to who may know.", None,
+        Readiness, problems=("not-ready",),
+    ),
+    RouteSpec(
+        "GET", "/v1/openapi.json", "openapi", "This document.", "predict", dict[str, Any], problems=(),
+    ),
+)  # fmt: skip
+
+
+class Needs(Mapping[str, Scope]):
+    """Path of a request → scope that it needs; a path of no route is not in it.
+
+    Examples
+    --------
+    >>> Needs(ROUTES)["/v1/tags/dairy.will-buy"], "/v1/tags/a/b" in Needs(ROUTES)
+    ('predict', False)
+    """
+
+    def __init__(self, routes: tuple[RouteSpec, ...]) -> None:
+        self._exact = {route.path: route.scope or "predict" for route in routes if not route.path_values}
+        self._patterns = {
+            re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route.path))): route.scope or "predict"
+            for route in routes
+            if route.path_values
+        }
+
+    def __getitem__(self, path: str) -> Scope:
+        if path in self._exact:
+            return self._exact[path]
+        for pattern, scope in self._patterns.items():
+            if pattern.fullmatch(path):
+                return scope
+        raise KeyError(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exact)
+
+    def __len__(self) -> int:
+        return len(self._exact)
+
+
+def methods_of(path: str) -> str:
+    """Return the methods that a path takes, as the header ``Allow`` lists them.
+
+    Examples
+    --------
+    >>> methods_of("/v1/tags"), methods_of("/v1/conversions")
+    ('GET, HEAD, POST', 'POST')
+    """
+    found = {route.method for route in ROUTES if route.path == path or path in Needs((route,))}
+    return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
+
+
+NEEDS: Final = Needs(ROUTES)
+"""Path → scope that a key needs for it."""
+
+OPEN_PATHS: Final = frozenset(route.path for route in ROUTES if route.scope is None)
+"""Health checks, which need no key; `/readyz` says more to those who have one."""
+
+BRAND_PATHS: Final = frozenset(route.path for route in ROUTES if route.brand)
+"""Paths that a key for one brand opens, too."""
+
+LINE_PATHS: Final = frozenset(route.path for route in ROUTES if route.lines)
+"""Paths that take JSON lines, too."""

@@ -1,0 +1,110 @@
+"""Routes about tags: the catalogue, one tag's label, and what a person may see of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
+from urllib.parse import unquote
+
+import anyio
+import orjson
+from anyio.to_thread import run_sync
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.bodies import faults_of
+from serving.catalogue import MOST_LISTED, USUALLY_LISTED, catalogue, label
+from serving.problems import Problem
+from serving.schemas import MOST_TAGS, AccountRef
+from serving.scorer import Scorer
+from serving.tag_schemas import OwnTag, OwnTagsAnswer
+
+PLATFORM_HEADER: Final = "Zhongcao-Platform"
+ACCOUNT_HEADER: Final = "Zhongcao-Account"
+"""Who asks about themselves, percent-encoded UTF-8: headers stand in no address and in no usual access log."""
+
+Query = TypeVar("Query", bound=BaseModel)
+
+
+class PageRequest(BaseModel):
+    """What may follow the question mark of ``GET /v1/tags``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = USUALLY_LISTED
+
+
+class NoQuery(BaseModel):
+    """Nothing may follow the question mark, least of all an id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def tag_routes(scorer: Callable[[], Scorer], limiter: anyio.CapacityLimiter) -> list[Route]:
+    """Return the routes.
+
+    Parameters
+    ----------
+    scorer
+        Returns what answers now; raises a `Problem` where nothing does.
+    limiter
+        Bounds the requests that are scored at the same time.
+    """
+
+    async def listed(request: Request) -> Response:
+        page = _query(request, PageRequest)
+        return _json(catalogue(scorer().bundle, page.after, page.limit))
+
+    async def labelled(request: Request) -> Response:
+        _query(request, NoQuery)
+        return _json(label(scorer().bundle, request.path_params["tag"]))
+
+    async def own(request: Request) -> Response:
+        _query(request, NoQuery)
+        answer = await run_sync(own_tags, scorer(), _who(request), limiter=limiter, abandon_on_cancel=True)
+        return _json(answer)
+
+    return [
+        Route("/v1/tags", listed, methods=["GET"]),
+        Route("/v1/tags/{tag}", labelled, methods=["GET"]),
+        Route("/v1/people/me/tags", own, methods=["GET"]),
+    ]
+
+
+def own_tags(scorer: Scorer, account: AccountRef) -> OwnTagsAnswer:
+    """Return everything that any answer would say about a person."""
+    person = scorer.tags([account], top=MOST_TAGS, explain=True)[0]
+    meanings = {tag.id: tag.meaning for tag in scorer.bundle.taxonomy.tags}
+    tags = [
+        OwnTag(t.id, t.name, t.name_zh, meanings[t.id], t.probability, t.assigned, t.factors or [])
+        for t in sorted(person.tags, key=lambda tag: not tag.assigned)
+    ]
+    return OwnTagsAnswer(scorer.bundle.version, person.status, person.as_of, tags)
+
+
+def _query(request: Request, wanted: type[Query]) -> Query:
+    given = request.query_params
+    try:
+        if len(given.multi_items()) > len(given):
+            raise Problem(422, "each parameter may be given once")
+        return wanted.model_validate(dict(given))
+    except ValidationError as error:
+        raise Problem(422, "the address asks for what there is not", errors=faults_of(error, wanted, {})) from error
+
+
+def _who(request: Request) -> AccountRef:
+    try:
+        names = {"platform": PLATFORM_HEADER, "account": ACCOUNT_HEADER}
+        given = {field: request.headers.get(header) for field, header in names.items()}
+        said = {field: unquote(value, errors="strict") for field, value in given.items() if value is not None}
+        return AccountRef.model_validate(said)
+    except (ValidationError, UnicodeDecodeError) as error:
+        needed = f"say who asks in the headers {PLATFORM_HEADER} and {ACCOUNT_HEADER}, percent-encoded UTF-8"
+        raise Problem(422, needed) from error
+
+
+def _json(answer: object) -> Response:
+    return Response(orjson.dumps(answer), media_type="application/json")
