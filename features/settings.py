@@ -48,6 +48,13 @@ class Settings(BaseSettings):
         300, ge=1, le=86_400, description="Seconds between moves of live events from the inbox into the log."
     )
 
+    openrtb_ids: str = Field(
+        "off", description="Which ids of OpenRTB requests are accounts: pairs such as user.buyeruid=PLATFORM."
+    )
+    openrtb_vendor: int = Field(
+        0, ge=0, le=65_535, description="Your number in the IAB's Global Vendor List; 0 for none."
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:

@@ -22,8 +22,10 @@ from serving.conversions import ConversionScorer
 from serving.events import EventsRoute, Ingest
 from serving.health import Liveness, Readiness
 from serving.openapi import openapi_bytes
+from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
 from serving.problems import Problem
 from serving.route_table import methods_of
+from serving.routes_openrtb import openrtb_routes
 from serving.routes_tags import tag_routes
 from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
@@ -37,6 +39,7 @@ def build_api(
     threads: int,
     conversions: ConversionScorer | ZhongcaoError | None = None,
     ingest: Ingest | ZhongcaoError | None = None,
+    openrtb: OpenRtbSettings = OPENRTB_OFF,
 ) -> Starlette:
     """Put the routes together.
 
@@ -50,6 +53,8 @@ def build_api(
         Answers for conversions; or why nothing does.
     ingest
         Takes events; or why nothing does.
+    openrtb
+        Whose ids bid requests hold.
     """
     limiter = anyio.CapacityLimiter(threads)
     no_model = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
@@ -83,6 +88,7 @@ def build_api(
             Route("/v1/conversions", convert, methods=["POST"]),
             Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
             *tag_routes(lambda: _ready(scorer), limiter),
+            *openrtb_routes(lambda: _ready(scorer), limiter, openrtb),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
             Route("/readyz", readyz),

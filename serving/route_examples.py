@@ -129,6 +129,30 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             "verdicts": [{"verdict": "accepted", "reasons": []}],
         },
     ),
+    "openrtb_enrich": (
+        {"id": "r1", "imp": [{"id": "1"}], "tmax": 120, "user": {"buyeruid": "household-1"}},
+        {
+            "id": "r1",
+            "imp": [{"id": "1"}],
+            "tmax": 120,
+            "user": {
+                "buyeruid": "household-1",
+                "data": [
+                    {
+                        "id": "zhongcao",
+                        "name": "shop",
+                        "segment": [{"id": "dairy.will-buy", "name": "Dairy: will buy", "value": "0.912015"}],
+                    },
+                    {
+                        "id": "zhongcao",
+                        "name": "zhongcao",
+                        "ext": {"segtax": 4},
+                        "segment": [{"id": "1281", "name": "Purchase Intent | Consumer Packaged Goods | Pet Food"}],
+                    },
+                ],
+            },
+        },
+    ),
     "livez": (None, {"status": "live"}),
     "readyz": (None, {"status": "ready"}),
 }  # fmt: skip

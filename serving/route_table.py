@@ -12,7 +12,10 @@ from serving.conversion_schemas import ConversionsAnswer, ConversionsRequest
 from serving.events import EventsAnswer
 from serving.health import Liveness, Readiness
 from serving.live_schema import EVENTS_BODY
+from serving.openrtb import STATUSES
+from serving.openrtb_schemas import BidRequest
 from serving.route_examples import EXAMPLES
+from serving.routes_openrtb import STATUS_HEADER
 from serving.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER, PageRequest
 from serving.schemas import TagsAnswer, TagsRequest
 from serving.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
@@ -106,6 +109,14 @@ ROUTES: Final = (
     RouteSpec(
         "POST", "/v1/conversions", "conversions", "What would follow if a person saw some notes.", "predict",
         ConversionsAnswer, request=ConversionsRequest, problems=("not-ready",),
+    ),
+    RouteSpec(
+        "POST", "/v1/openrtb/enrich", "openrtb_enrich", "Add segments to an OpenRTB 2.6 bid request in time.",
+        "predict", BidRequest, request=BidRequest, problems=("not-ready",),
+        answer_headers={
+            STATUS_HEADER: "`enriched`; or why the request comes back as it was sent: "
+            + ", ".join(f"`{status}`" for status in STATUSES if status != "enriched") + "."
+        },
     ),
     RouteSpec(
         "POST", "/v1/events", "events", "Take events, with a verdict on each.", "ingest", EventsAnswer,

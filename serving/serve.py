@@ -23,6 +23,7 @@ from serving.consent_watch import ConsentWatch
 from serving.events import open_ingest
 from serving.limits import Guard
 from serving.open_scorers import open_scorers, what_is_served
+from serving.openrtb_people import OpenRtbSettings
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.service import build_service
 
@@ -58,18 +59,19 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
     AccessError
         Callers need an API key, and there is none.
     SettingsError
-        The port is taken, or the address is not this machine's.
+        The port is taken, the address is not this machine's, or `openrtb_ids` cannot be read.
     """
     ring = KeyRing(settings.access_file)
     check_bind(settings.host, ring, time.time(), require_key=require_key)
     free = is_loopback(settings.host) and not require_key
+    openrtb = OpenRtbSettings.of(settings)
     with _reserve(settings.host, settings.port) as reserved:
         consent = ConsentWatch(settings)
         with ExitStack() as opened:
             scorer, conversions = open_scorers(settings, consent, opened)
             opened.enter_context(consent)
             guard = Guard(
-                build_api(scorer, settings.threads, conversions, open_ingest(settings, opened)),
+                build_api(scorer, settings.threads, conversions, open_ingest(settings, opened), openrtb),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,

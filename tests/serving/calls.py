@@ -15,6 +15,7 @@ from serving.api import build_api
 from serving.conversions import ConversionScorer
 from serving.events import Ingest
 from serving.limits import Guard, Limits
+from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
 from serving.service import build_service
@@ -30,9 +31,10 @@ def application(
     limits: Limits | None = None,
     conversions: ConversionScorer | ZhongcaoError | None = None,
     ingest: Ingest | ZhongcaoError | None = None,
+    openrtb: OpenRtbSettings = OPENRTB_OFF,
 ) -> Any:
     guard = Guard(
-        build_api(scorer, 2, conversions, ingest),
+        build_api(scorer, 2, conversions, ingest, openrtb),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,

@@ -1,0 +1,61 @@
+"""``POST /v1/openrtb/enrich``: a bid request comes back with segments, or in time as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.bodies import parse
+from serving.openrtb import Enriched, Enricher
+from serving.openrtb_people import OpenRtbSettings
+from serving.openrtb_schemas import BID_PARTS, BidRequest
+from serving.problems import Problem
+from serving.scorer import Scorer
+
+TMAX_SHARE: Final = 0.5
+"""Part of ``tmax`` that is used here, reading the body included; the rest is for the network and the ad server."""
+
+USUAL_TMAX: Final = 120
+"""Milliseconds, where a request names none."""
+
+STATUS_HEADER: Final = "X-Zhongcao-Enrich"
+
+
+def openrtb_routes(
+    scorer: Callable[[], Scorer],
+    limiter: anyio.CapacityLimiter,
+    openrtb: OpenRtbSettings,
+) -> list[Route]:
+    """Return the route.
+
+    Parameters
+    ----------
+    scorer
+        Returns what answers now; raises a `Problem` where nothing does.
+    limiter
+        Bounds the requests that are scored at the same time.
+    openrtb
+        Whose ids requests hold; where none, the route says what to set.
+    """
+    enricher = Enricher(openrtb)
+
+    async def enrich(request: Request) -> Response:
+        begun = anyio.current_time()
+        body = await request.body()
+        bid = parse(body, BidRequest, BID_PARTS)
+        if not openrtb.ids:
+            raise Problem(503, "not ready: set openrtb_ids, which says whose ids those of a request are")
+        ready = scorer()
+        left = (bid.tmax or USUAL_TMAX) / 1000 * TMAX_SHARE - (anyio.current_time() - begun)
+        done = Enriched(body, "late")
+        with anyio.move_on_after(left):
+            done = await run_sync(enricher.enrich, ready, bid, body, limiter=limiter, abandon_on_cancel=True)
+        return Response(done.body, media_type="application/json", headers={STATUS_HEADER: done.status})
+
+    return [Route("/v1/openrtb/enrich", enrich, methods=["POST"])]
