@@ -22,7 +22,7 @@ PATTERN = {
         ({"id": "weight-loss"}, "weight loss"),
         ({"name": "Baby & toddler"}, "baby"),
         ({"name": "Babylon gardens"}, None),
-        ({"name_zh": "母婴用品"}, "婴"),
+        ({"name_zh": "母婴用品"}, "母婴"),
         ({"categories": ["MILK", "HALAL-MEAT"]}, "halal"),
         ({"name": "Essex cheese"}, None),
         ({"name": "Kosher salt"}, "kosher"),

@@ -80,7 +80,7 @@ def test_standard_segments_are_named_once(tmp_path: Path) -> None:
 
     bundle = FakeBundle(taxonomy=with_iab(TAXONOMY, dairy="1133", bread="1133"), model=Likes())
     store = filled_store(tmp_path)
-    status, answer = enrich(application(Scorer(bundle, store, KEY), tmp_path, openrtb=MAPPED), BID)
+    _, answer = enrich(application(Scorer(bundle, store, KEY), tmp_path, openrtb=MAPPED), BID)
     own, standard = answer["user"]["data"]
     assert [segment["value"] for segment in own["segment"]] == ["0.900000", "0.250000"]
     assert (standard["ext"], [segment["id"] for segment in standard["segment"]]) == ({"segtax": 4}, ["1133"])

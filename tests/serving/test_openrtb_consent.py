@@ -11,8 +11,10 @@ from serving.openrtb_consent import why_not_personal
 from serving.openrtb_schemas import BidRequest
 from serving.tc_string import read_tc_string
 
-PUBLISHED = "COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA.IFoEUQQgAIQwgIwQABAEAAAAOIAACAIAAAAQAIAgEAACEAAAAAgAQBAAAAAAAGBAAgA"
-"""Of the framework's own documents: purposes 1, 2, 3; vendors 2, 6, 8."""
+PUBLISHED = (
+    "COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA.IFoEUQQgAIQwgIwQABAEAAAAOIAACAIAAAAQAIAgEAACEAAAAAg"
+    """Of the framework's own documents: purposes 1, 2, 3; vendors 2, 6, 8."""
+)
 
 
 def field(value: int, bits: int) -> str:

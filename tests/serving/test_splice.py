@@ -9,38 +9,27 @@ from hypothesis import strategies as st
 
 from serving.splice import with_user_data
 
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+KEYS = st.text(max_size=4)
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=4), inside, max_size=3),
+    LEAVES | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(KEYS, inside, max_size=3),
     max_leaves=8,
 )
-USERS = st.dictionaries(st.text(max_size=4), VALUES, max_size=3).flatmap(
-    lambda user: st.sampled_from([user, user | {"data": None}, user | {"data": []}, user | {"data": [{"id": "x"}]}])
-)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
+DATA = st.sampled_from([{}, {"data": None}, {"data": []}, {"data": [{"id": "x"}]}])
+NEW = [{"id": "new"}, {"id": "newer"}]
 
 
-@given(
-    VALUES,
-    USERS,
-    st.dictionaries(st.text(max_size=4), VALUES, max_size=3),
-    st.sampled_from([None, 0, 2]),
-    st.booleans(),
-    st.booleans(),
-)
+@given(OBJECTS, OBJECTS.filter(lambda user: "data" not in user), DATA, st.sampled_from([None, 0, 2]), st.booleans())
 def test_only_the_data_grow(
-    first: Any, user: dict[str, Any], rest: dict[str, Any], indent: int | None, escaped: bool, last: bool
+    rest: dict[str, Any], user: dict[str, Any], data: dict[str, Any], indent: int | None, first: bool
 ) -> None:
-    request = (
-        {**rest, "user": user} if last else {"a": first, "user": user, **{k: rest[k] for k in rest if k != "user"}}
-    )
-    text = json.dumps(request, indent=indent, ensure_ascii=escaped)
-    grown = with_user_data(text, '{"id":"new"},{"id":"newer"}')
-    user = user | {"data": [*(user.get("data") or []), {"id": "new"}, {"id": "newer"}]}
-    assert json.loads(grown) == {**request, "user": user}
+    user = {**data, **user} if first else {**user, **data}
+    request = {**rest, "user": user, "z": 1}
+    added = ",".join(json.dumps(one) for one in NEW)
+    grown = with_user_data(json.dumps(request, indent=indent, ensure_ascii=first), added)
+    assert json.loads(grown) == {**request, "user": {**user, "data": [*(user.get("data") or []), *NEW]}}
 
 
 @pytest.mark.parametrize(
