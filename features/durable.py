@@ -49,11 +49,11 @@ def publish(work: Path, target: Path) -> None:
     Parameters
     ----------
     work
-        The folder; it holds files only.
+        The folder.
     target
         Its name from now on, in the same file system; must not exist.
     """
-    for path in work.iterdir():
+    for path in work.rglob("*"):
         _flush(path)
     _flush(work)
     work.rename(target)

@@ -33,10 +33,10 @@ MostDaysOption = Annotated[int, typer.Option(min=1, help="Learn from impressions
 MostOption = Annotated[int, typer.Option(min=1_000, help="Learn from about so many impressions.")]
 PaidOption = Annotated[bool, typer.Option("--paid-only", help="Leave impressions out that nobody paid for.")]
 TagsOption = Annotated[
-    str | None,
+    str,
     typer.Option(
-        help="Bundle of tag models (name or folder) whose scores become columns, to see what they bring; "
-        "impressions from its date on are learned from. What serves has no such columns."
+        help="Tag models whose scores become columns: the newest bundle of the home that knows nothing of the "
+        "impressions, a bundle (name or folder; impressions from its date on are learned from), or none."
     ),
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
@@ -60,6 +60,7 @@ def train_conversion(
     most_days: MostDaysOption = 90,
     most: MostOption = 800_000,
     paid_only: PaidOption = False,
+    tags: TagsOption = "newest",
     seed: SeedOption = 7,
 ) -> None:
     """Train the conversion models as of a date, register them, and make them the ones that serve."""
@@ -67,7 +68,7 @@ def train_conversion(
     from training.champion import promote
     from training.manifest import CONVERSION
 
-    job = _job(as_of, strategy, window_days, match, delay_days, most_days, most, paid_only, seed)
+    job = _job(as_of, strategy, window_days, match, delay_days, most_days, most, paid_only, seed, tags)
     bundle = job.train()
     _tell(job, bundle)
     promote(job.settings, bundle, kind=CONVERSION)
@@ -86,7 +87,7 @@ def evaluate_conversion(
     most_days: MostDaysOption = 90,
     most: MostOption = 800_000,
     paid_only: PaidOption = False,
-    tags: TagsOption = None,
+    tags: TagsOption = "newest",
     seed: SeedOption = 7,
     json_path: JsonOption = None,
 ) -> None:
@@ -122,7 +123,7 @@ def _job(
     most: int,
     paid_only: bool,
     seed: int,
-    tags: str | None = None,
+    tags: str,
 ) -> ConversionJob:
     from features.event_log import EventLog
     from training.conversion.fit import FitSettings
@@ -139,7 +140,7 @@ def _job(
         most_days=most_days,
         most_examples=most,
         paid_only=paid_only,
-        tags=tags,
+        tags=None if tags == "none" else tags,
     )
     instant = present_of(EventLog.open(settings), as_of)
     return ConversionJob(settings, instant, choices, Steps())

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.acts import code_of
-from features.errors import BundleError, RequestError
+from features.errors import BundleError, RequestError, StoreError
 from features.identity import account_key
 from features.impression_features import ImpressionFeatures
+from features.tag_scores import ScoredTags, TagScores
 from serving.candidates import AskedCandidates, impressions_of
 from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest, NoExpectedValue
-from serving.histories import Found, HistoryInfo, HistoryStore
+from serving.histories import HistoryInfo, HistoryStore
 from serving.kept_facts import KeptFacts
 from serving.packed_acts import acts_of
 from serving.schemas import AccountRef, PersonRef
@@ -56,6 +57,12 @@ class ConversionsBundle(Protocol):
 
     @property
     def about(self) -> dict[str, Any]: ...  # noqa: D102
+
+    @property
+    def tags(self) -> ScoredTags | None: ...  # noqa: D102
+
+    @property
+    def tags_bundle(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,9 @@ class ConversionScorer:
         self._key = key
         self._withdrawn = withdrawn
         self._features = _features_of(bundle)
-        # Scores of tags are features that nothing computes here: without them the answers would be silently worse.
-        wanted = set(bundle.model.features) ^ set(self._features.columns) | set(self._features.patterns)
+        # Without the scores that it was trained with, the answers would be silently worse.
+        scored = set() if bundle.tags is None else set(bundle.tags.patterns)
+        wanted = set(bundle.model.features) ^ set(self._features.columns) | set(self._features.patterns) - scored
         if wanted or self._features.columns != tuple(bundle.model.features):
             raise BundleError(
                 f"bundle {bundle.version} reads other features than this version of zhongcao computes",
@@ -134,9 +142,11 @@ class ConversionScorer:
         Raises
         ------
         StoreError
-            The store is missing, empty, or was filled by another version.
+            The store is missing, empty, or was filled by another version or for other tag models.
         """
-        return self._facts.check()
+        info = self._facts.check()
+        self._check_scores(info.scored_by)
+        return info
 
     def warm(self) -> None:
         """Read what the first answer would have to wait for; raises as `check`."""
@@ -157,7 +167,7 @@ class ConversionScorer:
         RequestError
             The context's time lies before the fill, or the window is another than the model's.
         StoreError
-            The store of histories cannot be read.
+            The store of histories cannot be read, or was filled for other tag models.
         """
         self._check_window(asked.window_days)
         rows = self.rows(asked, now)
@@ -176,8 +186,9 @@ class ConversionScorer:
         """Return the rows that the model is asked with; parameters and errors as for `answer`."""
         person = self._key_of(asked.person)
         found = self.store.get([] if person in self._withdrawn() else [person])
-        found = Found(found.fill, found.as_of, found.events or [None])
+        self._check_scores(found.scored_by)
         facts, rows = self._facts.of(found)
+        [history], [scores] = found.events or [None], found.scores or [None]
         known_until = max(found.as_of, facts.as_of)
         # A server whose clock is behind the fill's answers as of the fill.
         time = max(now, known_until) if asked.context.time is None else asked.context.time
@@ -195,8 +206,26 @@ class ConversionScorer:
             platforms=self._features.platforms,
         )
         code = code_of(person)
-        matrix = rows.rows(acts_of(found.events[0], code), candidates.numbers, person=code)
-        return AskedRows(facts, min(found.as_of, facts.as_of), found.events[0] is not None, candidates, matrix)
+        matrix = rows.rows(
+            acts_of(history, code), candidates.numbers, self._scores(person, scores, found.as_of), person=code
+        )
+        return AskedRows(facts, min(found.as_of, facts.as_of), history is not None, candidates, matrix)
+
+    def _scores(self, person: str, scores: NDArray[np.float32] | None, as_of: int) -> TagScores | None:
+        """Return a person's scores, as of the fill; without, columns are missing as in training."""
+        tags = self.bundle.tags
+        if tags is None or scores is None:
+            return None
+        return TagScores(np.array([as_of]), ((person,),), (scores[None],), tags)
+
+    def _check_scores(self, scored_by: str) -> None:
+        wanted = self.bundle.tags_bundle
+        if wanted and scored_by != wanted:
+            raise StoreError(
+                f"the model reads scores of {wanted}, and the store of histories was filled with "
+                f"{f'those of {scored_by}' if scored_by else 'none'}",
+                next_step="run `zhongcao fill` to fill it anew",
+            )
 
     def _candidates(self, rows: AskedRows) -> list[CandidateAnswer]:
         model, asked, values = self.bundle.model, rows.asked, rows.facts.order_values

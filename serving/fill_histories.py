@@ -25,6 +25,7 @@ from features.spine import Spine
 from serving.consent import withdrawn_since
 from serving.histories import HistoryFill, HistoryInfo
 from serving.packed_acts import ACTS_SCHEMA, person_batches
+from serving.person_scores import PersonScores, scoring_tags
 from serving.shared_facts import share_facts
 from serving.sqlite_histories import SqliteHistories
 from training.source import present_of
@@ -37,6 +38,8 @@ _SLACK_DAYS: Final = 3
 
 def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> HistoryInfo:
     """Replace the store's content; readers see the old histories until all are there.
+
+    Where the conversion champion reads scores of tags, everybody's are computed and kept beside the histories.
 
     Interrupted, it goes on behind the last finished part, as long as the log is the same.
 
@@ -64,6 +67,8 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
         No event of anybody who agrees to be personalised was known by the instant.
     StoreError
         Another fill is under way.
+    BundleError
+        The conversion champion reads scores of tags, and is corrupt.
     """
     log = EventLog.open(settings)
     present = present_of(log, as_of)
@@ -74,15 +79,19 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
             next_step="run `zhongcao fill`, or name a day that has been",
         )
     refused = withdrawn_since(settings, present, now)
+    tags = scoring_tags(settings)
     con = log.connect()
     source = _Source.of(log, con, present)
     store = SqliteHistories(settings.histories_file)
-    with store.fill(ACTS_SCHEMA, present, source.name(refused)) as fill:
+    scored_by = "" if tags is None else tags.version
+    with store.fill(ACTS_SCHEMA, present, source.name(refused), scored_by) as fill:
         parts = [spine for _, spine in source.people.chunks(source.people_at_once)]
         waiting = [spine for spine in parts if spine.persons[-1] > fill.done]
-        with steps.step(f"histories as of {day_text(present, log.timezone)}", len(waiting) + 1) as advance:
+        what = f"histories{' and scores of ' + scored_by if scored_by else ''}"
+        with steps.step(f"{what} as of {day_text(present, log.timezone)}", len(waiting) + 1) as advance:
+            scores = PersonScores(tags, con, source.events, source.people) if tags and waiting else None
             for spine in waiting:
-                _add(fill, source, spine, refused)
+                _add(fill, source, spine, refused, scores)
                 advance()
             share_facts(fill, log, con, source.events, as_of=present, after=source.after)
             advance()
@@ -151,7 +160,9 @@ class _Source:
         return f"log v{self.versions['events']} {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
-def _add(fill: HistoryFill, source: _Source, spine: Spine, refused: Sequence[str]) -> None:
+def _add(
+    fill: HistoryFill, source: _Source, spine: Spine, refused: Sequence[str], scores: PersonScores | None
+) -> None:
     agreeing = pc.invert(pc.is_in(spine.rows["person"], pa.array(refused, pa.string())))
     persons = spine.rows["person"].filter(agreeing).combine_chunks()
     instants = np.full(len(persons), source.present)
@@ -164,7 +175,8 @@ def _add(fill: HistoryFill, source: _Source, spine: Spine, refused: Sequence[str
     keys = dict(zip(person_codes(persons, source.links.versions(persons, instants)).tolist(), names, strict=True))
     nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
     histories = dict.fromkeys(names, nothing) | dict(person_batches(acts, keys))
-    fill.add(spine.persons[-1], histories, _links(spine, set(names)))
+    scored = {} if scores is None else scores.of(spine.take(np.flatnonzero(agreeing)))
+    fill.add(spine.persons[-1], histories, _links(spine, set(names)), scored)
 
 
 def _links(spine: Spine, persons: set[str]) -> dict[str, str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Final, Self, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from features.errors import StoreError
+
+Scores: TypeAlias = NDArray[np.float32]
+NO_SCORES: Final[Mapping[str, Scores]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,17 @@ class Found:
         Instant of the fill: nothing that happened or arrived later is in it, epoch seconds.
     events
         Each person's events, one row per event, columns as the fill declared them; None where there is nothing.
+    scores
+        Each person's scores of tags, float32; None where there are none.
+    scored_by
+        Names the models that the scores are of; empty for none.
     """
 
     fill: str
     as_of: int
     events: list[pa.RecordBatch | None]
+    scores: list[Scores | None]
+    scored_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ class HistoryInfo:
         Names what the fill was made of.
     people, accounts
         How many histories, and how many accounts lead to a person under another key.
+    scored_by
+        Names the models that the persons' scores are of; empty where there are no scores.
     """
 
     schema: pa.Schema
@@ -70,6 +83,7 @@ class HistoryInfo:
     source: str
     people: int
     accounts: int
+    scored_by: str = ""
 
 
 class HistoryFill(ABC):
@@ -84,7 +98,13 @@ class HistoryFill(ABC):
     done: str
 
     @abstractmethod
-    def add(self, part: str, histories: Mapping[str, pa.RecordBatch], links: Mapping[str, str]) -> None:
+    def add(
+        self,
+        part: str,
+        histories: Mapping[str, pa.RecordBatch],
+        links: Mapping[str, str],
+        scores: Mapping[str, Scores] = NO_SCORES,
+    ) -> None:
         """Add the histories of some people, to stay also if the process dies before the commit.
 
         Parameters
@@ -95,6 +115,8 @@ class HistoryFill(ABC):
             Person key → events, one row per event.
         links
             Account key → person key, of accounts whose person has another key.
+        scores
+            Person key → scores of tags, float32, of people with a history.
 
         Raises
         ------
@@ -134,8 +156,8 @@ class HistoryStore(ABC):
     """
 
     @abstractmethod
-    def fill(self, schema: pa.Schema, as_of: int, source: str) -> HistoryFill:
-        """Begin to fill the store, or go on where a fill of the same schema, instant and source was interrupted.
+    def fill(self, schema: pa.Schema, as_of: int, source: str, scored_by: str = "") -> HistoryFill:
+        """Begin to fill the store, or go on where a fill of the same was interrupted.
 
         Parameters
         ----------
@@ -145,6 +167,8 @@ class HistoryStore(ABC):
             Instant of the histories, epoch seconds.
         source
             Names what they are made of: equal sources, equal histories.
+        scored_by
+            Names the models that scores of tags are of; empty for none.
 
         Raises
         ------

@@ -10,22 +10,32 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from features.errors import StoreError
 from features.locks import exclusive
-from serving.histories import Found, HistoryFill, HistoryInfo, HistoryStore, Shared, check_columns
+from serving.histories import (
+    NO_SCORES,
+    Found,
+    HistoryFill,
+    HistoryInfo,
+    HistoryStore,
+    Scores,
+    Shared,
+    check_columns,
+)
 from serving.sqlite_file import SqliteFile, by_keys
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _FILLS: Final = (
     "CREATE TABLE IF NOT EXISTS fills (number INTEGER PRIMARY KEY, serves INTEGER NOT NULL, columns BLOB NOT NULL,"
-    " as_of INTEGER NOT NULL, source TEXT NOT NULL, done TEXT NOT NULL, people INTEGER NOT NULL,"
-    " accounts INTEGER NOT NULL)"
+    " as_of INTEGER NOT NULL, source TEXT NOT NULL, scored_by TEXT NOT NULL, done TEXT NOT NULL,"
+    " people INTEGER NOT NULL, accounts INTEGER NOT NULL)"
 )
 # Each fill has tables of its own, and `fills` says which one serves.
 _TABLES: Final = {
-    "histories": "(person TEXT NOT NULL UNIQUE, events BLOB NOT NULL)",
+    "histories": "(person TEXT NOT NULL UNIQUE, events BLOB NOT NULL, scores BLOB)",
     "links": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
     "shared": "(name TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
 }
@@ -33,8 +43,11 @@ _COUNT: Final = (
     "UPDATE fills SET people = (SELECT COUNT(*) FROM histories_{0}), accounts = (SELECT COUNT(*) FROM links_{0})"
     " WHERE number = {0}"
 )
-_SERVES: Final = "SELECT number, number || ' ' || as_of || ' ' || source, as_of, columns FROM fills WHERE serves"
+_SERVES: Final = (
+    "SELECT number, number || ' ' || as_of || ' ' || source, as_of, columns, scored_by FROM fills WHERE serves"
+)
 _LENGTH: Final = struct.Struct("<q")
+_SCORES: Final = np.dtype("<f4")
 
 
 class _Serving(NamedTuple):
@@ -44,6 +57,7 @@ class _Serving(NamedTuple):
     name: str
     as_of: int
     columns: bytes
+    scored_by: str
 
 
 class SqliteHistories(HistoryStore):
@@ -70,21 +84,25 @@ class SqliteHistories(HistoryStore):
         self._path = path
         self._file = SqliteFile(path, "store of histories", "zhongcao fill")
 
-    def fill(self, schema: pa.Schema, as_of: int, source: str) -> SqliteHistoryFill:
+    def fill(self, schema: pa.Schema, as_of: int, source: str, scored_by: str = "") -> SqliteHistoryFill:
         """Begin to fill the store, see `HistoryStore.fill`."""
         with ExitStack() as held:
             connection = self._writing(held)
             with self._file.named_errors():
-                number, done = _begin(connection, schema.serialize().to_pybytes(), as_of, source)
+                number, done = _begin(connection, schema.serialize().to_pybytes(), as_of, source, scored_by)
             return SqliteHistoryFill(connection, self._file, held.pop_all(), schema, number=number, done=done)
 
     def get(self, persons: Sequence[str]) -> Found:
         """Return each person's history, see `HistoryStore.get`."""
         with self._serving() as (connection, serving):
             schema = _schema_of(serving.columns)
-            query = f"SELECT person, events FROM histories_{serving.number} WHERE person IN (keys)"  # noqa: S608
-            found = {person: _unpacked(packed, schema) for person, packed in by_keys(connection, query, persons)}
-        return Found(serving.name, serving.as_of, [found.get(person) for person in persons])
+            query = f"SELECT person, events, scores FROM histories_{serving.number} WHERE person IN (keys)"  # noqa: S608
+            found = {
+                person: (_unpacked(packed, schema), None if scores is None else np.frombuffer(scores, _SCORES))
+                for person, packed, scores in by_keys(connection, query, persons)
+            }
+        events, scores = ([found[person][of] if person in found else None for person in persons] for of in (0, 1))
+        return Found(serving.name, serving.as_of, events, scores, serving.scored_by)
 
     def shared(self) -> Shared:
         """Return what the fill knows beside the histories, see `HistoryStore.shared`."""
@@ -103,7 +121,7 @@ class SqliteHistories(HistoryStore):
         """Return what the store holds, see `HistoryStore.describe`."""
         with self._serving() as (connection, _):
             columns, *rest = connection.execute(
-                "SELECT columns, as_of, source, people, accounts FROM fills WHERE serves"
+                "SELECT columns, as_of, source, people, accounts, scored_by FROM fills WHERE serves"
             ).fetchone()
         return HistoryInfo(_schema_of(columns), *rest)
 
@@ -170,15 +188,22 @@ class SqliteHistoryFill(HistoryFill):
         self._number = number
         self.done = done
 
-    def add(self, part: str, histories: Mapping[str, pa.RecordBatch], links: Mapping[str, str]) -> None:
+    def add(
+        self,
+        part: str,
+        histories: Mapping[str, pa.RecordBatch],
+        links: Mapping[str, str],
+        scores: Mapping[str, Scores] = NO_SCORES,
+    ) -> None:
         """Add the histories of some people, see `HistoryFill.add`."""
         for events in histories.values():
             check_columns(events, self._schema)
+        blobs = {person: numbers.astype(_SCORES).tobytes() for person, numbers in scores.items()}
         with self._file.named_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO histories_{self._number} VALUES (?, ?)",  # noqa: S608
-                ((person, _packed(events)) for person, events in histories.items()),
+                f"INSERT OR REPLACE INTO histories_{self._number} VALUES (?, ?, ?)",  # noqa: S608
+                ((person, _packed(events), blobs.get(person)) for person, events in histories.items()),
             )
             self._connection.executemany(
                 f"INSERT OR REPLACE INTO links_{self._number} VALUES (?, ?)",  # noqa: S608
@@ -211,7 +236,9 @@ class SqliteHistoryFill(HistoryFill):
         self._held.close()
 
 
-def _begin(connection: sqlite3.Connection, columns: bytes, as_of: int, source: str) -> tuple[int, str]:
+def _begin(
+    connection: sqlite3.Connection, columns: bytes, as_of: int, source: str, scored_by: str
+) -> tuple[int, str]:
     """Find the interrupted fill of these, or make an empty one; return its number and what it has."""
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
@@ -220,13 +247,16 @@ def _begin(connection: sqlite3.Connection, columns: bytes, as_of: int, source: s
         connection.execute(f"PRAGMA user_version = {_FORMAT}")
     connection.execute(_FILLS)
     found = connection.execute(
-        "SELECT number, done FROM fills WHERE NOT serves AND columns = ? AND as_of = ? AND source = ?",
-        (columns, as_of, source),
+        "SELECT number, done FROM fills WHERE NOT serves AND columns = ? AND as_of = ? AND source = ?"
+        " AND scored_by = ?",
+        (columns, as_of, source, scored_by),
     ).fetchone()
     if found is None:
         _drop(connection, "NOT serves")
         (number,) = connection.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM fills").fetchone()
-        connection.execute("INSERT INTO fills VALUES (?, 0, ?, ?, ?, '', 0, 0)", (number, columns, as_of, source))
+        connection.execute(
+            "INSERT INTO fills VALUES (?, 0, ?, ?, ?, ?, '', 0, 0)", (number, columns, as_of, source, scored_by)
+        )
         for table, of in _TABLES.items():
             connection.execute(f"CREATE TABLE {table}_{number} {of}")
         found = number, ""

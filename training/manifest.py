@@ -33,11 +33,14 @@ class Kind:
         Files that every bundle of the kind has; arrays come beside them.
     format_version
         Raised when a bundle of before cannot be read any more.
+    inside
+        Kind of the bundle that one of this kind may hold a copy of, in a folder of the kind's name.
     """
 
     name: str
     texts: tuple[str, ...]
     format_version: int = 1
+    inside: Kind | None = None
 
     @property
     def format(self) -> str:
@@ -48,7 +51,7 @@ class Kind:
 TAGS: Final = Kind(
     "tags", ("about.json", "layout.json", "taxonomy.json", "decision.json", "pooled.txt", "heads.json")
 )
-CONVERSION: Final = Kind("conversion", ("about.json", "stages.json", "boosters.json"))
+CONVERSION: Final = Kind("conversion", ("about.json", "stages.json", "boosters.json"), inside=TAGS)
 
 
 def publish_bundle(parent: Path, kind: Kind, write: Callable[[Path], None]) -> Path:
@@ -86,7 +89,7 @@ def publish_bundle(parent: Path, kind: Kind, write: Callable[[Path], None]) -> P
 
 def write_manifest(folder: Path, kind: Kind = TAGS) -> str:
     """Hash every file of the folder into a manifest and return the bundle's version."""
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    files = {name: _sha256(folder / name) for name in _names(folder, kind)}
     manifest = {"format": kind.format, "format_version": kind.format_version, "files": files}
     (folder / MANIFEST).write_text(canonical_json(manifest), encoding="utf-8")
     return bundle_version(folder, kind)
@@ -94,6 +97,8 @@ def write_manifest(folder: Path, kind: Kind = TAGS) -> str:
 
 def check_manifest(folder: Path, kind: Kind = TAGS) -> list[str]:
     """Check format and hashes of a bundle without reading any model, and return its files' names.
+
+    A bundle inside stands for its manifest, which names its files and is checked likewise.
 
     Raises
     ------
@@ -115,7 +120,7 @@ def check_manifest(folder: Path, kind: Kind = TAGS) -> list[str]:
             valid=[f"{kind.format} {kind.format_version}"],
             next_step="train again with this version of zhongcao",
         )
-    found = {path.name for path in folder.iterdir()} - {MANIFEST}
+    found = set(_names(folder, kind)) - {MANIFEST}
     if found != set(files) or not set(kind.texts) <= found:
         odd = sorted(found ^ set(files)) or sorted(set(kind.texts) - found)
         raise BundleError(f"bundle {folder.name} has missing or unlisted files", value=odd[:5])
@@ -126,6 +131,8 @@ def check_manifest(folder: Path, kind: Kind = TAGS) -> list[str]:
                 value=name,
                 next_step="copy the bundle again or promote another",
             )
+    if kind.inside is not None and (folder / kind.inside.name).is_dir():
+        check_manifest(folder / kind.inside.name, kind.inside)
     return sorted(files)
 
 
@@ -136,6 +143,12 @@ def intact(folder: Path, kind: Kind = TAGS) -> bool:
     except BundleError:
         return False
     return True
+
+
+def _names(folder: Path, kind: Kind) -> list[str]:
+    inside = None if kind.inside is None else kind.inside.name
+    names = sorted(path.name for path in folder.iterdir())
+    return [f"{name}/{MANIFEST}" if name == inside else name for name in names]
 
 
 def bundle_version(folder: Path, kind: Kind = TAGS) -> str:

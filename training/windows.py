@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -186,19 +186,9 @@ class WindowBuilder:
     def _compute_rows(self, instant: int, work: Path) -> None:
         spine = self.spine(instant)
         thresholds = fit_thresholds(self.taxonomy, self.source.events, spine)
-        save_blocks(work / "rows.npy", (len(spine), self.layout.width), self._row_blocks(spine, thresholds))
+        blocks = wide_rows(self.taxonomy, self.layout, self.source.events, spine, thresholds)
+        save_blocks(work / "rows.npy", (len(spine), self.layout.width), blocks)
         pq.write_table(spine.rows.select(["person"]), work / "persons.parquet")
-
-    def _row_blocks(self, spine: Spine, thresholds: Thresholds) -> Iterator[Matrix]:
-        """Compute the rows of everybody in order, some people at a time."""
-        events = self.source.events
-        at_once = people_at_once(self.layout)
-        # Whole passes of `row_blocks`, as many as bound the history of a block: fewer passes over the events.
-        past_cells = max(1, len(self.layout.tags) * len(self.layout.tag_names))
-        for _, people in spine.chunks(at_once * max(1, HISTORY_CELLS // (at_once * past_cells))):
-            history = label_history(self.taxonomy, events, people, thresholds)
-            for _, rows in row_blocks(self.layout, events, people, history):
-                yield rows
 
     def _compute_labels(self, instant: int, known_at: int, work: Path) -> None:
         spine = self.spine(instant)
@@ -239,3 +229,28 @@ class WindowBuilder:
         source = self.source
         all_parts = [source.data_version, source.timezone, code_version(), self.taxonomy.hash, self.kinds, *parts]
         return hashlib.sha256(json.dumps(all_parts).encode()).hexdigest()[:24]
+
+
+def wide_rows(
+    taxonomy: Taxonomy, layout: RowLayout, events: Any, spine: Spine, thresholds: Thresholds
+) -> Iterator[Matrix]:
+    """Yield the wide rows of people in the order of a spine of one instant, some people at a time.
+
+    Parameters
+    ----------
+    taxonomy, layout
+        The tags, and the columns of the rows.
+    events
+        As `features.batch.aggregate` takes them; they hold all that these people did.
+    spine
+        For whom and as of when.
+    thresholds
+        Quantiles of the whole population of the instant.
+    """
+    at_once = people_at_once(layout)
+    # Whole passes of `row_blocks`, as many as bound the history of a block: fewer passes over the events.
+    past_cells = max(1, len(layout.tags) * len(layout.tag_names))
+    for _, people in spine.chunks(at_once * max(1, HISTORY_CELLS // (at_once * past_cells))):
+        history = label_history(taxonomy, events, people, thresholds)
+        for _, rows in row_blocks(layout, events, people, history):
+            yield rows

@@ -20,7 +20,7 @@ from features.impression_features import ImpressionFeatures, impression_rows, ro
 from features.impressions import Impressions, read_impressions
 from features.note_tallies import EVERYTHING, NOTE_KEYS, Tallies, read_tallies
 from features.person_links import PersonLinks
-from features.tag_scores import TagScores
+from features.tag_scores import ScoredTags, TagScores
 from tests.features.logs import DAY, oracle
 from tests.features.test_impressions import ITEM_ROWS, NOTE_ROWS, canonical
 from tests.features.test_population import Link, link, links_of
@@ -287,8 +287,7 @@ def test_scores_are_those_of_the_latest_instant_about_the_category() -> None:
         np.array([START + DAY, START + 3 * DAY]),
         (("a", "b"), ("a",)),
         (np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], np.float32), np.array([[0.7, 0.8, 0.9]], np.float32)),
-        ("will-buy", "will-buy", "heavy"),
-        (("tea", "milk"), ("soap",), ("*",)),
+        ScoredTags(("will-buy", "will-buy", "heavy"), (("tea", "milk"), ("soap",), ("*",))),
     )
     shown = [
         ("a", 0, "tea"),
@@ -326,11 +325,15 @@ def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(FeatureError, match=r"acts have other columns: \['person'\]; valid: person, kind"):
         Acts({"person": np.zeros(0, np.int64)})
     with pytest.raises(FeatureError, match="two tags of pattern p are about one category: 'tea'"):
-        TagScores(np.array([0]), ((),), (np.zeros((0, 2), np.float32),), ("p", "p"), (("tea",), ("tea",)))
+        ScoredTags(("p", "p"), (("tea",), ("tea",)))
+    with pytest.raises(FeatureError, match="each tag's name and categories are needed: 1"):
+        ScoredTags(("p", "q"), (("tea",),))
     with pytest.raises(FeatureError, match=r"scores are of another shape: \(1, 2\); valid: \(0, 2\)"):
-        TagScores(np.array([0]), ((),), (np.zeros((1, 2), np.float32),), ("p", "q"), (("tea",), ("tea",)))
+        TagScores(
+            np.array([0]), ((),), (np.zeros((1, 2), np.float32),), ScoredTags(("p", "q"), (("tea",), ("tea",)))
+        )
     with pytest.raises(FeatureError, match="do not ascend"):
-        TagScores(np.array([1, 1]), ((), ()), (np.zeros((0, 0), np.float32),) * 2, (), ())
+        TagScores(np.array([1, 1]), ((), ()), (np.zeros((0, 0), np.float32),) * 2, ScoredTags((), ()))
 
 
 def test_priors_reach_as_far_as_tallies_are_kept() -> None:

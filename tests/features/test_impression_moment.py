@@ -18,7 +18,7 @@ from features.impression_moment import MomentRows
 from features.impression_numbers import KEY_SEPARATOR, ImpressionNumbers
 from features.impressions import IMPRESSION_SCHEMA, Impressions
 from features.person_links import PersonLinks
-from features.tag_scores import TagScores
+from features.tag_scores import ScoredTags, TagScores
 from tests.features.test_impression_features import FEATURES, LINKS, START, log_of
 from tests.features.test_impressions import canonical
 
@@ -144,8 +144,8 @@ def test_an_empty_log_and_scores_of_tags() -> None:
     features = ImpressionFeatures(platforms=("xhs",), patterns=("will-buy", "will-visit"))
     notes = notes_of(features, canonical(EVENTS, []), zone)
     scores = TagScores(
-        np.array([time - DAY]), (("a",),), (np.array([[0.25, 0.5]], np.float32),), ("will-buy", "will-visit"),
-        (("tea",), ("*",)),
+        np.array([time - DAY]), (("a",),), (np.array([[0.25, 0.5]], np.float32),),
+        ScoredTags(("will-buy", "will-visit"), (("tea",), ("*",))),
     )  # fmt: skip
     nobody = Acts({name: np.empty(0, kind) for name, kind in ACT_COLUMNS.items()})
     asked = candidates(Random(2), time, zone, 30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from features.event_log import EventLog
 from features.events import TABLES
 from features.identity import account_key, load_key
-from features.impression_features import ImpressionFeatures
+from features.impression_features import ImpressionFeatures, rows_by_person
+from features.impressions import Impressions, read_impressions
 from features.settings import Settings
 from features.sources.mapping import mapping_of
+from features.tag_scores import ScoredTags, TagScores
 from serving.fill_histories import fill_histories
 from serving.histories import HistoryInfo
 from serving.sqlite_histories import SqliteHistories
@@ -157,6 +160,52 @@ def person_of(settings: Settings, number: int, platform: str = "red") -> str:
     return key
 
 
+def known_at_fill(settings: Settings) -> tuple[pa.Table, pa.Table]:
+    """Return the events and links that the log knew at `AS_OF`."""
+    con, log = EventLog.open(settings).connect(), EventLog.open(settings)
+    events = log.events(con).filter(f"event_time < {AS_OF} and arrived_at <= {AS_OF}").to_arrow_table()
+    links = log.table(con, "identities").filter(f"arrived_at <= {AS_OF}").to_arrow_table()
+    con.close()
+    return events, links
+
+
+def batch_rows(
+    settings: Settings,
+    time: int,
+    features: ImpressionFeatures = FEATURES,
+    scored: Callable[[pa.Table, pa.Table, Impressions], TagScores] | None = None,
+) -> dict[tuple[str, str], np.ndarray]:
+    """Rows of everybody seeing every note at a time, by the code of training, of what the log knew at `AS_OF`."""
+    happened, links = known_at_fill(settings)
+    key = load_key(settings)
+    blank = dict.fromkeys(happened.schema.names)
+    seen = [
+        blank
+        | {name: note[name] for name in ("note", "creator", "topic", "category", "brand", "campaign")}
+        | {
+            "event_id": f"{person} {note['note']}", "source": "test", "kind": "impression", "platform": "red",
+            "event_time": time, "arrived_at": time, "day": time // DAY, "position": 2,
+            "account": account_key(key, "red", f"u{person}"),
+        }
+        for person in range(PEOPLE)
+        for note in note_rows()
+    ]  # fmt: skip
+    events = pa.concat_tables([happened, pa.Table.from_pylist(seen, schema=happened.schema)])
+    con, log = EventLog.open(settings).connect(), EventLog.open(settings)
+    notes, items, linked = (log.table(con, name).to_arrow_table() for name in ("notes", "items", "note_items"))
+    con.close()
+    read = {"start": time, "end": time + 1, "known_at": time, "timezone": "UTC", "items": items}
+    impressions = read_impressions(events, links, notes, **read)
+    names = zip(*(impressions.table[name].to_pylist() for name in ("person", "note")), strict=True)
+    made = list(names)
+    scores = None if scored is None else scored(events, links, impressions)
+    return {
+        made[number]: row
+        for numbers, rows in rows_by_person(features, events, links, impressions, note_items=linked, scores=scores)
+        for number, row in zip(numbers, rows, strict=True)
+    }
+
+
 class FirstColumns:
     """A model whose probabilities follow from two columns."""
 
@@ -176,3 +225,5 @@ class FakeConversions:
     as_of = AS_OF - DAY
     model = FirstColumns()
     about = {"features": FEATURES.to_json()}  # noqa: RUF012
+    tags: ScoredTags | None = None
+    tags_bundle = ""

@@ -11,10 +11,8 @@ import pyarrow as pa
 import pytest
 
 from features.errors import BundleError, RequestError, StoreError
-from features.event_log import EventLog
-from features.identity import account_key, load_key
-from features.impression_features import ImpressionFeatures, rows_by_person
-from features.impressions import read_impressions
+from features.identity import load_key
+from features.impression_features import ImpressionFeatures
 from features.settings import Settings
 from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
@@ -31,6 +29,7 @@ from tests.serving.conversion_homes import (
     WITHDREW,
     FakeConversions,
     FirstColumns,
+    batch_rows,
     bring_in,
     copied,
     event_rows,
@@ -64,39 +63,6 @@ def asked(person: object, candidates: list[Any] | None = None, **context: Any) -
 
 def answer(scorer: ConversionScorer, request: ConversionsRequest) -> ConversionsAnswer:
     return scorer.answer(request, AS_OF + 60)
-
-
-def batch_rows(home: Settings, time: int) -> dict[tuple[str, str], np.ndarray]:
-    """Rows of everybody seeing every note at a time, by the code of training, of what the log knew at `AS_OF`."""
-    con = EventLog.open(home).connect()
-    log = EventLog.open(home)
-    happened = log.events(con).filter(f"event_time < {AS_OF} and arrived_at <= {AS_OF}").to_arrow_table()
-    links = log.table(con, "identities").filter(f"arrived_at <= {AS_OF}").to_arrow_table()
-    key = load_key(home)
-    blank = dict.fromkeys(happened.schema.names)
-    seen = [
-        blank
-        | {name: note[name] for name in ("note", "creator", "topic", "category", "brand", "campaign")}
-        | {
-            "event_id": f"{person} {note['note']}", "source": "test", "kind": "impression", "platform": "red",
-            "event_time": time, "arrived_at": time, "day": time // DAY, "position": 2,
-            "account": account_key(key, "red", f"u{person}"),
-        }
-        for person in range(PEOPLE)
-        for note in note_rows()
-    ]  # fmt: skip
-    events = pa.concat_tables([happened, pa.Table.from_pylist(seen, schema=happened.schema)])
-    notes, items, linked = (log.table(con, name).to_arrow_table() for name in ("notes", "items", "note_items"))
-    con.close()
-    read = {"start": time, "end": time + 1, "known_at": time, "timezone": "UTC", "items": items}
-    impressions = read_impressions(events, links, notes, **read)
-    names = zip(*(impressions.table[name].to_pylist() for name in ("person", "note")), strict=True)
-    made = list(names)
-    return {
-        made[number]: row
-        for numbers, rows in rows_by_person(FEATURES, events, links, impressions, note_items=linked)
-        for number, row in zip(numbers, rows, strict=True)
-    }
 
 
 @pytest.mark.parametrize("later", [0, 3 * DAY + 5 * 3_600], ids=["at once", "days later"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError, FeatureError
+from features.tag_scores import ScoredTags
+from training import bundle as tag_bundles
 from training.conversion.model import ConversionModel, Stage
 from training.manifest import (
     CONVERSION,
+    TAGS,
     bundle_version,
     canonical_json,
     check_golden,
@@ -41,15 +45,25 @@ class ConversionBundle:
         The conversion model.
     about
         Data version, code version, settings, training log, as written by training.
+    tags
+        The tags whose scores the model reads; None where it reads none.
     """
 
     version: str
     as_of: int
     model: ConversionModel
     about: dict[str, Any]
+    tags: ScoredTags | None = None
+
+    @property
+    def tags_bundle(self) -> str:
+        """Version of the tag models whose scores the model reads, empty where it reads none."""
+        return str(self.about.get("tags_bundle") or "")
 
 
-def write_conversion_bundle(model: ConversionModel, about: dict[str, Any], as_of: int, parent: Path) -> Path:
+def write_conversion_bundle(
+    model: ConversionModel, about: dict[str, Any], as_of: int, parent: Path, tags: Path | None = None
+) -> Path:
     """Write a bundle under `parent`, atomically, in a folder named after its version.
 
     Parameters
@@ -62,11 +76,14 @@ def write_conversion_bundle(model: ConversionModel, about: dict[str, Any], as_of
         Instant of the model's knowledge.
     parent
         Folder of the bundles.
+    tags
+        Folder of the tag models whose scores the model reads: a copy of it becomes part of the bundle, so that
+        whoever has the one has the other.
     """
-    return publish_bundle(parent, CONVERSION, lambda folder: _write(model, {**about, "as_of": as_of}, folder))
+    return publish_bundle(parent, CONVERSION, lambda folder: _write(model, {**about, "as_of": as_of}, folder, tags))
 
 
-def _write(model: ConversionModel, about: dict[str, Any], folder: Path) -> None:
+def _write(model: ConversionModel, about: dict[str, Any], folder: Path, tags: Path | None) -> None:
     stages = {
         "features": list(model.features),
         "windows": {target: model.windows[target] for target in model.targets},
@@ -77,6 +94,8 @@ def _write(model: ConversionModel, about: dict[str, Any], folder: Path) -> None:
         "stages.json": canonical_json(stages),
         "boosters.json": canonical_json([booster_text(booster) for booster in model.boosters]),
     }
+    if tags is not None:
+        shutil.copytree(tags, folder / TAGS.name)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     rows = golden_rows(len(model.features))
@@ -114,16 +133,33 @@ def load_conversion_bundle(folder: Path) -> ConversionBundle:
             boosters=tuple(lgb.Booster(model_str=text) for text in boosters),
             windows={target: int(length) for target, length in stages["windows"].items()},
         )
-        return ConversionBundle(bundle_version(folder, CONVERSION), int(about["as_of"]), model, about)
+        tags = ScoredTags.of_dict(about["scored_tags"]) if about.get("tags_bundle") else None
+        found = ConversionBundle(bundle_version(folder, CONVERSION), int(about["as_of"]), model, about, tags)
     except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError, FeatureError) as error:
         raise BundleError(
             f"bundle {folder.name} was written by another version of zhongcao: {type(error).__name__}: {error}",
             next_step="train again with this version",
         ) from error
+    inside = tags_inside(folder)
+    if found.tags_bundle != ("" if inside is None else bundle_version(inside)):
+        raise BundleError(
+            f"bundle {folder.name} holds other tag models than it was trained with",
+            valid=[found.tags_bundle or "none"],
+            next_step="train again",
+        )
+    return found
+
+
+def tags_inside(folder: Path) -> Path | None:
+    """Return the folder of the tag models whose scores the model of a bundle reads; None where it reads none."""
+    inside = folder / TAGS.name
+    return inside if inside.is_dir() else None
 
 
 def score_golden_rows(folder: Path) -> None:
     """Load a bundle and compare its golden rows' probabilities, by LightGBM, with the recorded ones.
+
+    Those of the tag models inside are compared, too.
 
     Raises
     ------
@@ -132,3 +168,6 @@ def score_golden_rows(folder: Path) -> None:
     """
     model = load_conversion_bundle(folder).model
     check_golden(folder, lambda rows: model.predict(rows, compact=False))
+    inside = tags_inside(folder)
+    if inside is not None:
+        tag_bundles.score_golden_rows(inside)

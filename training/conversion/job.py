@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -17,13 +17,13 @@ from features.response_query import Match
 from features.responses import DEFAULT_WINDOWS
 from features.settings import Settings
 from training.bundle import Bundle, load_bundle
-from training.champion import verify_bundle
 from training.code import code_version
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
 from training.conversion.evaluation import ConversionEvaluation, evaluate_conversion
 from training.conversion.examples import STRATEGIES, Strategy
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.source import ConversionSource, Outcomes, Sample
+from training.conversion.tag_choice import chosen_tags
 from training.conversion.tag_scorer import BundleScorer
 from training.finished import Finished
 from training.manifest import CONVERSION
@@ -58,8 +58,8 @@ class ConversionChoices:
     paid_only
         Learn from paid impressions only.
     tags
-        Bundle of tag models whose scores are columns, a name among the home's bundles or a folder; None for none.
-        Impressions from its as-of date on are learned from.
+        Bundle of tag models whose scores are columns, a name among the home's bundles, a folder, or
+        `training.conversion.tag_choice.NEWEST`; None for none. Impressions from its as-of date on are learned from.
     """
 
     fit: FitSettings = field(default_factory=FitSettings)
@@ -140,11 +140,8 @@ class ConversionJob:
     @cached_property
     def start(self) -> int:
         """When the training impressions start."""
-        first = self.source.log.first(self.as_of)
-        warm_up = min(self.choices.warm_up_days * DAY_SECONDS, (self.as_of - first) // 3)
-        start = max(first + warm_up, self.as_of - self.choices.most_days * DAY_SECONDS)
         if self._tags is None:
-            return start
+            return self._earliest
         if self._tags.as_of >= self.as_of:
             raise TrainingError(
                 f"tag bundle {self._tags.version} may only score impressions after its own date, and none is left "
@@ -153,17 +150,27 @@ class ConversionJob:
                 valid=[f"before {day_text(self.as_of, self.source.log.timezone)}"],
                 next_step="train one with zhongcao train tags --as-of an earlier day",
             )
-        return max(start, self._tags.as_of)
+        return max(self._earliest, self._tags.as_of)
+
+    @cached_property
+    def _earliest(self) -> int:
+        first = self.source.log.first(self.as_of)
+        warm_up = min(self.choices.warm_up_days * DAY_SECONDS, (self.as_of - first) // 3)
+        return max(first + warm_up, self.as_of - self.choices.most_days * DAY_SECONDS)
+
+    @cached_property
+    def _tags_folder(self) -> Path | None:
+        zone, asked = self.source.log.timezone, self.choices.tags
+        return chosen_tags(self.settings, asked, self._earliest, zone, self.steps.say)
 
     @cached_property
     def _tags(self) -> Bundle | None:
-        if self.choices.tags is None:
-            return None
-        folder = Path(self.choices.tags)
-        if not folder.is_dir():
-            folder = self.settings.bundles_dir / self.choices.tags
-        verify_bundle(folder)
-        return load_bundle(folder)
+        return None if self._tags_folder is None else load_bundle(self._tags_folder)
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        """The choices; scores are named by what they are of, wherever it lies."""
+        return asdict(replace(self.choices, tags=None if self._tags is None else self._tags.version))
 
     @cached_property
     def _scorer(self) -> BundleScorer | None:
@@ -172,8 +179,7 @@ class ConversionJob:
     @cached_property
     def folder(self) -> Path:
         """Checkpoints of this run, named after everything that it depends on."""
-        tags = None if self._tags is None else self._tags.version
-        parts = [self.source.data_version, code_version(), self.as_of, asdict(self.choices), tags]
+        parts = [self.source.data_version, code_version(), self.as_of, self._chosen]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return self.settings.work_dir / "conversion" / key
 
@@ -203,7 +209,8 @@ class ConversionJob:
             model, log = fit_conversion(
                 examples, self.as_of, self.choices.fit, threads=self.settings.threads, advance=advance
             )
-        return write_conversion_bundle(model, self._about(log), self.as_of, self.settings.bundles_dir)
+        parent, tags = self.settings.bundles_dir, self._tags_folder
+        return write_conversion_bundle(model, self._about(log), self.as_of, parent, tags)
 
     @property
     def _finished(self) -> Finished:
@@ -279,7 +286,8 @@ class ConversionJob:
             "match": self.choices.match,
             "features": self.features.to_json(),
             "tags_bundle": None if self._tags is None else self._tags.version,
-            "choices": asdict(self.choices),
+            "scored_tags": None if self._scorer is None else self._scorer.people.tags.to_dict(),
+            "choices": self._chosen,
             "start": self.start,
             "training": asdict(log),
         }

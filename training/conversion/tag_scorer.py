@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,16 +13,68 @@ from numpy.typing import NDArray
 from features.days import DAY_SECONDS
 from features.errors import TrainingError
 from features.impressions import Impressions
-from features.outcomes import fit_thresholds, label_history
+from features.outcomes import fit_thresholds
 from features.population import population
-from features.rows import row_blocks
 from features.spine import Spine
-from features.tag_scores import TagScores
+from features.tag_scores import ScoredTags, TagScores
 from features.thresholds import Thresholds
 from training.bundle import Bundle
 from training.source import LogSource
+from training.windows import wide_rows
 
 STEP_DAYS: Final = 7
+
+
+class PeopleScorer:
+    """Scores people as of an instant with one bundle.
+
+    Parameters
+    ----------
+    bundle
+        Of tag models.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        made = np.array([bool(tag.pattern) for tag in bundle.taxonomy.tags])
+        self._numbers = np.flatnonzero(made & bundle.model.active)
+        """Numbers of the tags whose scores are columns: learned ones that a pattern made."""
+
+    @property
+    def tags(self) -> ScoredTags:
+        """The tags whose scores are columns."""
+        members = dict(self.bundle.taxonomy.scopes.members)
+        tags = [self.bundle.taxonomy.tags[number] for number in self._numbers]
+        return ScoredTags(tuple(tag.pattern for tag in tags), tuple(tuple(members[tag.scope]) for tag in tags))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(dict.fromkeys(self.tags.patterns))
+
+    def thresholds(self, events: Any, everybody: Spine) -> Thresholds:
+        """Return the quantiles that rules compare with, of the whole population of an instant."""
+        return fit_thresholds(self.bundle.taxonomy, events, everybody)
+
+    def probabilities(self, events: Any, spine: Spine, thresholds: Thresholds) -> NDArray[np.float32]:
+        """Return the scores of some people, float32 [n, T], in bounded memory beside them.
+
+        Parameters
+        ----------
+        events
+            They hold everything that these people did until the instant.
+        spine
+            n people, as of one instant.
+        thresholds
+            Of that instant.
+        """
+        model, taxonomy = self.bundle.model, self.bundle.taxonomy
+        found = np.empty((len(spine), len(self._numbers)), np.float32)
+        done = 0
+        for rows in wide_rows(taxonomy, self.bundle.layout, events, spine, thresholds):
+            found[done : done + len(rows)] = model.predict(rows)[:, self._numbers]
+            done += len(rows)
+        return found
 
 
 class BundleScorer:
@@ -53,29 +104,22 @@ class BundleScorer:
                 valid=[f"{start} or earlier"],
                 next_step="train one with zhongcao train tags --as-of an earlier day",
             )
+        self.people = PeopleScorer(bundle)
         self._bundle, self._log, self._start = bundle, log, start
         self._levels: dict[int, Thresholds] = {}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.people.patterns
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """Names the scorer."""
         return {"tags_bundle": self._bundle.version, "start": self._start, "step_days": STEP_DAYS}
 
-    @cached_property
-    def tags(self) -> NDArray[np.int64]:
-        """Numbers of the tags whose scores are columns: learned ones that a pattern made."""
-        made = np.array([bool(tag.pattern) for tag in self._bundle.taxonomy.tags])
-        return np.flatnonzero(made & self._bundle.model.active)
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(dict.fromkeys(self._bundle.taxonomy.tags[tag].pattern for tag in self.tags))
-
     def scores(self, events: Any, identities: Any | None, impressions: Impressions) -> TagScores:
         """Score the persons of some impressions; the events hold everything that these did."""
-        taxonomy = self._bundle.taxonomy
-        members = dict(taxonomy.scopes.members)
         step = STEP_DAYS * DAY_SECONDS
         weeks = np.maximum(impressions.times - self._start, 0) // step
         instants = [int(self._start + week * step) for week in np.unique(weeks)]
@@ -86,28 +130,12 @@ class BundleScorer:
             there = pc.is_in(everybody.rows["person"], asked).to_numpy(zero_copy_only=False)
             spine = everybody.take(np.flatnonzero(there))
             persons.append(tuple(spine.persons))
-            probabilities.append(self._probabilities(events, spine, instant))
-        return TagScores(
-            np.array(instants, np.int64),
-            tuple(persons),
-            tuple(probabilities),
-            tuple(taxonomy.tags[tag].pattern for tag in self.tags),
-            tuple(tuple(members[taxonomy.tags[tag].scope]) for tag in self.tags),
-        )
-
-    def _probabilities(self, events: Any, spine: Spine, instant: int) -> NDArray[np.float32]:
-        model, layout = self._bundle.model, self._bundle.layout
-        found = np.empty((len(spine), len(self.tags)), np.float32)
-        if not len(spine):
-            return found
-        past = label_history(self._bundle.taxonomy, events, spine, self._thresholds(instant))
-        for numbers, rows in row_blocks(layout, events, spine, past):
-            found[numbers] = model.predict(rows)[:, self.tags]
-        return found
+            probabilities.append(self.people.probabilities(events, spine, self._thresholds(instant)))
+        return TagScores(np.array(instants, np.int64), tuple(persons), tuple(probabilities), self.people.tags)
 
     def _thresholds(self, instant: int) -> Thresholds:
         if instant not in self._levels:
-            log, taxonomy = self._log, self._bundle.taxonomy
+            log = self._log
             everybody = population(log.events, log.identities, [instant], log.timezone)
-            self._levels[instant] = fit_thresholds(taxonomy, log.events, everybody)
+            self._levels[instant] = self.people.thresholds(log.events, everybody)
         return self._levels[instant]
