@@ -26,6 +26,7 @@ _LISTED: Final = {
     "learned": True,
     "base_rate": 0.413,
 }
+_IAB: Final = "Purchase Intent | Consumer Packaged Goods | Edible | Refrigerated | Dairy"
 _MODEL: Final = "tags-8ec1f69ce9df"
 _AS_OF: Final = 1512086400
 _WINDOWS: Final = {"click": 1.0, "ctcvr": 15.0}
@@ -147,7 +148,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
                         "id": "zhongcao",
                         "name": "zhongcao",
                         "ext": {"segtax": 4},
-                        "segment": [{"id": "1281", "name": "Purchase Intent | Consumer Packaged Goods | Pet Food"}],
+                        "segment": [{"id": "1133", "name": _IAB}],
                     },
                 ],
             },
