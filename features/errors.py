@@ -98,6 +98,10 @@ class StoreError(ZhongcaoError):
     """The online store is missing or holds rows of another schema."""
 
 
+class PredictionLogError(ZhongcaoError):
+    """The prediction log does not hold what is asked for, or cannot be read or rewritten now."""
+
+
 class RequestError(ZhongcaoError):
     """A request asks for what the model or the store cannot answer; says so without the values that were sent."""
 

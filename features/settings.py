@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     move_seconds: int = Field(
         300, ge=1, le=86_400, description="Seconds between moves of live events from the inbox into the log."
     )
+    predictions_share: float = Field(
+        0.01, ge=0, le=1, description="Share of predictions that the prediction log keeps; 0 for none."
+    )
+    predictions_days: int = Field(30, ge=1, le=3650, description="Days that a kept prediction stays.")
+    predictions_features: bool = Field(
+        False, description="Whether the prediction log keeps features too, not their hash only."
+    )
 
     openrtb_ids: str = Field(
         "off", description="Which ids of OpenRTB requests are accounts: pairs such as user.buyeruid=PLATFORM."
@@ -125,6 +132,11 @@ class Settings(BaseSettings):
     def histories_file(self) -> Path:
         """The embedded store of person histories, for conversion predictions."""
         return self.home / "histories.sqlite"
+
+    @property
+    def predictions_dir(self) -> Path:
+        """Folder of the prediction log, a file a day."""
+        return self.home / "predictions"
 
     @property
     def access_file(self) -> Path:
