@@ -13,6 +13,7 @@ from serving.limits import LINES_TYPE
 from serving.live_schema import LIVE_EVENT
 from serving.problem_kinds import KIND_OF_NAME, KINDS, ProblemKind
 from serving.route_table import ROUTES, RouteSpec
+from serving.routes_tags import ESCAPED
 
 API_VERSION: Final = "1.0"
 """Of the routes, bodies and problem types: whatever would break a caller raises the number in paths and types."""
@@ -24,7 +25,8 @@ Who people are, what would follow if they saw a note, and events as they happen.
 
 A key is sent as `Authorization: Bearer KEY`; its scope must be that of the operation (`x-scope`), or `admin`. On
 loopback, callers of the same machine need none. Errors are problem documents (RFC 9457): `type` is for programs and
-keeps its meaning, `detail` is for people. Answers may gain fields; bodies with unknown fields are refused."""
+keeps its meaning, `detail` is for people. Answers may gain fields; bodies with unknown fields are refused. Whole
+numbers are written without a point."""
 
 
 @cache
@@ -139,13 +141,13 @@ def _operation(route: RouteSpec, schemas: dict[tuple[str, str], Any]) -> dict[st
 
 
 def _parameters(route: RouteSpec) -> list[dict[str, Any]]:
-    text = {"type": "string", "minLength": 1}
+    text, escaped = {"type": "string", "minLength": 1}, {"type": "string", "pattern": ESCAPED}
     found = [
         {"name": name, "in": "path", "required": True, "description": said, "schema": text}
         for name, said in route.path_values.items()
     ]
     found += [
-        {"name": name, "in": "header", "required": True, "description": said, "schema": text}
+        {"name": name, "in": "header", "required": True, "description": said, "schema": escaped}
         for name, said in route.headers.items()
     ]
     if route.query is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""A whole number that every reader of JSON takes for the same."""
 
 
 class Open(BaseModel):
@@ -38,7 +41,7 @@ class BidUser(Open):
 
     id: str | None = None
     buyeruid: str | None = None
-    yob: int | None = None
+    yob: Whole | None = None
     consent: str | None = None
     eids: list[Eid] | None = None
     data: list[dict[str, Any]] | None = None
@@ -48,27 +51,27 @@ class BidUser(Open):
 class RegsExt(Open):
     """Where OpenRTB 2.5 has what 2.6 has in the regulations."""
 
-    gdpr: int | None = None
+    gdpr: Whole | None = None
     us_privacy: str | None = None
-    gpc: int | str | None = None
-    gpp_sid: list[int] | None = None
+    gpc: Whole | str | None = None
+    gpp_sid: list[Whole] | None = None
 
 
 class Regs(Open):
     """What law applies."""
 
-    coppa: int | None = None
-    gdpr: int | None = None
+    coppa: Whole | None = None
+    gdpr: Whole | None = None
     us_privacy: str | None = None
-    gpp_sid: list[int] | None = None
+    gpp_sid: list[Whole] | None = None
     ext: RegsExt | None = None
 
 
 class BidDevice(Open):
     """What the device says about advertising."""
 
-    dnt: int | None = None
-    lmt: int | None = None
+    dnt: Whole | None = None
+    lmt: Whole | None = None
 
 
 class BidRequest(Open):
@@ -81,7 +84,7 @@ class BidRequest(Open):
     """
 
     id: str
-    tmax: int | None = None
+    tmax: Whole | None = None
     user: BidUser | None = None
     regs: Regs | None = None
     device: BidDevice | None = None

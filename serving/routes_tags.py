@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 from urllib.parse import unquote
@@ -24,6 +25,9 @@ from serving.tag_schemas import OwnTag, OwnTagsAnswer
 PLATFORM_HEADER: Final = "Zhongcao-Platform"
 ACCOUNT_HEADER: Final = "Zhongcao-Account"
 """Who asks about themselves, percent-encoded UTF-8: headers stand in no address and in no usual access log."""
+
+ESCAPED: Final = r"^(?:[ -$&-~]|%(?:[2-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+$"
+"""Printable ASCII, everything else and the percent sign itself percent-encoded; no control characters."""
 
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -99,8 +103,9 @@ def _who(request: Request) -> AccountRef:
     try:
         names = {"platform": PLATFORM_HEADER, "account": ACCOUNT_HEADER}
         given = {field: request.headers.get(header) for field, header in names.items()}
-        said = {field: unquote(value, errors="strict") for field, value in given.items() if value is not None}
-        return AccountRef.model_validate(said)
+        # Otherwise one account could be written in two ways, as a lone % or as %25.
+        escaped = {field: value for field, value in given.items() if value and re.fullmatch(ESCAPED, value)}
+        return AccountRef.model_validate({f: unquote(value, errors="strict") for f, value in escaped.items()})
     except (ValidationError, UnicodeDecodeError) as error:
         needed = f"say who asks in the headers {PLATFORM_HEADER} and {ACCOUNT_HEADER}, percent-encoded UTF-8"
         raise Problem(422, needed) from error

@@ -24,6 +24,8 @@ class GuardedService(bentoml.Service[Any]):  # type: ignore[misc]  # bentoml shi
         own = {id(mounted) for mounted, *_ in self.mount_apps}
         app.router.routes = [route for route in app.routes if id(getattr(route, "app", None)) in own]
         app.router.redirect_slashes = False
+        # A path with a line end matches no mount, and would be answered past the guard.
+        app.router.default = self.mount_apps[0][0]
         app.user_middleware = [m for m in app.user_middleware if m.cls is not TimeoutMiddleware]
         return app
 

@@ -166,6 +166,12 @@ def test_nothing_else_answers(app: Any, path: str) -> None:
     assert response.json()["title"] == "Not Found"
 
 
+def test_a_path_with_a_line_end_is_guarded_too(app: Any) -> None:
+    response = get(app, "/v1/tags/%0Ax")
+    assert (response.status_code, response.json()["type"][-12:]) == (404, ":no-such-tag")
+    assert get(app, "/v1/%0Ax", client="10.0.0.1").status_code == 401
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"), [("GET", "/v1/conversions", "POST"), ("PUT", "/v1/tags", "GET, HEAD, POST")]
 )

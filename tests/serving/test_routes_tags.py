@@ -110,6 +110,8 @@ def test_who_withdrew_sees_nothing_held_against_them(tmp_path: Path) -> None:
         {},
         {"headers": {"Zhongcao-Platform": "shop"}},
         {"headers": {**WHO, "Zhongcao-Account": "%ff"}},
+        {"headers": {**WHO, "Zhongcao-Account": "100%"}},
+        {"headers": {**WHO, "Zhongcao-Account": "a%00"}},
         {"headers": {**WHO, "Zhongcao-Account": ""}},
         {"headers": WHO, "params": {"account": "13800138000"}},
     ],
