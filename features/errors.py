@@ -102,6 +102,10 @@ class PredictionLogError(ZhongcaoError):
     """The prediction log does not hold what is asked for, or cannot be read or rewritten now."""
 
 
+class RightsError(ZhongcaoError):
+    """What a person asked for cannot be kept, read or finished now."""
+
+
 class RequestError(ZhongcaoError):
     """A request asks for what the model or the store cannot answer; says so without the values that were sent."""
 

@@ -10,7 +10,9 @@ import duckdb
 
 from features.delta_table import LogTable
 from features.errors import EventLogError
-from features.events import EVENTS, TABLES, Table, table
+from features.events import EVENTS, IDENTITIES, TABLES, Table, table
+from features.refused_links import without_refused
+from features.rights import refused_keys
 from features.settings import Settings
 
 _SQL_TYPES = {
@@ -120,7 +122,8 @@ class EventLog:
     ) -> duckdb.DuckDBPyRelation:
         """Return a canonical table; of notes, items and campaigns only the latest row of each key.
 
-        With `known_at` the latest of these is that of the rows which had arrived by then.
+        With `known_at` the latest of these is that of the rows which had arrived by then. Of identities, whoever
+        opted out of personalisation agrees at no time.
 
         Raises
         ------
@@ -128,6 +131,8 @@ class EventLog:
             There is no such table or version.
         """
         rows = self.rows(con, name, version)
+        if name == IDENTITIES.name and (refused := refused_keys(self.settings)):
+            return without_refused(con, rows, refused)
         return latest_rows(con, rows, name, known_at) if name in VERSIONED else rows
 
     def rows(

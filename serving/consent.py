@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from features.event_log import EventLog
+from features.person_keys import with_their_keys
+from features.rights import Rights, refused_keys
 from features.settings import Settings
 from features.withdrawals import withdrawn
 
@@ -35,7 +39,7 @@ def next_word(settings: Settings, now: int) -> int | None:
 
 
 def withdrawn_since(settings: Settings, as_of: int, now: int) -> list[str]:
-    """Return the keys of people whose rows must not be used, sorted; where there is no log, nobody withdrew.
+    """Return the keys of people whose rows must not be used, sorted: who withdrew consent or opted out.
 
     Parameters
     ----------
@@ -45,10 +49,23 @@ def withdrawn_since(settings: Settings, as_of: int, now: int) -> list[str]:
         See `features.withdrawals.withdrawn`.
     """
     if not settings.log_dir.is_dir():
-        return []
+        return refused_keys(settings)
     log = EventLog.open(settings)
     con = log.connect()
     try:
         return withdrawn(log.table(con, "identities"), as_of, now)
     finally:
         con.close()
+
+
+def deleted_tags(settings: Settings) -> Mapping[str, AbstractSet[str]]:
+    """Return key of a person or an account → ids of tags that must not be inferred, as of now.
+
+    What somebody said through one account holds for every account that is theirs now.
+    """
+    rights = Rights(settings)
+    try:
+        said = rights.deleted_tags()
+    finally:
+        rights.close()
+    return with_their_keys(settings, said) if said else said

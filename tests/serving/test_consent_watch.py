@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from features.errors import StoreError
-from features.identity import account_key, load_key
+from features.identity import account_key, load_key, person_key
+from features.rights import delete_tag, opt_in, opt_out
 from features.settings import Settings
 from serving.consent_watch import ConsentWatch
-from serving.schemas import PersonRef
+from serving.schemas import AccountRef, PersonRef
 from serving.scorer import Scorer
 from tests.serving.conversion_homes import bring_in
 from tests.serving.fakes import DAIRY, KEY, LINKED, FakeBundle, filled_store
@@ -123,4 +124,48 @@ def test_who_withdrew_is_unknown_to_the_tags(tmp_path: Path) -> None:
     gone.add(DAIRY)
     assert [answer.status for answer in scorer.tags(people)] == ["unknown", "known"]
     assert scorer.tags(people)[0].tags == []
+    store.close()
+
+
+def test_an_opt_out_is_heeded_by_the_next_request(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    account = word(settings, tmp_path, consent=True)
+    store = filled_store(tmp_path)
+    gone = ConsentWatch(settings).watch(lambda: AS_OF)
+    scorer = Scorer(FakeBundle(), store, KEY, gone)
+    asked = [PersonRef(person=DAIRY), AccountRef(platform="shop", account="one")]
+    assert [answer.status for answer in scorer.tags(asked)] == ["known", "known"]
+    opt_out(settings, [DAIRY, account_key(KEY, "shop", "one")])
+    assert [answer.status for answer in scorer.tags(asked)] == ["unknown", "unknown"]
+    assert gone() | {"x"} >= {DAIRY, "x"}
+    assert (len(gone()), account in gone()) == (2, False)
+    opt_in(settings, [DAIRY])
+    assert [answer.status for answer in scorer.tags(asked)] == ["known", "unknown"]
+    store.close()
+
+
+def test_whose_account_it_is_later_opted_out_too(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    account = word(settings, tmp_path, consent=True)
+    person = person_key(load_key(settings), "ann")
+    watch = ConsentWatch(settings, seconds=0.02)
+    gone = watch.watch(lambda: AS_OF)
+    with watch:
+        opt_out(settings, [person])
+        delete_tag(settings, [person], "dairy.will-buy")
+        assert until(lambda: account in gone() and account in gone.deleted_tags())
+    assert gone.deleted_tags() == {key: {"dairy.will-buy"} for key in (person, account)}
+
+
+def test_a_deleted_tag_is_not_inferred(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    store = filled_store(tmp_path)
+    gone = ConsentWatch(settings).watch(lambda: AS_OF)
+    scorer = Scorer(FakeBundle(), store, KEY, gone, gone.deleted_tags)
+    asked = [PersonRef(person=DAIRY), AccountRef(platform="shop", account="one")]
+    delete_tag(settings, [DAIRY], "dairy.will-buy")
+    delete_tag(settings, [DAIRY], "gone.since-long")
+    delete_tag(settings, [account_key(KEY, "shop", "one")], "bread.will-buy")
+    tags = [[tag.id for tag in answer.tags] for answer in scorer.tags(asked)]
+    assert tags == [["bread.will-buy"], ["dairy.will-buy"]]
     store.close()
