@@ -19,6 +19,7 @@ from serving.api import build_api
 from serving.connection import BoundedProtocol
 from serving.events import Ingest, open_ingest
 from serving.limits import Guard
+from serving.served import Served
 
 PATH: Final = "/v1/events"
 _NEVER_SECONDS: Final = 86_400
@@ -45,9 +46,10 @@ def free_port() -> int:
 
 def main(home: Path, port: int) -> None:
     """Serve events, and nothing else, until told to stop."""
+    none = BundleError("no model is measured here")
     with opened_ingest(home) as ingest:
         app = Guard(
-            build_api(BundleError("no model is measured here"), 1, ingest=ingest),
+            build_api(Served(none), 1, Served(none), ingest),
             KeyRing(home / "access.json"),
             needs={PATH: "ingest"},
             open_paths=frozenset({"/livez"}),

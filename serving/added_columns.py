@@ -163,7 +163,11 @@ def open_store(settings: Settings, layout: RowLayout) -> OnlineStore:
     StoreError
         The layout's added columns are damaged.
     """
-    store = SqliteStore(settings.store_file)
+    return read_in(SqliteStore(settings.store_file), settings, layout)
+
+
+def read_in(store: OnlineStore, settings: Settings, layout: RowLayout) -> OnlineStore:
+    """Return an open store as `open_store` does; whoever opened it closes it."""
     if layout.base == layout:
         return store
     added = read_added(settings, layout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Required
 
 from typing_extensions import TypedDict
 
@@ -13,6 +13,14 @@ class Liveness(TypedDict):
     status: Literal["live"]
 
 
+class NextReadiness(TypedDict, total=False):
+    """The bundle that the champion pointer names while another answers; `problem` says why it does not."""
+
+    bundle: Required[str]
+    state: Required[Literal["loads", "waits", "refused"]]
+    problem: str
+
+
 class ConversionsReadiness(TypedDict, total=False):
     """What serves conversions; or `problem`, why they are not answered."""
 
@@ -21,6 +29,7 @@ class ConversionsReadiness(TypedDict, total=False):
     as_of: int
     people: int
     problem: str
+    next: NextReadiness
 
 
 class _Ready(TypedDict):
@@ -39,4 +48,5 @@ class Readiness(_Ready, total=False):
     people: int
     tags: int
     problem: str
+    next: NextReadiness
     conversions: ConversionsReadiness

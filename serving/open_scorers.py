@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-from features.errors import StoreError, ZhongcaoError
+from features.errors import BundleError, StoreError, ZhongcaoError
 from features.identity import load_key
 from features.settings import Settings
-from serving.added_columns import open_store
+from serving.added_columns import read_in
 from serving.consent_watch import ConsentWatch
 from serving.conversions import ConversionScorer
+from serving.follow import Follower
 from serving.scorer import Scorer
+from serving.served import Served
 from serving.sqlite_histories import SqliteHistories
+from serving.sqlite_store import SqliteStore
 from training.bundle import load_bundle
-from training.champion import champion_path, verify_bundle
+from training.champion import verify_named
 from training.conversion.bundle import load_conversion_bundle
-from training.manifest import CONVERSION
+from training.manifest import CONVERSION, TAGS
 
 TagsOrNot = Scorer | ZhongcaoError
 ConversionsOrNot = ConversionScorer | ZhongcaoError
+_STARTING: Final = BundleError("the champion is not loaded yet")
 
 
-def open_scorers(
-    settings: Settings, consent: ConsentWatch, opened: ExitStack
-) -> tuple[TagsOrNot, ConversionsOrNot]:
+@dataclass(frozen=True)
+class Champions:
+    """What answers, and what follows the pointers once it is started.
+
+    Parameters
+    ----------
+    tags, conversions
+        What answers now; in place of a scorer that cannot, the error that says why.
+    followers
+        One a kind; each is a context while which its pointer is followed.
+    """
+
+    tags: Served[Scorer]
+    conversions: Served[ConversionScorer]
+    followers: tuple[Follower[Scorer], Follower[ConversionScorer]]
+
+
+def open_scorers(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> Champions:
     """Open the scorers of both champions.
 
     Parameters
@@ -37,9 +60,8 @@ def open_scorers(
 
     Returns
     -------
-    tuple
-        The scorer of tags and that of conversions; in place of one that cannot answer, the error that says why.
-        One of them is there.
+    Champions
+        At least one of the scorers is there.
 
     Raises
     ------
@@ -48,40 +70,63 @@ def open_scorers(
     StoreError
         The online store is missing or was filled for another bundle, and there are no conversions either.
     """
-    tags = _tags(settings, consent, opened)
-    conversions = _conversions(settings, consent, opened)
-    if isinstance(tags, ZhongcaoError) and isinstance(conversions, ZhongcaoError):
+    tags: Served[Scorer] = Served(_STARTING)
+    conversions: Served[ConversionScorer] = Served(_STARTING)
+    champions = Champions(
+        tags,
+        conversions,
+        (
+            Follower(settings, TAGS, tags, _tags(settings, consent, opened), verify=verify_named),
+            Follower(
+                settings, CONVERSION, conversions, _conversions(settings, consent, opened), verify=verify_named
+            ),
+        ),
+    )
+    for follower in champions.followers:
+        follower.look()
+    if isinstance(tags.now, ZhongcaoError) and isinstance(conversions.now, ZhongcaoError):
         promoted = settings.champion_file.exists() or not settings.conversion_champion_file.exists()
-        raise tags if promoted else conversions
-    return tags, conversions
+        raise tags.now if promoted else conversions.now
+    return champions
 
 
-def _tags(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> TagsOrNot:
-    try:
-        folder = champion_path(settings)
-        verify_bundle(folder)
+def _tags(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> Callable[[Path], Callable[[], Scorer]]:
+    # One store and one watch for every bundle that will ever serve: nothing is left behind by a swap.
+    store = SqliteStore(settings.store_file)
+    opened.callback(store.close)
+    withdrawn = consent.watch(lambda: store.describe().as_of)
+
+    def load(folder: Path) -> Callable[[], Scorer]:
         bundle = load_bundle(folder)
         bundle.model.warm()
-        store = open_store(settings, bundle.layout)
-        opened.callback(store.close)
-        withdrawn = consent.watch(lambda: store.describe().as_of)
-        return Scorer(bundle, store, load_key(settings), withdrawn)
-    except ZhongcaoError as error:
-        return error
+        key = load_key(settings)
+        return lambda: Scorer(bundle, read_in(store, settings, bundle.layout), key, withdrawn)
+
+    return load
 
 
-def _conversions(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> ConversionsOrNot:
-    try:
-        folder = champion_path(settings, CONVERSION)
-        verify_bundle(folder, CONVERSION)
+def _conversions(
+    settings: Settings, consent: ConsentWatch, opened: ExitStack
+) -> Callable[[Path], Callable[[], ConversionScorer]]:
+    store = SqliteHistories(settings.histories_file)
+    opened.callback(store.close)
+    withdrawn = consent.watch(lambda: store.describe().as_of)
+
+    def load(folder: Path) -> Callable[[], ConversionScorer]:
         bundle = load_conversion_bundle(folder)
         bundle.model.warm()
-        store = SqliteHistories(settings.histories_file)
-        opened.callback(store.close)
-        withdrawn = consent.watch(lambda: store.describe().as_of)
-        return ConversionScorer(bundle, store, load_key(settings), withdrawn)
-    except ZhongcaoError as error:
-        return error
+        scorer = ConversionScorer(bundle, store, load_key(settings), withdrawn)
+
+        def warm() -> ConversionScorer:
+            # Where the store is not filled, whoever takes the place of another is no more helpless than that.
+            with suppress(StoreError):
+                scorer.check()
+                scorer.warm()
+            return scorer
+
+        return warm
+
+    return load
 
 
 def what_is_served(tags: TagsOrNot, conversions: ConversionsOrNot) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -17,6 +16,7 @@ from serving.openrtb_people import OpenRtbSettings
 from serving.openrtb_schemas import BID_PARTS, BidRequest
 from serving.problems import Problem
 from serving.scorer import Scorer
+from serving.served import Served
 
 TMAX_SHARE: Final = 0.5
 """Part of ``tmax`` that is used here, reading the body included; the rest is for the network and the ad server."""
@@ -28,7 +28,7 @@ STATUS_HEADER: Final = "X-Zhongcao-Enrich"
 
 
 def openrtb_routes(
-    scorer: Callable[[], Scorer],
+    scorer: Served[Scorer],
     limiter: anyio.CapacityLimiter,
     openrtb: OpenRtbSettings,
 ) -> list[Route]:
@@ -37,7 +37,7 @@ def openrtb_routes(
     Parameters
     ----------
     scorer
-        Returns what answers now; raises a `Problem` where nothing does.
+        Answers for tags.
     limiter
         Bounds the requests that are scored at the same time.
     openrtb
@@ -51,11 +51,12 @@ def openrtb_routes(
         bid = parse(body, BidRequest, BID_PARTS)
         if not openrtb.ids:
             raise Problem(503, "not ready: set openrtb_ids, which says whose ids those of a request are")
-        ready = scorer()
         left = (bid.tmax or USUAL_TMAX) / 1000 * TMAX_SHARE - (anyio.current_time() - begun)
         done = Enriched(body, "late")
         with anyio.move_on_after(left):
-            done = await run_sync(enricher.enrich, ready, bid, body, limiter=limiter, abandon_on_cancel=True)
+            done = await run_sync(
+                scorer.answer, lambda it: enricher.enrich(it, bid, body), limiter=limiter, abandon_on_cancel=True
+            )
         return Response(done.body, media_type="application/json", headers={STATUS_HEADER: done.status})
 
     return [Route("/v1/openrtb/enrich", enrich, methods=["POST"])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ from serving.catalogue import MOST_LISTED, USUALLY_LISTED, catalogue, label
 from serving.problems import Problem
 from serving.schemas import MOST_TAGS, AccountRef
 from serving.scorer import Scorer
+from serving.served import Served
 from serving.tag_schemas import OwnTag, OwnTagsAnswer
 
 PLATFORM_HEADER: Final = "Zhongcao-Platform"
@@ -47,28 +47,31 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def tag_routes(scorer: Callable[[], Scorer], limiter: anyio.CapacityLimiter) -> list[Route]:
+def tag_routes(scorer: Served[Scorer], limiter: anyio.CapacityLimiter) -> list[Route]:
     """Return the routes.
 
     Parameters
     ----------
     scorer
-        Returns what answers now; raises a `Problem` where nothing does.
+        Answers for tags.
     limiter
         Bounds the requests that are scored at the same time.
     """
 
     async def listed(request: Request) -> Response:
         page = _query(request, PageRequest)
-        return _json(catalogue(scorer().bundle, page.after, page.limit))
+        return _json(catalogue(scorer.ready().bundle, page.after, page.limit))
 
     async def labelled(request: Request) -> Response:
         _query(request, NoQuery)
-        return _json(label(scorer().bundle, request.path_params["tag"]))
+        return _json(label(scorer.ready().bundle, request.path_params["tag"]))
 
     async def own(request: Request) -> Response:
         _query(request, NoQuery)
-        answer = await run_sync(own_tags, scorer(), _who(request), limiter=limiter, abandon_on_cancel=True)
+        account = _who(request)
+        answer = await run_sync(
+            scorer.answer, lambda it: own_tags(it, account), limiter=limiter, abandon_on_cancel=True
+        )
         return _json(answer)
 
     return [

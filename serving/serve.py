@@ -26,6 +26,7 @@ from serving.open_scorers import open_scorers, what_is_served
 from serving.openrtb_people import OpenRtbSettings
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.service import build_service
+from serving.serving_status import following
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -42,6 +43,8 @@ _CONVERSIONS: Final = (
 
 def serve(settings: Settings, *, require_key: bool = False) -> None:
     """Serve the champion until the process is told to stop (SIGINT or SIGTERM); requests in work are finished.
+
+    Another champion takes its place as soon as it is promoted, checked and warm.
 
     Parameters
     ----------
@@ -68,10 +71,11 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
     with _reserve(settings.host, settings.port) as reserved:
         consent = ConsentWatch(settings)
         with ExitStack() as opened:
-            scorer, conversions = open_scorers(settings, consent, opened)
+            champions = open_scorers(settings, consent, opened)
+            tags, conversions = champions.tags, champions.conversions
             opened.enter_context(consent)
             guard = Guard(
-                build_api(scorer, settings.threads, conversions, open_ingest(settings, opened), openrtb),
+                build_api(tags, settings.threads, conversions, open_ingest(settings, opened), openrtb),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,
@@ -82,11 +86,13 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             _listen(reserved, settings)
             tries = [
                 _try_it(settings, free, route, body)
-                for served, route, body in ((scorer, *_TAGS), (conversions, *_CONVERSIONS))
-                if not isinstance(served, ZhongcaoError)
+                for served, route, body in ((tags, *_TAGS), (conversions, *_CONVERSIONS))
+                if not isinstance(served.now, ZhongcaoError)
             ]
-            sys.stdout.write("".join(f"{line}\n" for line in [*what_is_served(scorer, conversions), *tries]))
+            served = what_is_served(tags.now, conversions.now)
+            sys.stdout.write("".join(f"{line}\n" for line in [*served, *tries]))
             sys.stdout.flush()
+            opened.enter_context(following(settings, champions))
             _run(settings, guard, reserved)
 
 

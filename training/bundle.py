@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import lightgbm as lgb
 import numpy as np
+from numpy.typing import NDArray
 
 from features.errors import BundleError, FeatureError, TaxonomyError
 from features.fitted import BASIS, Affinities
@@ -200,7 +201,25 @@ def score_golden_rows(folder: Path) -> None:
     Raises
     ------
     BundleError
-        They differ by more than 1e-9.
+        They differ by more than 1e-9, or are none.
     """
     model = load_bundle(folder).model
-    check_golden(folder, lambda rows: model.predict(rows, compact=False))
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        got = model.predict(rows, compact=False)
+        check_probabilities(folder, got[:, model.active])
+        return got
+
+    check_golden(folder, predict)
+
+
+def check_probabilities(folder: Path, found: NDArray[np.float64]) -> None:
+    """Refuse what a model says where it is no probability, though it was recorded like that.
+
+    Raises
+    ------
+    BundleError
+        A number is missing, or lies outside 0 to 1.
+    """
+    if not ((found >= 0) & (found <= 1)).all():
+        raise BundleError(f"bundle {folder.name} scores its golden rows with what is no probability")

@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from features.durable import write_durably
 from features.errors import BundleError
 from features.settings import Settings
-from training.manifest import CONVERSION, TAGS, Kind, canonical_json, check_manifest
+from training.bundle_files import check_files, check_name
+from training.manifest import TAGS, Kind, check_manifest
+from training.pointer import Promotion, move_pointer, pointed_name, promotions, served_before
 
-_VERIFY_SECONDS: Final = 120
+_VERIFY_SECONDS: Final = 120.0
 
 
-def verify_bundle(folder: Path, kind: Kind = TAGS) -> None:
-    """Check the hashes, then load the bundle and score its golden rows in a throw-away child process.
+def verify_bundle(folder: Path, kind: Kind = TAGS, seconds: float = _VERIFY_SECONDS) -> None:
+    """Check files and hashes, then load the bundle and score its golden rows in a throw-away child process.
+
+    Parameters
+    ----------
+    folder, kind
+        The bundle.
+    seconds
+        How long the child process may take.
 
     Raises
     ------
     BundleError
         The bundle is corrupt or foreign, crashes the child, or scores its golden rows differently.
     """
-    with checker(kind) as check:
+    with checker(kind, seconds) as check:
         check(folder)
 
 
+def verify_named(folder: Path, kind: Kind = TAGS, seconds: float = _VERIFY_SECONDS) -> None:
+    """Make the checks of `verify_bundle`, and that the bundle is the one that its folder was named after."""
+    with checker(kind, seconds) as check:
+        check_whole(folder, kind)
+        check_name(folder, kind)
+        check(folder)
+
+
+def check_whole(folder: Path, kind: Kind = TAGS) -> None:
+    """Check sizes and hashes of a bundle, and that nothing in it leads elsewhere; no model is read.
+
+    Raises
+    ------
+    BundleError
+        The bundle is corrupt, foreign or too large.
+    """
+    check_files(folder, kind)
+    try:
+        check_manifest(folder, kind)
+    except (OSError, RecursionError) as error:
+        raise BundleError(f"bundle {folder.name} is refused: {type(error).__name__} while it was read") from error
+
+
 @contextmanager
-def checker(kind: Kind = TAGS) -> Iterator[Callable[[Path], None]]:
+def checker(kind: Kind = TAGS, seconds: float = _VERIFY_SECONDS) -> Iterator[Callable[[Path], None]]:
     """Start the child process of `verify_bundle`, which gets ready while the bundle is still being made.
 
     Yields
@@ -53,15 +84,16 @@ def checker(kind: Kind = TAGS) -> Iterator[Callable[[Path], None]]:
     )
 
     def check(folder: Path) -> None:
-        check_manifest(folder, kind)
+        check_whole(folder, kind)
         try:
-            _, said = child.communicate(str(folder.resolve()), timeout=_VERIFY_SECONDS)
+            _, said = child.communicate(str(folder.resolve()), timeout=seconds)
         except subprocess.TimeoutExpired as error:
             raise BundleError(
-                f"bundle {folder.name} did not score its golden rows in {_VERIFY_SECONDS} s"
+                f"bundle {folder.name} is refused: it did not score its golden rows in {seconds:g} s"
             ) from error
         if child.returncode != 0:
             last = (said.strip().splitlines() or [f"the child process died with code {child.returncode}"])[-1]
+            last = last.replace(str(folder.resolve()), folder.name)
             raise BundleError(
                 f"bundle {folder.name} is refused: {last}", next_step="the champion stays; train or copy it again"
             )
@@ -104,7 +136,7 @@ def promote(
         verify_bundle(folder, kind)
     else:
         check(folder)
-    write_durably(_pointer(settings, kind), canonical_json({"bundle": folder.name}))
+    move_pointer(settings, kind, Promotion(folder.name, int(time.time())))
 
 
 def champion_path(settings: Settings, kind: Kind = TAGS) -> Path:
@@ -115,16 +147,61 @@ def champion_path(settings: Settings, kind: Kind = TAGS) -> Path:
     BundleError
         Nothing was promoted yet, or the pointer leads outside the bundles' folder.
     """
-    try:
-        name = json.loads(_pointer(settings, kind).read_text(encoding="utf-8"))["bundle"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        verb = "train conversion" if kind is CONVERSION else "retrain"
-        raise BundleError("there is no champion yet", next_step=f"run `zhongcao {verb}` first") from error
-    folder = settings.bundles_dir / str(name)
-    if folder.resolve().parent != settings.bundles_dir.resolve() or not folder.is_dir():
+    name = pointed_name(settings, kind)
+    folder = _contained(settings, name)
+    if folder is None:
         raise BundleError("the champion pointer names no bundle", value=name, next_step="promote another")
     return folder
 
 
-def _pointer(settings: Settings, kind: Kind) -> Path:
-    return settings.conversion_champion_file if kind is CONVERSION else settings.champion_file
+def roll_back(
+    settings: Settings, kind: Kind = TAGS, check: Callable[[Path], None] | None = None
+) -> tuple[str, str]:
+    """Make the bundle that served before the champion again.
+
+    Parameters
+    ----------
+    settings, kind
+        Which pointer.
+    check
+        Raises where the bundle cannot serve, beside its hashes; a server that loads it makes all checks anyway.
+
+    Returns
+    -------
+    tuple
+        Names of the bundle that was left and of the one that serves now.
+
+    Raises
+    ------
+    BundleError
+        There was none before, it is not whole any more, or another one was promoted meanwhile.
+    """
+    moves = promotions(settings, kind)
+    left, before = moves[0].bundle if moves else "", served_before(moves)
+    if before is None:
+        raise BundleError(
+            f"no bundle of {kind.name} served before this one",
+            value=left or "none",
+            next_step="`zhongcao serving status` lists those that did",
+        )
+    folder = _contained(settings, before.bundle)
+    if folder is None:
+        raise BundleError(
+            "the bundle that served before is not there any more", value=before.bundle, next_step="train again"
+        )
+    check_whole(folder, kind)
+    check_name(folder, kind)
+    if check is not None:
+        check(folder)
+    move_pointer(settings, kind, Promotion(folder.name, int(time.time()), "rolled back"), left=left)
+    return left, folder.name
+
+
+def _contained(settings: Settings, name: str) -> Path | None:
+    """Return the folder of a bundle; None for a name that leads elsewhere or nowhere."""
+    folder = settings.bundles_dir / name
+    try:
+        inside = folder.name == name and folder.resolve().parent == settings.bundles_dir.resolve()
+        return folder if inside and folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # a name with a zero byte, one that is too long, links in a circle
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from features.errors import ZhongcaoError
+from features.errors import BundleError, ZhongcaoError
 from serving.access import KeyRing
 from serving.api import build_api
 from serving.conversions import ConversionScorer
@@ -18,8 +18,10 @@ from serving.limits import Guard, Limits
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
+from serving.served import Served
 from serving.service import build_service
 
+NO_CONVERSIONS = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
 BODY: dict[str, Any] = {"people": [{"platform": "shop", "account": "dairy lover"}]}
 
 
@@ -34,7 +36,7 @@ def application(
     openrtb: OpenRtbSettings = OPENRTB_OFF,
 ) -> Any:
     guard = Guard(
-        build_api(scorer, 2, conversions, ingest, openrtb),
+        build_api(Served(scorer), 2, Served(conversions or NO_CONVERSIONS), ingest, openrtb),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,

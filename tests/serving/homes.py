@@ -24,10 +24,10 @@ from training.statics import STATIC_NAMES
 PEOPLE = 120
 
 
-def tiny_home(folder: Path) -> Settings:
+def tiny_home(folder: Path, kinds: tuple[str, ...] = ("purchase",)) -> Settings:
     """Train on rows of nobody, promote, and fill the store with accounts ``a0``, ``a1``, … of platform ``shop``."""
     settings = Settings(home=folder, mlruns=folder / "mlruns", threads=1)
-    layout = layout_for(TAXONOMY, ("purchase",))
+    layout = layout_for(TAXONOMY, kinds)
     rng = np.random.default_rng(5)
     rows = np.floor(rng.exponential(3.0, (PEOPLE, layout.width))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan

@@ -192,8 +192,7 @@ def test_health(app: Any) -> None:
         "people": 2,
         "tags": 3,
         "conversions": {
-            "problem": "not ready: there is no champion yet; run `zhongcao train conversion` first, then start the "
-            "server again"
+            "problem": "not ready: there is no champion yet; run `zhongcao train conversion` first"
         },
     }
 

@@ -190,7 +190,7 @@ def test_a_model_that_cannot_serve_says_why_and_holds_up_no_tags(tmp_path: Path)
     scorer = fake_scorer(tmp_path)
     app = application(scorer, tmp_path, conversions=refused)
     response = ask(app, ASKED)
-    said = "not ready: bundle c-1 reads other features; run `zhongcao train`, then start the server again"
+    said = "not ready: bundle c-1 reads other features; run `zhongcao train`"
     assert (response.status_code, response.json()["detail"]) == (503, said)
     assert response.headers["content-type"] == "application/problem+json"
     assert post(app, json=BODY).status_code == 200
@@ -222,8 +222,7 @@ def test_a_server_of_conversions_alone(conversions: ConversionScorer, tmp_path: 
     assert "zhongcao retrain" in refused.json()["detail"]
     assert get(app, "/readyz").json() == {
         "status": "ready",
-        "problem": "tags are not ready: there is no champion yet; run `zhongcao retrain` first, then start the "
-        "server again",
+        "problem": "tags are not ready: there is no champion yet; run `zhongcao retrain` first",
         "conversions": {
             "model": "conversion-fake",
             "model_as_of": AS_OF - 86_400,

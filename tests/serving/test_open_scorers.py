@@ -44,7 +44,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         bundle.model = MODELS[folder.name]
         return bundle
 
-    monkeypatch.setattr("serving.open_scorers.verify_bundle", verified)
+    monkeypatch.setattr("serving.open_scorers.verify_named", verified)
     monkeypatch.setattr("serving.open_scorers.load_conversion_bundle", loaded)
 
 
@@ -65,7 +65,8 @@ def home(tags_home: Settings, tmp_path: Path) -> Settings:
 
 def opened(settings: Settings) -> tuple[TagsOrNot, ConversionsOrNot]:
     with ExitStack() as stack:
-        return open_scorers(settings, ConsentWatch(settings), stack)
+        champions = open_scorers(settings, ConsentWatch(settings), stack)
+        return champions.tags.now, champions.conversions.now
 
 
 def test_conversions_of_another_version_hold_up_no_tags(home: Settings) -> None:

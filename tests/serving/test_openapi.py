@@ -19,6 +19,7 @@ from serving.openapi import openapi
 from serving.problem_kinds import KINDS
 from serving.route_table import NEEDS, ROUTES, RouteSpec
 from serving.scorer import Scorer
+from serving.served import Served
 from tests.serving.calls import application, call
 from tests.serving.fakes import fake_scorer
 from tests.serving.json_schema import faults
@@ -41,7 +42,7 @@ def scorer(tmp_path: Path) -> Iterator[Scorer]:
 def test_every_mounted_route_is_in_it() -> None:
     mounted = {
         (method.lower(), route.path)
-        for route in build_api(EventLogError("none"), 1).routes
+        for route in build_api(Served(EventLogError("none")), 1, Served(EventLogError("none"))).routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }

@@ -164,10 +164,16 @@ def score_golden_rows(folder: Path) -> None:
     Raises
     ------
     BundleError
-        They differ by more than 1e-9.
+        They differ by more than 1e-9, or are none.
     """
     model = load_conversion_bundle(folder).model
-    check_golden(folder, lambda rows: model.predict(rows, compact=False))
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        got = model.predict(rows, compact=False)
+        tag_bundles.check_probabilities(folder, got)
+        return got
+
+    check_golden(folder, predict)
     inside = tags_inside(folder)
     if inside is not None:
         tag_bundles.score_golden_rows(inside)
