@@ -19,7 +19,7 @@ from features.errors import StoreError
 from features.layout import RowLayout
 from features.settings import Settings
 from serving.sqlite_store import SqliteStore
-from serving.store import Fill, OnlineStore, RowBlock, StoredRow, StoreInfo
+from serving.store import Fill, Live, OnlineStore, RowBlock, StoredRow, StoredState, StoreInfo, Update
 
 _ABOUT: Final = "about.json"
 _COLUMNS: Final = "columns.npy"
@@ -102,9 +102,9 @@ class ExtendedStore(OnlineStore):
             mark.update(np.ascontiguousarray(part).data)
         self._mark = mark.hexdigest()[:8]
 
-    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> Fill:
+    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True, source: str = "") -> Fill:
         """Begin to fill the store under it, see `OnlineStore.fill`."""
-        return self._store.fill(schema_hash, width, as_of, replace=replace)
+        return self._store.fill(schema_hash, width, as_of, replace=replace, source=source)
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
@@ -117,7 +117,8 @@ class ExtendedStore(OnlineStore):
         for place, columns in zip(places, beside, strict=True):
             row = rows[place]
             if row is not None:
-                rows[place] = StoredRow(row.as_of, np.concatenate([row.vector, columns]), self._hash)
+                vector = np.concatenate([row.vector, columns])
+                rows[place] = StoredRow(row.as_of, vector, self._hash, f"{row.fill}+{self._mark}")
         return rows
 
     def scan(self, fill: str, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
@@ -134,6 +135,18 @@ class ExtendedStore(OnlineStore):
     def resolve(self, accounts: Sequence[str]) -> list[str]:
         """Return each account's person key, see `OnlineStore.resolve`."""
         return self._store.resolve(accounts)
+
+    def live(self) -> Live | None:
+        """Return how far the store under it is in the live events, see `OnlineStore.live`."""
+        return self._store.live()
+
+    def states(self, persons: Sequence[str]) -> list[StoredState | None]:
+        """Return states of the store under it, see `OnlineStore.states`."""
+        return self._store.states(persons)
+
+    def update(self, now: Live, seq: int, updates: Sequence[Update]) -> None:
+        """Update the store under it, see `OnlineStore.update`."""
+        self._store.update(now, seq, updates)
 
     def describe(self) -> StoreInfo:
         """Return what the store holds, see `OnlineStore.describe`."""

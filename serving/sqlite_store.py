@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.errors import StoreError
 from serving.sqlite_file import SqliteFile, by_keys
-from serving.store import Fill, OnlineStore, RowBlock, StoredRow, StoreInfo, check_block, filled_anew
+from serving.sqlite_fill import PUT_ROW, PUT_STATE, SqliteFill, begin_fill
+from serving.store import (
+    Live,
+    OnlineStore,
+    RowBlock,
+    StoredRow,
+    StoredState,
+    StoreInfo,
+    Update,
+    check_block,
+    filled_anew,
+    moved_on,
+)
 
-_TABLES: Final = {
-    "meta": "(only INTEGER PRIMARY KEY CHECK (only = 1), schema_hash TEXT NOT NULL, width INTEGER NOT NULL,"
-    " as_of INTEGER NOT NULL, people INTEGER NOT NULL, accounts INTEGER NOT NULL, fill TEXT NOT NULL)",
-    "rows": "(person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, vector BLOB NOT NULL)",
-    "accounts": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
-}
 _DESCRIBE: Final = "SELECT schema_hash, width, as_of, people, accounts, fill FROM meta"
+_LIVE: Final = "SELECT fill, seq, state_hash, facts FROM meta JOIN live ON TRUE"
 
 
 class SqliteStore(OnlineStore):
@@ -43,39 +48,21 @@ class SqliteStore(OnlineStore):
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = SqliteFile(path, "online store", "zhongcao retrain")
 
-    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> SqliteFill:
+    def fill(
+        self, schema_hash: str, width: int, as_of: int, *, replace: bool = True, source: str = ""
+    ) -> SqliteFill:
         """Begin to fill the store, see `OnlineStore.fill`."""
-        connection = self._file.writer()
-        with self._file.named_errors():
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                for table, columns in _TABLES.items():
-                    if replace:
-                        # Dropped, not emptied: an older version of zhongcao may have given it other columns.
-                        connection.execute(f"DROP TABLE IF EXISTS {table}")
-                    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} {columns}")
-                held = connection.execute("SELECT schema_hash, fill FROM meta").fetchone()
-                if held and held[0] != schema_hash:
-                    raise StoreError(
-                        "the online store holds rows of another layout",
-                        value=schema_hash,
-                        valid=[held[0]],
-                        next_step="fill it anew instead of adding to it",
-                    )
-            except BaseException:
-                connection.close()
-                raise
-        before = held[1] if held else ""
-        return SqliteFill(connection, self._file, before, schema_hash=schema_hash, width=width, as_of=as_of)
+        return begin_fill(self._path, self._file, schema_hash, width, as_of, replace=replace, source=source)
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
-        query = "SELECT person, rows.as_of, vector, schema_hash FROM rows, meta WHERE person IN (keys)"
+        query = "SELECT person, rows.as_of, vector, schema_hash, fill FROM rows, meta WHERE person IN (keys)"
         found = {
-            person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), schema_hash)
-            for person, as_of, packed, schema_hash in self._select(query, persons)
+            person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), schema_hash, fill)
+            for person, as_of, packed, schema_hash, fill in self._select(query, persons)
         }
         return [found.get(person) for person in persons]
 
@@ -100,6 +87,38 @@ class SqliteStore(OnlineStore):
         found: dict[str, str] = dict(self._select(query, accounts))
         return [found.get(account, account) for account in accounts]
 
+    def live(self) -> Live | None:
+        """Return how far the store is in the live events, see `OnlineStore.live`."""
+        with self._file.reading() as connection:
+            row = connection.execute(_LIVE).fetchone()
+        return None if row is None else Live(*row)
+
+    def states(self, persons: Sequence[str]) -> list[StoredState | None]:
+        """Return each person's state, see `OnlineStore.states`."""
+        query = "SELECT person, content, seq, arrived_at FROM states WHERE person IN (keys)"
+        found = {person: StoredState(*rest) for person, *rest in self._select(query, persons)}
+        return [found.get(person) for person in persons]
+
+    def update(self, now: Live, seq: int, updates: Sequence[Update]) -> None:
+        """Put in what live events made of people, see `OnlineStore.update`."""
+        rows = [(u.person, u.as_of, u.vector) for u in updates if u.vector is not None]
+        states = [(u.person, u.state.content, u.state.seq, u.state.arrived_at) for u in updates]
+        with closing(self._file.writer()) as connection, self._file.named_errors():
+            connection.execute("BEGIN IMMEDIATE")
+            found = connection.execute(_LIVE).fetchone()
+            if found is None or Live(*found) != now:
+                raise moved_on(now, None if found is None else Live(*found))
+            (width,) = connection.execute("SELECT width FROM meta").fetchone()
+            for person, _, vector in rows:
+                check_block([person], vector[None], width)
+            known = by_keys(connection, "SELECT person FROM rows WHERE person IN (keys)", [row[0] for row in rows])
+            new = len(rows) - len(list(known))
+            connection.executemany(PUT_ROW, [(person, as_of, vector.tobytes()) for person, as_of, vector in rows])
+            connection.executemany(PUT_STATE, states)
+            connection.execute("UPDATE live SET seq = ?", (seq,))
+            connection.execute("UPDATE meta SET people = people + ?", (new,))
+            connection.execute("COMMIT")
+
     def describe(self) -> StoreInfo:
         """Return what the store holds, see `OnlineStore.describe`."""
         with self._file.reading() as connection:
@@ -119,63 +138,3 @@ class SqliteStore(OnlineStore):
             found = list(by_keys(connection, query, keys))
             connection.execute("COMMIT")
         return found
-
-
-class SqliteFill(Fill):
-    """One write transaction on a `SqliteStore`."""
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        file: SqliteFile,
-        before: str,
-        *,
-        schema_hash: str,
-        width: int,
-        as_of: int,
-    ) -> None:
-        self._connection = connection
-        self._schema_hash = schema_hash
-        self._width = width
-        self._as_of = as_of
-        self._file = file
-        self._digest = hashlib.sha256(f"{before}\x1f{schema_hash}\x1f{as_of}".encode())
-
-    def add(self, persons: Sequence[str], matrix: NDArray[np.float32]) -> None:
-        """Add rows, see `Fill.add`."""
-        check_block(persons, matrix, self._width)
-        packed = np.ascontiguousarray(matrix)
-        self._digest.update("\x1f".join(persons).encode())
-        self._digest.update(packed.data)
-        with self._file.named_errors():
-            self._connection.executemany(
-                "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (person)"
-                " DO UPDATE SET as_of = excluded.as_of, vector = excluded.vector",
-                ((person, self._as_of, row.tobytes()) for person, row in zip(persons, packed, strict=True)),
-            )
-
-    def link(self, accounts: Sequence[str], persons: Sequence[str]) -> None:
-        """Say which person each account belongs to, see `Fill.link`."""
-        self._digest.update("\x1f".join([*accounts, *persons]).encode())
-        with self._file.named_errors():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO accounts VALUES (?, ?)", zip(accounts, persons, strict=True)
-            )
-
-    def commit(self) -> None:
-        """Make everything that was added visible, at once."""
-        try:
-            with self._file.named_errors():
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO meta SELECT 1, ?, ?, ?,"
-                    " (SELECT COUNT(*) FROM rows), (SELECT COUNT(*) FROM accounts), ?",
-                    (self._schema_hash, self._width, self._as_of, self._digest.hexdigest()[:16]),
-                )
-                self._connection.execute("COMMIT")
-                self._file.checkpoint(self._connection)
-        finally:
-            self._connection.close()
-
-    def abandon(self) -> None:
-        """Forget everything that was added."""
-        self._connection.close()

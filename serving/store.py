@@ -26,11 +26,14 @@ class StoredRow:
         Wide feature row, float32 [width]; NaN where a value is missing.
     schema_hash
         Of the row layout that the vector follows.
+    fill
+        Names what the store held when the row was read, see `StoreInfo`.
     """
 
     as_of: int
     vector: NDArray[np.float32]
     schema_hash: str
+    fill: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class StoreInfo:
     people, accounts
         How many rows, and how many accounts lead to a person under another key.
     fill
-        Names what the store holds: equal fills in equal order have equal names, every other one another.
+        Names what the store holds: equal fills in equal order have equal names, every other one another. Begins
+        with what the fill said it was made of.
     """
 
     schema_hash: str
@@ -57,6 +61,69 @@ class StoreInfo:
     people: int
     accounts: int
     fill: str
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """What a person's live rows are computed from.
+
+    Parameters
+    ----------
+    content
+        `features.incremental_state.PersonState.pack`; empty where it cannot be used until the next fill.
+    seq
+        Of the person's last event in it; of a fill, the fill's.
+    arrived_at
+        When that event arrived; of a fill, its instant. Epoch seconds.
+    """
+
+    content: bytes
+    seq: int
+    arrived_at: int
+
+
+@dataclass(frozen=True)
+class Live:
+    """How far the store is in the live events, and how its states are read.
+
+    Parameters
+    ----------
+    fill
+        As in `StoreInfo`.
+    seq
+        Every event accepted up to it is in the states.
+    state_hash
+        Of what the states hold.
+    facts
+        What else must be known to make rows of them, as whoever filled the store wrote it down.
+    """
+
+    fill: str
+    seq: int
+    state_hash: str
+    facts: str
+
+
+@dataclass(frozen=True)
+class Update:
+    """What live events made of a person.
+
+    Parameters
+    ----------
+    person
+        Key.
+    state
+        New state.
+    as_of
+        Instant of the row, epoch seconds.
+    vector
+        New row, float32 [width]; None leaves the row, or that there is none, as it is.
+    """
+
+    person: str
+    state: StoredState
+    as_of: int
+    vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +165,17 @@ class Fill(ABC):
         """Say which person each account key belongs to."""
 
     @abstractmethod
+    def keep(self, persons: Sequence[str], states: Sequence[StoredState]) -> None:
+        """Add the states of people, also of those without a row; a person who has one already gets the new one."""
+
+    @abstractmethod
+    def live(self, seq: int, state_hash: str, facts: str) -> None:
+        """Say how far the states are, see `Live`; of a fill that does not say it, a replacing one takes no updates.
+
+        A fill that adds to what is there leaves it at what was said before.
+        """
+
+    @abstractmethod
     def commit(self) -> None:
         """Make everything that was added visible, at once."""
 
@@ -120,11 +198,12 @@ class Fill(ABC):
 class OnlineStore(ABC):
     """Contract of every backend; the suite in ``tests/serving/test_store.py`` is run on each.
 
-    Reads may come from any thread while a fill is under way in another thread or process.
+    Reads may come from any thread while a fill is under way in another thread or process, and so may updates.
+    Requests read rows alone: states lie apart.
     """
 
     @abstractmethod
-    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True) -> Fill:
+    def fill(self, schema_hash: str, width: int, as_of: int, *, replace: bool = True, source: str = "") -> Fill:
         """Begin to fill the store.
 
         Parameters
@@ -136,6 +215,8 @@ class OnlineStore(ABC):
         replace
             Whether the fill takes the place of all that was there. Else its rows are added to it, or take the
             place of the same people's rows.
+        source
+            Names the data that the rows were computed from.
 
         Raises
         ------
@@ -177,6 +258,43 @@ class OnlineStore(ABC):
         """Return each account's person key; an account without a link is its own person."""
 
     @abstractmethod
+    def live(self) -> Live | None:
+        """Return how far the store is in the live events; None where its fill has no states.
+
+        Raises
+        ------
+        StoreError
+            The store is missing or was never filled.
+        """
+
+    @abstractmethod
+    def states(self, persons: Sequence[str]) -> list[StoredState | None]:
+        """Return each person's state, None where there is none, in the order asked."""
+
+    @abstractmethod
+    def update(self, now: Live, seq: int, updates: Sequence[Update]) -> None:
+        """Put in what live events made of people: rows, states and position at once, or nothing.
+
+        Every event is in the states once and no more, however often a process dies and however many feed the
+        store: who comes second is refused.
+
+        Parameters
+        ----------
+        now
+            What the updates were made from.
+        seq
+            How far the states are then.
+        updates
+            At most one per person.
+
+        Raises
+        ------
+        StoreError
+            The store is elsewhere than `now` says, because it was filled anew or somebody else has updated it; or a
+            row does not fit.
+        """
+
+    @abstractmethod
     def describe(self) -> StoreInfo:
         """Return what the store holds.
 
@@ -216,4 +334,14 @@ def filled_anew(wanted: str, found: str) -> StoreError:
     """Return the error for a store that was filled while its rows were read block by block."""
     return StoreError(
         "the online store was filled anew while it was read", value=found, valid=[wanted], next_step="begin again"
+    )
+
+
+def moved_on(wanted: Live, found: Live | None) -> StoreError:
+    """Return the error for an update of a store that is elsewhere than the update was made from."""
+    return StoreError(
+        "the online store was filled or updated meanwhile",
+        value=found and [found.fill, found.seq],
+        valid=[[wanted.fill, wanted.seq]],
+        next_step="begin again from where it is now",
     )

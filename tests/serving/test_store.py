@@ -17,15 +17,10 @@ from hypothesis.extra.numpy import arrays
 from features.errors import StoreError
 from serving.sqlite_store import SqliteStore
 from serving.store import OnlineStore
-
-AS_OF = 1_509_494_400
-
-
-def matrix(*rows: tuple[float, ...]) -> np.ndarray:
-    return np.array(rows, dtype=np.float32)
+from tests.serving.live_contract import AS_OF, LiveContract, matrix
 
 
-class StoreContract(ABC):
+class StoreContract(LiveContract, ABC):
     """What every backend of the online store must do; subclass it and say how to open one."""
 
     @abstractmethod
@@ -134,8 +129,7 @@ class StoreContract(ABC):
         assert all(len(answer) == 1 for answer in answers)
         assert all(as_of == value for answer in answers for as_of, value in answer)
 
-    def test_only_one_fill_at_a_time(self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("serving.sqlite_file._WRITER_WAITS_SECONDS", 0.01)
+    def test_only_one_fill_at_a_time(self, store: OnlineStore) -> None:
         first = store.fill("h", 1, AS_OF)
         with pytest.raises(StoreError, match="another fill"):
             store.fill("h", 1, AS_OF)
