@@ -26,5 +26,8 @@ def fill(
     from training.steps import Steps
 
     info = fill_histories(load_settings(), as_of, int(time.time()), Steps())
-    typer.echo(f"histories of {info.people:,} people and {info.accounts:,} linked accounts, from the {info.source}")
+    scores = f" with their scores of {info.scored_by}" if info.scored_by else ""
+    typer.echo(
+        f"histories of {info.people:,} people{scores} and {info.accounts:,} linked accounts, from the {info.source}"
+    )
     typer.echo("next: zhongcao serve; a server that runs already answers from them at once")

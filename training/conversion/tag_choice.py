@@ -83,13 +83,16 @@ def _usable(folder: Path) -> Bundle:
 
 
 def _newest_first(settings: Settings, start: int) -> list[Path]:
-    """Return the folders of tag bundles that know nothing from an instant on; nothing of them is checked yet."""
+    """Return the folders of tag bundles that know nothing from an instant on; nothing of them is checked yet.
+
+    Of one date the one that was written last comes first.
+    """
     found = []
     for about in settings.bundles_dir.glob(f"{TAGS.name}-*/about.json"):
         try:
-            as_of = int(json.loads(about.read_text(encoding="utf-8"))["as_of"])
+            as_of, written = int(json.loads(about.read_text(encoding="utf-8"))["as_of"]), about.stat().st_mtime_ns
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if as_of <= start:
-            found.append((as_of, about.parent.name, about.parent))
+            found.append((as_of, written, about.parent))
     return [folder for _, _, folder in sorted(found, reverse=True)]
