@@ -191,9 +191,7 @@ def test_health(app: Any) -> None:
         "as_of": AS_OF,
         "people": 2,
         "tags": 3,
-        "conversions": {
-            "problem": "not ready: there is no champion yet; run `zhongcao train conversion` first"
-        },
+        "conversions": {"problem": "not ready: there is no champion yet; run `zhongcao train conversion` first"},
     }
 
 
