@@ -44,6 +44,15 @@ class Settings(BaseSettings):
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
     host: str = Field("127.0.0.1", description="Address that the prediction API binds to.")
     port: int = Field(3000, ge=1, le=65535, description="Port of the prediction API.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of loopback on which metrics are read; 0 for none."
+    )
+    wait_ms: int = Field(
+        100, ge=1, le=30_000, description="Milliseconds that a request may wait for its turn, unless it says."
+    )
+    drain_seconds: float = Field(
+        1.0, ge=0, le=600, description="Seconds that requests are still answered after SIGTERM, as `/readyz` says."
+    )
     move_seconds: int = Field(
         300, ge=1, le=86_400, description="Seconds between moves of live events from the inbox into the log."
     )

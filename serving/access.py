@@ -44,6 +44,8 @@ class ApiKey:
         The only brand whose data it opens; None for all.
     created, expires
         Epoch seconds; None never expires.
+    rate
+        Requests a second that it may send; None for any number.
     """
 
     id: str
@@ -53,6 +55,7 @@ class ApiKey:
     brand: str | None
     created: int
     expires: int | None
+    rate: float | None = None
 
     def opens(self, scope: Scope, now: float) -> bool:
         """Whether the key has the scope and has not expired."""
@@ -135,6 +138,7 @@ class KeyRing:
         *,
         brand: str | None = None,
         days: int | None = None,
+        rate: float | None = None,
         now: float | None = None,
     ) -> tuple[str, ApiKey]:
         """Make a key.
@@ -149,6 +153,8 @@ class KeyRing:
             The only brand it opens.
         days
             After how many days it expires.
+        rate
+            Requests a second that it may send.
         now
             Epoch seconds; the clock's by default.
 
@@ -170,6 +176,7 @@ class KeyRing:
             brand=brand,
             created=created,
             expires=None if days is None else created + days * 86_400,
+            rate=rate,
         )
         with self._alone():
             self._write((*self.known(), key))

@@ -45,11 +45,14 @@ def add_key(
         str | None, typer.Option(help="The only brand whose data it opens; predictions are of no single brand.")
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never by default.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second that it may send; any number by default.")
+    ] = None,
 ) -> None:
     """Make an API key and show it, once."""
     from serving.access import KeyRing
 
-    secret, key = KeyRing(load_settings().access_file).add(name, scope, brand=brand, days=days)
+    secret, key = KeyRing(load_settings().access_file).add(name, scope, brand=brand, days=days, rate=rate)
     typer.echo(secret)
     typer.echo(f"made key {key.id}; it is not shown again. Send it as `Authorization: Bearer KEY`", err=True)
     typer.echo(f"next: zhongcao serve --host 0.0.0.0; zhongcao keys revoke {key.id} takes it back", err=True)
@@ -65,14 +68,15 @@ def list_keys() -> None:
 
     from serving.access import KeyRing
 
-    table = Table("id", "name", "scopes", "brand", "made", "expires")
+    table = Table("id", "name", "scopes", "brand", "rate", "made", "expires")
     now = time.time()
     keys = KeyRing(load_settings().access_file).known()
     for key in keys:
         made = datetime.fromtimestamp(key.created, UTC).date().isoformat()
         end = "never" if key.expires is None else datetime.fromtimestamp(key.expires, UTC).date().isoformat()
         expires = f"{end} (expired)" if key.expired(now) else end
-        table.add_row(key.id, key.name, ", ".join(key.scopes), key.brand or "all", made, expires)
+        rate = "any" if key.rate is None else f"{key.rate:g}/s"
+        table.add_row(key.id, key.name, ", ".join(key.scopes), key.brand or "all", rate, made, expires)
     Console(markup=False).print(table)
     count = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
     typer.echo(f"{count}; `zhongcao keys add` makes one, `zhongcao keys revoke ID` takes one back")

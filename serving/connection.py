@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.deadlines import ARRIVED
 
 MOST_HEAD_BYTES: Final = 65_536
 """Of request line and headers; uvicorn itself would keep as many as are sent."""
@@ -17,8 +20,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _moved = False
 
     def on_headers_complete(self) -> None:
-        """Note that the head of a request is there."""
+        """Note that the head of a request is there, and when: it may wait for others on the event loop."""
         self._moved = True
+        self.scope[ARRIVED] = monotonic()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -10,6 +10,8 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 from typing import Final
 
 import numpy as np
@@ -18,7 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import access
 from serving.access import KeyRing, is_loopback
+from serving.deadlines import TIMEOUT_HEADER, asked_seconds, waited
+from serving.draining import Draining
+from serving.metrics import Metrics
 from serving.problems import Problem
+from serving.rates import Rates
+from serving.workers import Ticket, Workers, kind_of
 
 _log = logging.getLogger("zhongcao.serving")
 LINES_TYPE: Final = "application/x-ndjson"
@@ -71,6 +78,12 @@ class Guard:
         Paths that take JSON lines besides JSON.
     limits
         How much one request may ask for.
+    workers
+        Where requests are scored; ``state.work`` hands them a job.
+    metrics
+        Counts the answers.
+    draining
+        Whether the server is about to stop: its answers then end their connections.
     """
 
     def __init__(
@@ -84,6 +97,9 @@ class Guard:
         brand_paths: frozenset[str] = frozenset(),
         line_paths: frozenset[str] = frozenset(),
         limits: Limits | None = None,
+        workers: Workers | None = None,
+        metrics: Metrics | None = None,
+        draining: Draining | None = None,
     ) -> None:
         self._app = app
         self._ring = ring
@@ -93,6 +109,10 @@ class Guard:
         self._brand_paths = brand_paths
         self._line_paths = line_paths
         self._limits = limits or Limits()
+        self._workers = workers or Workers(1)
+        self._rates = Rates()
+        self._metrics = metrics or Metrics([])
+        self._draining = draining or Draining()
         self._in_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,19 +120,27 @@ class Guard:
         if scope["type"] != "http":
             return
         request_id = secrets.token_hex(8)
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        scope.setdefault("state", {}).update(request_id=request_id, draining=self._draining.begun)
+        answer = _Answer(send, request_id, last=self._draining.begun)
+        started = monotonic() - waited(scope)
+        ticket, late = None, self._limits.seconds
         self._in_work += 1
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                self._admit(scope)
+            headers = Headers(scope=scope)
+            seconds = asked_seconds(headers.get(TIMEOUT_HEADER))
+            late = late if seconds is None else min(late, seconds)
+            async with asyncio.timeout(started + late - monotonic()):
+                ticket = self._admit(scope, headers, seconds)
+                if ticket is not None:
+                    scope["state"]["work"] = partial(self._workers.run, ticket)
                 await self._app(scope, self._bounded(scope, receive), answer.send)
         except Problem as problem:
+            self._metrics.refused(problem.kind.name)
             await answer.problem(problem, scope, receive)
         except TimeoutError:
-            said = f"not answered within {self._limits.seconds:g} s; ask for fewer people"
-            late = Problem(503, said, kind="too-late")
-            await answer.problem(late, scope, receive)
+            self._metrics.refused("too-late")
+            said = f"not answered within {late:g} s; ask for less at once"
+            await answer.problem(Problem(503, said, kind="too-late"), scope, receive)
         except Exception as error:
             # Where, but not with what: a message or a value could hold an account id.
             frames = traceback.extract_tb(error.__traceback__)[-3:]
@@ -121,19 +149,26 @@ class Guard:
             await answer.problem(Problem(500, "zhongcao failed; its log has the request id"), scope, receive)
         finally:
             self._in_work -= 1
+            if ticket is not None:
+                self._workers.leave(ticket)
+            self._metrics.answered(scope["path"], answer.status, monotonic() - started)
 
-    def _admit(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+    def _admit(self, scope: Scope, headers: Headers, seconds: float | None) -> Ticket | None:
         scope["state"]["key"] = None
         refusal = self._refusal(scope, headers)
         scope["state"]["admitted"] = refusal is None
         if scope["path"] in self._open_paths:
-            return
+            return None
         if refusal is not None:
             raise refusal
+        if (key := scope["state"]["key"]) is not None:
+            self._rates.take(key)
         if self._in_work > self._limits.at_once:
             said = "too many requests at once; try again"
             raise Problem(503, said, headers={"Retry-After": "1"}, kind="overloaded")
+        length = headers.get("content-length", "0")
+        kind = kind_of(scope["path"], int(length) if len(length) < 16 and length.isdecimal() else 0)
+        return self._workers.admit(kind, waited(scope), seconds)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """Return None for a caller who has the right to the path, else why not."""
@@ -175,7 +210,7 @@ class Guard:
             lines = self._check_headers(Headers(scope=scope), scope["path"])
             content = await self._read(receive)
             # Each line is judged by itself, by the route.
-            if not lines and nesting(content) > self._limits.depth:
+            if not lines and _nested_deeper(content, self._limits.depth):
                 raise Problem(400, f"the body may be nested {self._limits.depth} deep at most")
             return {"type": "http.request", "body": content, "more_body": False}
 
@@ -214,27 +249,35 @@ class Guard:
 
 
 class _Answer:
-    """The way back to the caller: adds the request id, and remembers whether an answer has begun."""
+    """The way back to the caller: adds the request id, and remembers the status once an answer has begun."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, last: bool) -> None:
         self._send = send
         self._request_id = request_id
-        self._begun = False
+        self._last = last
+        self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._begun = True
+            self.status = message["status"]
             safe = [
                 (b"x-request-id", self._request_id.encode()),
                 (b"x-content-type-options", b"nosniff"),
                 (b"cache-control", b"no-store"),
             ]
+            if self._last:
+                safe.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", ()), *safe]}
         await self._send(message)
 
     async def problem(self, problem: Problem, scope: Scope, receive: Receive) -> None:
-        if not self._begun:
+        if not self.status:
             await problem.response(self._request_id)(scope, receive, self.send)
+
+
+def _nested_deeper(body: bytes, depth: int) -> bool:
+    # Few brackets cannot be nested deep, and most bodies have few.
+    return body.count(b"{") + body.count(b"[") > depth and nesting(body) > depth
 
 
 def nesting(body: bytes) -> int:

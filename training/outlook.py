@@ -33,7 +33,7 @@ _FADE_DAYS: Final = 30.0
 
 
 def _plain(x: Floats) -> Floats:
-    return np.nan_to_num(x, posinf=0.0, neginf=0.0)
+    return np.where(np.isfinite(x), x, 0.0)
 
 
 def _log(x: Floats) -> Floats:
