@@ -23,6 +23,7 @@ from serving.events import EventsRoute, Ingest
 from serving.health import Liveness, Readiness
 from serving.openapi import openapi_bytes
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
+from serving.prediction_log import PredictionLog
 from serving.problems import Problem
 from serving.readiness import readiness
 from serving.route_table import methods_of
@@ -41,6 +42,8 @@ def build_api(
     conversions: Served[ConversionScorer],
     ingest: Ingest | ZhongcaoError | None = None,
     openrtb: OpenRtbSettings = OPENRTB_OFF,
+    *,
+    predictions: PredictionLog | None = None,
 ) -> Starlette:
     """Put the routes together.
 
@@ -56,6 +59,8 @@ def build_api(
         Takes events; or why nothing does.
     openrtb
         Whose ids bid requests hold.
+    predictions
+        Names predictions and keeps a sample of them; without, they have no ids.
     """
     limiter = anyio.CapacityLimiter(threads)
     no_inbox = EventLogError("this server has no inbox")
@@ -63,15 +68,19 @@ def build_api(
     async def tags(request: Request) -> Response:
         asked = parse(await request.body(), TagsRequest, PERSON_PARTS)
         answer = await run_sync(
-            scorer.answer, lambda it: _score(it, asked), limiter=limiter, abandon_on_cancel=True
+            scorer.answer, lambda it: _score(it, asked, predictions), limiter=limiter, abandon_on_cancel=True
         )
         return _json(answer)
 
     async def convert(request: Request) -> Response:
         asked = parse(await request.body(), ConversionsRequest, CONVERSION_PARTS)
         now = int(time.time())
-        ask = conversions.answer
-        answer = await run_sync(ask, lambda it: it.answer(asked, now), limiter=limiter, abandon_on_cancel=True)
+        answer = await run_sync(
+            conversions.answer,
+            lambda it: it.answer(asked, now, predictions),
+            limiter=limiter,
+            abandon_on_cancel=True,
+        )
         return _json(answer)
 
     async def openapi(_: Request) -> Response:
@@ -102,8 +111,10 @@ def build_api(
     return app
 
 
-def _score(scorer: Scorer, asked: TagsRequest) -> TagsAnswer:
-    people = scorer.tags(asked.people, top=asked.top, min_probability=asked.min_probability, explain=asked.explain)
+def _score(scorer: Scorer, asked: TagsRequest, log: PredictionLog | None) -> TagsAnswer:
+    people = scorer.tags(
+        asked.people, top=asked.top, min_probability=asked.min_probability, explain=asked.explain, log=log
+    )
     return TagsAnswer(scorer.bundle.version, people)
 
 

@@ -151,6 +151,8 @@ class ConversionsAnswer:
         ISO 4217 code of the values.
     candidates
         As asked.
+    prediction_id
+        Names the prediction, for the impressions that it leads to.
     """
 
     model: str
@@ -161,3 +163,4 @@ class ConversionsAnswer:
     window_days: dict[str, float]
     currency: str
     candidates: list[CandidateAnswer]
+    prediction_id: str | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -20,6 +22,8 @@ from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, Conve
 from serving.histories import HistoryInfo, HistoryStore
 from serving.kept_facts import KeptFacts
 from serving.packed_acts import acts_of
+from serving.prediction_log import PredictionLog
+from serving.prediction_record import Made
 from serving.schemas import AccountRef, PersonRef
 from serving.shared_facts import SharedFacts
 
@@ -75,8 +79,10 @@ class AskedRows:
         What is known of notes.
     as_of
         Instant of what is known of the person and of notes, of the earlier one where they differ.
-    known
-        Whether anything is known of the person.
+    person
+        Key of the person; None where nothing is known of them.
+    found
+        Name and instant of the fill that the history is of.
     asked
         The candidates as n impressions of one person at one instant.
     matrix
@@ -85,9 +91,15 @@ class AskedRows:
 
     facts: SharedFacts
     as_of: int
-    known: bool
+    person: str | None
+    found: tuple[str, int]
     asked: AskedCandidates
     matrix: NDArray[np.float32]
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the person."""
+        return self.person is not None
 
 
 class ConversionScorer:
@@ -135,6 +147,7 @@ class ConversionScorer:
                 next_step="run `zhongcao train conversion` again",
             )
         self._facts = KeptFacts(store, self._features)
+        self._schema = hashlib.sha256("\x1f".join(bundle.model.features).encode()).hexdigest()[:16]
 
     def check(self) -> HistoryInfo:
         """Return what the store holds, once it is sure that it can be read.
@@ -152,7 +165,7 @@ class ConversionScorer:
         """Read what the first answer would have to wait for; raises as `check`."""
         self._facts.read()
 
-    def answer(self, asked: ConversionsRequest, now: int) -> ConversionsAnswer:
+    def answer(self, asked: ConversionsRequest, now: int, log: PredictionLog | None = None) -> ConversionsAnswer:
         """Return the probabilities and the expected value of each candidate.
 
         Parameters
@@ -161,6 +174,8 @@ class ConversionScorer:
             Person, candidates and context.
         now
             Instant that is answered for where the context names none, epoch seconds.
+        log
+            Names the prediction and keeps a sample of them; without, it has no id.
 
         Raises
         ------
@@ -171,6 +186,8 @@ class ConversionScorer:
         """
         self._check_window(asked.window_days)
         rows = self.rows(asked, now)
+        candidates = self._candidates(rows)
+        made = partial(self._made, asked=asked, rows=rows, candidates=candidates)
         return ConversionsAnswer(
             model=self.bundle.version,
             person=asked.person.model_dump(),
@@ -179,7 +196,8 @@ class ConversionScorer:
             time=rows.asked.numbers.time,
             window_days=dict(self.bundle.model.window_days),
             currency=rows.facts.currency,
-            candidates=self._candidates(rows),
+            candidates=candidates,
+            prediction_id=None if log is None else log.keep(made),
         )
 
     def rows(self, asked: ConversionsRequest, now: int) -> AskedRows:
@@ -209,7 +227,33 @@ class ConversionScorer:
         matrix = rows.rows(
             acts_of(history, code), candidates.numbers, self._scores(person, scores, found.as_of), person=code
         )
-        return AskedRows(facts, min(found.as_of, facts.as_of), history is not None, candidates, matrix)
+        known = None if history is None else person
+        return AskedRows(facts, min(found.as_of, facts.as_of), known, (found.fill, found.as_of), candidates, matrix)
+
+    def _made(
+        self, name: str, *, asked: ConversionsRequest, rows: AskedRows, candidates: list[CandidateAnswer]
+    ) -> Made:
+        fill, as_of = rows.found
+        said = {
+            "candidates": asked.candidates,
+            "context": asked.context,
+            "time": rows.asked.numbers.time,
+            "notes": {"fill": rows.facts.fill, "as_of": rows.facts.as_of},
+        }
+        return Made(
+            id=name,
+            kind="conversions",
+            person=rows.person,
+            model=self.bundle.version,
+            schema=self._schema,
+            source=fill,
+            as_of=as_of,
+            watermark=as_of,
+            asked=said,
+            answer=candidates,
+            features=rows.matrix,
+            scores=None,
+        )
 
     def _scores(self, person: str, scores: NDArray[np.float32] | None, as_of: int) -> TagScores | None:
         """Return a person's scores, as of the fill; without, columns are missing as in training."""

@@ -15,7 +15,7 @@ from training.pairs import Window
 _ROWS_AT_ONCE: Final = 4096
 
 
-def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: str) -> None:
+def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: str, source: str = "") -> None:
     """Replace the store's content with the rows of a window; readers see the old rows until all are there.
 
     Parameters
@@ -28,11 +28,13 @@ def fill_store(settings: Settings, window: Window, spine: Spine, schema_hash: st
         The spine of the window: says which accounts lead to whom.
     schema_hash
         Of the rows' layout.
+    source
+        Names the data that the rows were computed from.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(settings.store_file)
     persons = list(window.persons)
-    with store.fill(schema_hash, window.rows.shape[1], window.instant) as fill:
+    with store.fill(schema_hash, window.rows.shape[1], window.instant, source=source) as fill:
         for start in range(0, len(persons), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
             fill.add(persons[block], np.ascontiguousarray(window.rows[block]))

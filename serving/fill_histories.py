@@ -157,7 +157,8 @@ class _Source:
 
     def name(self, refused: Sequence[str]) -> str:
         facts = json.dumps([self.versions, self.people_at_once, list(refused)], sort_keys=True)
-        return f"log v{self.versions['events']} {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+        versions = " ".join(f"{table}={version}" for table, version in self.versions.items() if " " not in table)
+        return f"log {versions} {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 def _add(

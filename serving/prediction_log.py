@@ -22,6 +22,7 @@ from threading import Event, Lock, Thread
 from typing import Final, Self
 
 from features.errors import PredictionLogError, StoreError
+from features.rights import Rights
 from features.settings import Settings
 from serving.prediction_files import PredictionFiles
 from serving.prediction_ids import day_made, is_sampled, new_id
@@ -141,9 +142,11 @@ class PredictionLog:
     def flush(self) -> None:
         """Write what waits, now."""
         with self._writing:
+            # Where nobody can tell who refused, everything waits.
+            refused = self._refused()
             with self._queueing:
                 taken, self._queue, self._waiting = self._queue, [], 0
-            refused = self._refused() | self._erased
+            refused = refused | self._erased
             kept = [made for made in taken if made.person is None or made.person not in refused]
             written = self._write(kept) if kept else 0
             with self._queueing:
@@ -228,6 +231,8 @@ def open_prediction_log(settings: Settings, opened: ExitStack) -> PredictionLog:
     opened
         Writes what waits, and ends.
     """
+    rights = Rights(settings)
+    opened.callback(rights.close)
     log = PredictionLog(
         settings.predictions_dir,
         share=settings.predictions_share,
@@ -235,6 +240,7 @@ def open_prediction_log(settings: Settings, opened: ExitStack) -> PredictionLog:
         features=settings.predictions_features,
         manifest=cache(lambda model: _manifest_hash(settings.bundles_dir / model)),
         code=code_version(),
+        refused=rights.refused,
     )
     return opened.enter_context(log)
 

@@ -81,7 +81,8 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         registry.set_alias("champion", registered.model_version)
         window = job.windows([present], None, "features as of now")[0]
         with steps.step("online store", 1) as advance:
-            fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash)
+            data = job.builder.source.data_version
+            fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash, data)
             advance()
         job.builder.forget_older()
         forget_added(settings, [bundle.layout])

@@ -42,12 +42,14 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
                     "status": "known",
                     "as_of": _AS_OF,
                     "tags": [{**_SCORED, "factors": [_FACTOR]}],
+                    "prediction_id": "019a9d2e-7c41-7e30-9b1f-3c5a7e9d1b24",
                 },
                 {
                     "person": {"platform": "shop", "account": "never seen"},
                     "status": "unknown",
                     "as_of": None,
                     "tags": [],
+                    "prediction_id": None,
                 },
             ],
         },
@@ -106,6 +108,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
                     "value_from": "price",
                 }
             ],
+            "prediction_id": "019a9d2e-8f02-7b6a-a4d7-60c2f18e935b",
         },
     ),
     "events": (

@@ -124,12 +124,15 @@ class PersonAnswer:
         Instant of the features behind the answer, epoch seconds; None where unknown.
     tags
         Empty where unknown.
+    prediction_id
+        Names the prediction, for the impressions that it leads to; None where nothing is predicted.
     """
 
     person: dict[str, Any]
     status: Literal["known", "unknown"]
     as_of: int | None
     tags: list[TagAnswer]
+    prediction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from features.errors import StoreError
 from features.identity import account_key
 from features.taxonomy import Taxonomy
+from serving.prediction_log import PredictionLog
+from serving.prediction_record import Made
 from serving.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
 from serving.store import OnlineStore, StoredRow, StoreInfo
 from serving.words import Vocabulary, in_words
@@ -127,6 +130,7 @@ class Scorer:
         top: int = 20,
         min_probability: float = 0.0,
         explain: bool = False,
+        log: PredictionLog | None = None,
     ) -> list[PersonAnswer]:
         """Return each person's most probable tags.
 
@@ -140,6 +144,8 @@ class Scorer:
             Tags below it are left out.
         explain
             Whether to say why, in words.
+        log
+            Names each person's prediction and keeps a sample of them; without, they have no ids.
 
         Returns
         -------
@@ -152,7 +158,8 @@ class Scorer:
         rows = [None if key in withdrawn else row for key, row in zip(keys, found, strict=True)]
         probabilities = self._probabilities([row for row in rows if row is not None])
         answers = []
-        for asked, row in zip(people, rows, strict=True):
+        said = {"top": top, "min_probability": min_probability}
+        for asked, key, row in zip(people, keys, rows, strict=True):
             sent = asked.model_dump()
             if row is None:
                 answers.append(PersonAnswer(sent, "unknown", None, []))
@@ -160,8 +167,35 @@ class Scorer:
             chosen = self._chosen(scores := next(probabilities), top, min_probability)
             factors = self.bundle.model.explain(row.vector, chosen) if explain else [None] * len(chosen)
             tags = [self._tag(tag, scores[tag], why) for tag, why in zip(chosen, factors, strict=True)]
-            answers.append(PersonAnswer(sent, "known", row.as_of, tags))
+            made = partial(self._made, person=key, row=row, scores=scores, tags=tags, asked=said)
+            prediction = None if log is None else log.keep(made)
+            answers.append(PersonAnswer(sent, "known", row.as_of, tags, prediction))
         return answers
+
+    def _made(
+        self,
+        name: str,
+        *,
+        person: str,
+        row: StoredRow,
+        scores: NDArray[np.float64],
+        tags: Sequence[TagAnswer],
+        asked: Mapping[str, object],
+    ) -> Made:
+        return Made(
+            id=name,
+            kind="tags",
+            person=person,
+            model=self.bundle.version,
+            schema=row.schema_hash,
+            source=row.fill,
+            as_of=row.as_of,
+            watermark=row.as_of,
+            asked=asked,
+            answer=tags,
+            features=row.vector,
+            scores=scores.copy(),  # it is a row of a block that would be kept whole
+        )
 
     def _keys(self, people: Sequence[AccountRef | PersonRef]) -> list[str]:
         accounts = [account_key(self._key, p.platform, p.account) for p in people if isinstance(p, AccountRef)]

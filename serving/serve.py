@@ -24,6 +24,7 @@ from serving.events import open_ingest
 from serving.limits import Guard
 from serving.open_scorers import open_scorers, what_is_served
 from serving.openrtb_people import OpenRtbSettings
+from serving.prediction_log import open_prediction_log
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.service import build_service
 from serving.serving_status import following
@@ -75,7 +76,14 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             tags, conversions = champions.tags, champions.conversions
             opened.enter_context(consent)
             guard = Guard(
-                build_api(tags, settings.threads, conversions, open_ingest(settings, opened), openrtb),
+                build_api(
+                    tags,
+                    settings.threads,
+                    conversions,
+                    open_ingest(settings, opened),
+                    openrtb,
+                    predictions=open_prediction_log(settings, opened),
+                ),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,

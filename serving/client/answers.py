@@ -45,6 +45,7 @@ class PersonTags:
     status: str
     as_of: int | None
     tags: list[TagScore]
+    prediction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class ConversionsAnswer:
     window_days: dict[str, float]
     currency: str
     candidates: list[CandidateScore]
+    prediction_id: str | None = None
     request_id: str = ""
 
 

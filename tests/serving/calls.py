@@ -16,6 +16,7 @@ from serving.conversions import ConversionScorer
 from serving.events import Ingest
 from serving.limits import Guard, Limits
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
+from serving.prediction_log import PredictionLog
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
 from serving.served import Served
@@ -34,9 +35,12 @@ def application(
     conversions: ConversionScorer | ZhongcaoError | None = None,
     ingest: Ingest | ZhongcaoError | None = None,
     openrtb: OpenRtbSettings = OPENRTB_OFF,
+    predictions: PredictionLog | None = None,
 ) -> Any:
     guard = Guard(
-        build_api(Served(scorer), 2, Served(conversions or NO_CONVERSIONS), ingest, openrtb),
+        build_api(
+            Served(scorer), 2, Served(conversions or NO_CONVERSIONS), ingest, openrtb, predictions=predictions
+        ),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,
