@@ -15,6 +15,7 @@ from serving.cli_evaluate import register as register_evaluate
 from serving.cli_fill import register as register_fill
 from serving.cli_inbox import register as register_inbox
 from serving.cli_openapi import register as register_openapi
+from serving.cli_predictions import register as register_predictions
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
 from serving.cli_tags import register as register_tags
@@ -44,6 +45,7 @@ def build_app() -> typer.Typer:
         register_score,
         register_fill,
         register_serve,
+        register_predictions,
         register_openapi,
         register_world,
         register_contribution,

@@ -24,6 +24,7 @@ from typing import Final, Self
 from features.errors import PredictionLogError, StoreError
 from features.rights import Rights
 from features.settings import Settings
+from serving.metrics import Metrics
 from serving.prediction_files import PredictionFiles
 from serving.prediction_ids import day_made, is_sampled, new_id
 from serving.prediction_record import Made, Origin, Prediction
@@ -129,6 +130,17 @@ class PredictionLog:
         """Return what became of the predictions so far."""
         with self._queueing:
             return LogCounts(self._written, self._dropped, self._waiting, self._off_until is None)
+
+    def show(self, metrics: Metrics) -> None:
+        """Let metrics show the counts."""
+
+        def fates() -> dict[tuple[tuple[str, str], ...], float]:
+            counts = self.counts()
+            return {(("fate", "written"),): counts.written, (("fate", "dropped"),): counts.dropped}
+
+        metrics.gauge("predictions_sampled", "Predictions of the sample since the start, by fate.", fates)
+        on = "1 while the disk takes predictions, 0 while it does not."
+        metrics.gauge("prediction_log_on", on, lambda: {(): float(self.counts().on)})
 
     def erase(self, persons: Sequence[str]) -> int:
         """Delete every prediction of some people for good, also those that wait; see `PredictionFiles.erase`."""
