@@ -49,7 +49,7 @@ def main(home: Path, port: int) -> None:
     none = BundleError("no model is measured here")
     with opened_ingest(home) as ingest:
         app = Guard(
-            build_api(Served(none), 1, Served(none), ingest),
+            build_api(Served(none), Served(none), ingest),
             KeyRing(home / "access.json"),
             needs={PATH: "ingest"},
             open_paths=frozenset({"/livez"}),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
-import anyio
 import orjson
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from features.errors import EventLogError, RequestError, StoreError, ZhongcaoError
 from serving.bodies import parse
-from serving.conversion_schemas import CONVERSION_PARTS, ConversionsRequest
+from serving.conversion_schemas import CONVERSION_PARTS, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
 from serving.events import EventsRoute, Ingest
 from serving.health import Liveness, Readiness
@@ -38,7 +38,6 @@ _log = logging.getLogger("zhongcao.serving")
 
 def build_api(
     scorer: Served[Scorer],
-    threads: int,
     conversions: Served[ConversionScorer],
     ingest: Ingest | ZhongcaoError | None = None,
     openrtb: OpenRtbSettings = OPENRTB_OFF,
@@ -51,8 +50,6 @@ def build_api(
     ----------
     scorer
         Answers for tags.
-    threads
-        Requests scored at the same time; the others wait.
     conversions
         Answers for conversions.
     ingest
@@ -62,26 +59,25 @@ def build_api(
     predictions
         Names predictions and keeps a sample of them; without, they have no ids.
     """
-    limiter = anyio.CapacityLimiter(threads)
     no_inbox = EventLogError("this server has no inbox")
 
     async def tags(request: Request) -> Response:
-        asked = parse(await request.body(), TagsRequest, PERSON_PARTS)
-        answer = await run_sync(
-            scorer.answer, lambda it: _score(it, asked, predictions), limiter=limiter, abandon_on_cancel=True
-        )
-        return _json(answer)
+        body = await request.body()
+
+        def score() -> TagsAnswer:
+            asked = parse(body, TagsRequest, PERSON_PARTS)
+            return scorer.answer(lambda it: _score(it, asked, predictions))
+
+        return await _worked(request, score)
 
     async def convert(request: Request) -> Response:
-        asked = parse(await request.body(), ConversionsRequest, CONVERSION_PARTS)
-        now = int(time.time())
-        answer = await run_sync(
-            conversions.answer,
-            lambda it: it.answer(asked, now, predictions),
-            limiter=limiter,
-            abandon_on_cancel=True,
-        )
-        return _json(answer)
+        body, now = await request.body(), int(time.time())
+
+        def score() -> ConversionsAnswer:
+            asked = parse(body, ConversionsRequest, CONVERSION_PARTS)
+            return conversions.answer(lambda it: it.answer(asked, now, predictions))
+
+        return await _worked(request, score)
 
     async def openapi(_: Request) -> Response:
         return Response(openapi_bytes(), media_type="application/json")
@@ -90,6 +86,8 @@ def build_api(
         return _json(Liveness(status="live"))
 
     async def readyz(request: Request) -> Response:
+        if request.state.draining:
+            raise Problem(503, "draining: this server is about to stop")
         said = await run_sync(readiness, scorer, conversions)
         return _json(said if request.state.admitted else Readiness(status="ready"))
 
@@ -98,8 +96,8 @@ def build_api(
             Route("/v1/tags", tags, methods=["POST"]),
             Route("/v1/conversions", convert, methods=["POST"]),
             Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
-            *tag_routes(scorer, limiter),
-            *openrtb_routes(scorer, limiter, openrtb),
+            *tag_routes(scorer),
+            *openrtb_routes(scorer, openrtb),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
             Route("/readyz", readyz),
@@ -109,6 +107,11 @@ def build_api(
     # A redirect to the path with another slash would repeat whatever host the caller names.
     app.router.redirect_slashes = False
     return app
+
+
+async def _worked(request: Request, job: Callable[[], object]) -> Response:
+    content: bytes = await request.state.work(lambda: orjson.dumps(job()))
+    return Response(content, media_type="application/json")
 
 
 def _score(scorer: Scorer, asked: TagsRequest, log: PredictionLog | None) -> TagsAnswer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import anyio
-from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,7 +28,6 @@ STATUS_HEADER: Final = "X-Zhongcao-Enrich"
 
 def openrtb_routes(
     scorer: Served[Scorer],
-    limiter: anyio.CapacityLimiter,
     openrtb: OpenRtbSettings,
 ) -> list[Route]:
     """Return the route.
@@ -38,8 +36,6 @@ def openrtb_routes(
     ----------
     scorer
         Answers for tags.
-    limiter
-        Bounds the requests that are scored at the same time.
     openrtb
         Whose ids requests hold; where none, the route says what to set.
     """
@@ -54,9 +50,7 @@ def openrtb_routes(
         left = (bid.tmax or USUAL_TMAX) / 1000 * TMAX_SHARE - (anyio.current_time() - begun)
         done = Enriched(body, "late")
         with anyio.move_on_after(left):
-            done = await run_sync(
-                scorer.answer, lambda it: enricher.enrich(it, bid, body), limiter=limiter, abandon_on_cancel=True
-            )
+            done = await request.state.work(lambda: scorer.answer(lambda it: enricher.enrich(it, bid, body)))
         return Response(done.body, media_type="application/json", headers={STATUS_HEADER: done.status})
 
     return [Route("/v1/openrtb/enrich", enrich, methods=["POST"])]

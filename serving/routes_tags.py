@@ -6,9 +6,7 @@ import re
 from typing import Annotated, Final, TypeVar
 from urllib.parse import unquote
 
-import anyio
 import orjson
-from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,15 +45,13 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def tag_routes(scorer: Served[Scorer], limiter: anyio.CapacityLimiter) -> list[Route]:
+def tag_routes(scorer: Served[Scorer]) -> list[Route]:
     """Return the routes.
 
     Parameters
     ----------
     scorer
         Answers for tags.
-    limiter
-        Bounds the requests that are scored at the same time.
     """
 
     async def listed(request: Request) -> Response:
@@ -69,10 +65,7 @@ def tag_routes(scorer: Served[Scorer], limiter: anyio.CapacityLimiter) -> list[R
     async def own(request: Request) -> Response:
         _query(request, NoQuery)
         account = _who(request)
-        answer = await run_sync(
-            scorer.answer, lambda it: own_tags(it, account), limiter=limiter, abandon_on_cancel=True
-        )
-        return _json(answer)
+        return _json(await request.state.work(lambda: scorer.answer(lambda it: own_tags(it, account))))
 
     return [
         Route("/v1/tags", listed, methods=["GET"]),

@@ -20,14 +20,19 @@ from serving.access import KeyRing, check_bind, is_loopback
 from serving.api import build_api
 from serving.connection import BoundedProtocol
 from serving.consent_watch import ConsentWatch
+from serving.draining import Draining, DrainingServer
 from serving.events import open_ingest
 from serving.limits import Guard
+from serving.metrics import Metrics
+from serving.metrics_port import metrics_served
 from serving.open_scorers import open_scorers, what_is_served
 from serving.openrtb_people import OpenRtbSettings
 from serving.prediction_log import open_prediction_log
-from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
+from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, ROUTES
 from serving.service import build_service
+from serving.serving_metrics import watch
 from serving.serving_status import following
+from serving.workers import Workers
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -75,10 +80,15 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             champions = open_scorers(settings, consent, opened)
             tags, conversions = champions.tags, champions.conversions
             opened.enter_context(consent)
+            workers = Workers(settings.threads, settings.wait_ms / 1000)
+            opened.callback(workers.close)
+            metrics, draining = Metrics([route.path for route in ROUTES]), Draining()
+            watch(metrics, workers, {"tags": tags, "conversion": conversions})
+            if settings.metrics_port:
+                opened.enter_context(metrics_served(metrics, settings.metrics_port))
             guard = Guard(
                 build_api(
                     tags,
-                    settings.threads,
                     conversions,
                     open_ingest(settings, opened),
                     openrtb,
@@ -90,6 +100,9 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
                 loopback=free,
                 brand_paths=BRAND_PATHS,
                 line_paths=LINE_PATHS,
+                workers=workers,
+                metrics=metrics,
+                draining=draining,
             )
             _listen(reserved, settings)
             tries = [
@@ -101,10 +114,10 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             sys.stdout.write("".join(f"{line}\n" for line in [*served, *tries]))
             sys.stdout.flush()
             opened.enter_context(following(settings, champions))
-            _run(settings, guard, reserved)
+            _run(settings, guard, reserved, draining)
 
 
-def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
+def _run(settings: Settings, guard: Guard, listening: socket.socket, draining: Draining) -> None:
     _prepare_bentoml(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Uvicorn runs BentoML's application in this very process. BentoML's own process manager would open two control
@@ -129,7 +142,7 @@ def _run(settings: Settings, guard: Guard, listening: socket.socket) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        DrainingServer(config, draining, settings.drain_seconds).run(sockets=[listening])
     finally:
         gc.unfreeze()
 

@@ -13,6 +13,7 @@ from features.errors import BundleError, ZhongcaoError
 from serving.access import KeyRing
 from serving.api import build_api
 from serving.conversions import ConversionScorer
+from serving.draining import Draining
 from serving.events import Ingest
 from serving.limits import Guard, Limits
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
@@ -21,6 +22,7 @@ from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
 from serving.served import Served
 from serving.service import build_service
+from serving.workers import Workers
 
 NO_CONVERSIONS = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
 BODY: dict[str, Any] = {"people": [{"platform": "shop", "account": "dairy lover"}]}
@@ -35,12 +37,11 @@ def application(
     conversions: ConversionScorer | ZhongcaoError | None = None,
     ingest: Ingest | ZhongcaoError | None = None,
     openrtb: OpenRtbSettings = OPENRTB_OFF,
+    draining: Draining | None = None,
     predictions: PredictionLog | None = None,
 ) -> Any:
     guard = Guard(
-        build_api(
-            Served(scorer), 2, Served(conversions or NO_CONVERSIONS), ingest, openrtb, predictions=predictions
-        ),
+        build_api(Served(scorer), Served(conversions or NO_CONVERSIONS), ingest, openrtb, predictions=predictions),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,
@@ -48,6 +49,8 @@ def application(
         brand_paths=BRAND_PATHS,
         line_paths=LINE_PATHS,
         limits=limits,
+        workers=Workers(2),
+        draining=draining,
     )
     return build_service(guard).to_asgi()
 

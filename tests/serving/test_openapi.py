@@ -42,7 +42,7 @@ def scorer(tmp_path: Path) -> Iterator[Scorer]:
 def test_every_mounted_route_is_in_it() -> None:
     mounted = {
         (method.lower(), route.path)
-        for route in build_api(Served(EventLogError("none")), 1, Served(EventLogError("none"))).routes
+        for route in build_api(Served(EventLogError("none")), Served(EventLogError("none"))).routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
