@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -62,7 +63,14 @@ class PredictionFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, made: Sequence[Made], origin: Callable[[Made], Origin], *, features: bool = False) -> None:
+    def add(
+        self,
+        made: Sequence[Made],
+        origin: Callable[[Made], Origin],
+        *,
+        features: bool = False,
+        refused: Callable[[], AbstractSet[str]] = frozenset,
+    ) -> int:
         """Put predictions on disk; they are there when this returns.
 
         Parameters
@@ -73,12 +81,21 @@ class PredictionFiles:
             Says what a prediction has in common with others.
         features
             Whether to keep the features themselves.
+        refused
+            Whose predictions are left out. Asked while nobody else can write, so that who is erased meanwhile is
+            either among them, or their prediction is there for the erasure to delete.
+
+        Returns
+        -------
+        int
+            How many were put on disk.
 
         Raises
         ------
         StoreError
             The disk is full, or does not take them.
         """
+        written = 0
         for day, some in groupby(made, lambda one: day_made(one.id)):
             rows = []
             known: dict[Origin, str] = {}
@@ -96,10 +113,15 @@ class PredictionFiles:
                     [(of.kind, facts) for of, facts in known.items()],
                 )
                 numbers = dict(connection.execute("SELECT facts, number FROM origins").fetchall())
-                connection.executemany(
-                    "INSERT INTO predictions VALUES (?, ?, ?, ?, ?)",
-                    ((name, person, numbers[facts], *rest) for name, person, facts, *rest in rows),
-                )
+                left_out = refused()
+                taken = [
+                    (name, person, numbers[facts], *rest)
+                    for name, person, facts, *rest in rows
+                    if person is None or person not in left_out
+                ]
+                connection.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?, ?)", taken)
+            written += len(taken)
+        return written
 
     def get(self, prediction: str) -> Prediction | None:
         """Return a prediction, None where it is not kept.

@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Final, Self
 
-from features.errors import PredictionLogError, StoreError
+from features.errors import PredictionLogError, StoreError, ZhongcaoError
 from features.rights import Rights
 from features.settings import Settings
 from serving.metrics import Metrics
@@ -154,16 +154,15 @@ class PredictionLog:
     def flush(self) -> None:
         """Write what waits, now."""
         with self._writing:
-            # Where nobody can tell who refused, everything waits.
-            refused = self._refused()
             with self._queueing:
                 taken, self._queue, self._waiting = self._queue, [], 0
-            refused = refused | self._erased
-            kept = [made for made in taken if made.person is None or made.person not in refused]
-            written = self._write(kept) if kept else 0
-            with self._queueing:
-                self._written += written
-                self._dropped += len(kept) - written
+            written = None
+            try:
+                written = self._write(taken) if taken else 0
+            finally:
+                with self._queueing:
+                    self._written += written or 0
+                    self._dropped += len(taken) if written is None else 0
 
     def prune(self, today: date) -> None:
         """Delete what is older than it may get, once a day."""
@@ -201,25 +200,27 @@ class PredictionLog:
             except Exception as error:  # the thread must go on, whatever it was
                 _log.warning("the prediction log failed: %s", type(error).__name__)
 
-    def _write(self, made: Sequence[Made]) -> int:
-        """Write predictions; return how many are on disk: all or none."""
+    def _write(self, made: Sequence[Made]) -> int | None:
+        """Write predictions; return how many are on disk, None where none can be."""
         if self._off_until is not None and time.monotonic() < self._off_until:
-            return 0
+            return None
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if shutil.disk_usage(self._folder).free < self._reserve:
                 raise StoreError(f"the disk has less than {self._reserve // 1_000_000} MB left")
-            self._files.add(made, self._origin, features=self._features)
-        except (StoreError, OSError) as error:
+            written = self._files.add(
+                made, self._origin, features=self._features, refused=lambda: self._refused() | self._erased
+            )
+        except (ZhongcaoError, OSError) as error:
             if self._off_until is None:
-                said = error.problem if isinstance(error, StoreError) else error.strerror
+                said = error.problem if isinstance(error, ZhongcaoError) else error.strerror
                 _log.warning("predictions are not kept until the disk takes them again: %s", said)
             self._off_until = time.monotonic() + _OFF_SECONDS
-            return 0
+            return None
         if self._off_until is not None:
             self._off_until = None
             _log.warning("predictions are kept again")
-        return len(made)
+        return written
 
     def _origin(self, made: Made) -> Origin:
         return Origin(

@@ -84,6 +84,8 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             opened.callback(workers.close)
             metrics, draining = Metrics([route.path for route in ROUTES]), Draining()
             watch(metrics, workers, {"tags": tags, "conversion": conversions})
+            predictions = open_prediction_log(settings, opened)
+            predictions.show(metrics)
             if settings.metrics_port:
                 opened.enter_context(metrics_served(metrics, settings.metrics_port))
             guard = Guard(
@@ -92,7 +94,7 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
                     conversions,
                     open_ingest(settings, opened),
                     openrtb,
-                    predictions=open_prediction_log(settings, opened),
+                    predictions=predictions,
                 ),
                 ring,
                 needs=NEEDS,

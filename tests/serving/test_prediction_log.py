@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.errors import PredictionLogError
+from features.errors import PredictionLogError, RightsError
 from features.settings import Settings
 from serving import prediction_log
+from serving.metrics import Metrics
 from serving.prediction_files import PredictionFiles
 from serving.prediction_ids import day_made, is_sampled, made_at, new_id
 from serving.prediction_log import PredictionLog, read
@@ -214,6 +215,50 @@ def test_who_refused_is_not_written(folder: Path) -> None:
     log.flush()
     assert [PredictionFiles(folder).get(name) is not None for name in names] == [False, True]
     assert log.counts().dropped == 0
+
+
+def test_who_is_erased_while_a_prediction_is_written_is_left_out_or_deleted(folder: Path) -> None:
+    files = PredictionFiles(folder)
+    erasing: list[threading.Thread] = []
+
+    def refused() -> frozenset[str]:
+        # The word comes first, then the erasure, which waits for the writing.
+        erasing.append(threading.Thread(target=files.erase, args=([ANN],)))
+        erasing[0].start()
+        return frozenset()
+
+    log = log_of(folder)
+    assert files.add([made(new_id())], log._origin, refused=refused) == 1
+    erasing[0].join()
+    assert [day.tags for day in files.days()] == [0]
+    assert ANN.encode() not in content(folder)
+    assert files.add([made(new_id())], log._origin, refused=lambda: {ANN}) == 0
+    assert ANN.encode() not in content(folder)
+
+
+def test_nobody_is_written_while_refusals_are_unknown(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown() -> frozenset[str]:
+        raise RightsError("what people asked for cannot be read")
+
+    log = log_of(folder, refused=unknown)
+    log.keep(of(ANN))
+    log.flush()
+    assert log.counts() == prediction_log.LogCounts(written=0, dropped=1, waiting=0, on=False)
+    assert "cannot be read" in caplog.text
+    assert ANN.encode() not in content(folder)
+
+
+def test_metrics_show_the_counts(log: PredictionLog) -> None:
+    metrics = Metrics([])
+    log.show(metrics)
+    log.keep(of(ANN))
+    log.flush()
+    said = metrics.text()
+    assert 'zhongcao_predictions_sampled{fate="written"} 1\n' in said
+    assert 'zhongcao_predictions_sampled{fate="dropped"} 0\n' in said
+    assert "zhongcao_prediction_log_on 1\n" in said
 
 
 def test_erasure_says_when_a_reader_keeps_the_bytes(
