@@ -97,7 +97,8 @@ CONVERSION_PARTS: Final[dict[str, type[Strict]]] = {**PERSON_PARTS, _BY_FEATURES
 NoExpectedValue = Literal["the model has no target ctcvr", "nothing tells the value of a purchase"]
 
 
-@dataclass(frozen=True, slots=True)
+# As plain as `serving.schemas.TagAnswer`, for the same reason.
+@dataclass
 class CandidateAnswer:
     """What would follow if the person saw the note.
 

@@ -165,8 +165,10 @@ class Scorer:
                 answers.append(PersonAnswer(sent, "unknown", None, []))
                 continue
             chosen = self._chosen(scores := next(probabilities), top, min_probability)
-            factors = self.bundle.model.explain(row.vector, chosen) if explain else [None] * len(chosen)
-            tags = [self._tag(tag, scores[tag], why) for tag, why in zip(chosen, factors, strict=True)]
+            tags = self._tags(chosen, scores)
+            if explain:
+                for tag, factors in zip(tags, self.bundle.model.explain(row.vector, chosen), strict=True):
+                    tag.factors = [self._factor(factor) for factor in factors]
             made = partial(self._made, person=key, row=row, scores=scores, tags=tags, asked=said)
             prediction = None if log is None else log.keep(made)
             answers.append(PersonAnswer(sent, "known", row.as_of, tags, prediction))
@@ -213,18 +215,17 @@ class Scorer:
         # Comparing with NaN is false, so tags that were not learned are never among them.
         enough = np.nonzero(scores >= min_probability)[0]
         order = np.argsort(-scores[enough], kind="stable")[:top]
-        return [int(tag) for tag in enough[order]]
+        numbers: list[int] = enough[order].tolist()
+        return numbers
 
-    def _tag(self, number: int, probability: float, factors: Sequence[Factor] | None) -> TagAnswer:
-        tag = self.bundle.taxonomy.tags[number]
-        return TagAnswer(
-            id=tag.id,
-            name=tag.name,
-            name_zh=tag.name_zh,
-            probability=round(float(probability), _DIGITS),
-            assigned=bool(probability >= self.bundle.model.assign_at[number]),
-            factors=None if factors is None else [self._factor(factor) for factor in factors],
-        )
+    def _tags(self, chosen: Sequence[int], scores: NDArray[np.float64]) -> list[TagAnswer]:
+        places = np.array(chosen, np.intp)
+        known, probabilities = self.bundle.taxonomy.tags, scores[places]
+        assigned = probabilities >= np.asarray(self.bundle.model.assign_at)[places]
+        return [
+            TagAnswer((tag := known[number]).id, tag.name, tag.name_zh, round(probability, _DIGITS), reached, None)
+            for number, probability, reached in zip(chosen, probabilities.tolist(), assigned.tolist(), strict=True)
+        ]
 
     def _factor(self, factor: Factor) -> FactorAnswer:
         return FactorAnswer(
