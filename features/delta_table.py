@@ -67,9 +67,10 @@ class LogTable:
         """Number of the latest version, -1 before the first commit."""
         return int(DeltaTable(self.folder).version()) if self.exists else -1
 
-    def position(self, application: str) -> int:
-        """Return the number that the application's last commit recorded, -1 where it has made none."""
-        stored = DeltaTable(self.folder).transaction_version(application) if self.exists else None
+    def position(self, application: str, version: int | None = None) -> int:
+        """Return the number that the application's last commit by a version (the latest) recorded, -1 for none."""
+        known = self.exists and version != -1
+        stored = DeltaTable(self.folder, version=version).transaction_version(application) if known else None
         return -1 if stored is None else int(stored)
 
     def files(self, version: int | None = None) -> list[str]:
@@ -86,7 +87,15 @@ class LogTable:
         if latest < 0 or version == -1:
             return []
         table = DeltaTable(self.folder, version=version)
-        return sorted(_local(uri) for uri in table.file_uris())
+        found = sorted(_local(uri) for uri in table.file_uris())
+        if version not in (None, latest) and not all(Path(file).exists() for file in found):
+            raise EventLogError(
+                f"a version of table {self.table.name} is gone, since people were erased",
+                value=version,
+                valid=[latest],
+                next_step="begin again from the present version",
+            )
+        return found
 
     def history(self) -> list[dict[str, Any]]:
         """Return what each import said about itself, oldest first, with ``version`` and ``committed_at``."""
@@ -120,7 +129,12 @@ class LogTable:
         (self.folder / _PENDING).write_text(json.dumps(list(names)))
 
     def commit(
-        self, parts: Sequence[Part], metadata: dict[str, Any], position: tuple[str, int] | None = None
+        self,
+        parts: Sequence[Part],
+        metadata: dict[str, Any],
+        position: tuple[str, int] | None = None,
+        *,
+        replace: bool = False,
     ) -> int:
         """Make the parts visible in one version and return its number.
 
@@ -132,6 +146,8 @@ class LogTable:
             What the version records about itself.
         position
             An application and how far it has come with this version, see `position`.
+        replace
+            Whether they take the place of all parts before them; else they are added.
         """
         now = int(time.time() * 1000)
         actions = [
@@ -145,7 +161,7 @@ class LogTable:
         schema = Schema.from_arrow(pa.schema(self.table.schema))
         if self.exists:
             DeltaTable(self.folder).create_write_transaction(
-                actions, mode="append", schema=schema, commit_properties=properties
+                actions, mode="overwrite" if replace else "append", schema=schema, commit_properties=properties
             )
         else:
             create_table_with_add_actions(
@@ -158,6 +174,12 @@ class LogTable:
             )
         (self.folder / _PENDING).unlink(missing_ok=True)
         return self.version
+
+    def vacuum(self) -> None:
+        """Delete every part that the latest version does not hold: earlier versions cannot be read any more."""
+        kept = {Path(file).name for file in self.files()}
+        if any(part.name not in kept for part in self.folder.glob("*.parquet")):
+            DeltaTable(self.folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
 
 
 def _stats(part: Part) -> str:

@@ -17,8 +17,10 @@ from features.live_catalogue import LiveCatalogue
 from features.live_columns import LiveColumn, live_columns
 from features.live_content import contents
 from features.sources.reader import Reason
+from features.tombstones import ERASED, Tombstones
 
 NOT_YOUR_BRAND: Final = Verdict("refused", (Reason("brand", "not your brand"),))
+PERSON_ERASED: Final = Verdict("refused", (ERASED,))
 NOT_AN_OBJECT: Final = Verdict("quarantined", (Reason("row", "no JSON object"),))
 _REQUIRED: Final = tuple(c.name for c in EVENTS.columns if c.required and not c.made and c.name != "arrived_at")
 _SHOWN: Final = 100
@@ -37,6 +39,8 @@ class LiveReader:
         Items and notes that fill in what an event does not say; None fills in nothing.
     clock
         Epoch seconds.
+    tombstones
+        Who was erased: their events are refused and kept nowhere.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class LiveReader:
         pseudonyms: Pseudonyms,
         catalogue: LiveCatalogue | None = None,
         clock: Callable[[], float] = time.time,
+        tombstones: Tombstones | None = None,
     ) -> None:
+        self._tombstones = tombstones
         self._currency = currency
         self._pseudonyms = pseudonyms
         self._catalogue = catalogue
@@ -68,6 +74,10 @@ class LiveReader:
         texts
             What was sent, where that is not the JSON of the items.
         """
+
+        def raw(place: int) -> str:
+            return texts[place] if texts is not None else orjson.dumps(items[place]).decode()
+
         columns, problems = read_columns(self._readers, items)
         verdicts: list[Verdict | None] = [None] * len(items)
         for place, reasons in problems.items():
@@ -82,6 +92,9 @@ class LiveReader:
         digests: list[bytes] = []
         if places:
             columns["account"] = self._accounts(columns["platform"], columns["account"])
+        if self._tombstones is not None:
+            columns, places = self._without_erased(columns, places, verdicts, raw)
+        if places:
             columns["event_id"] = [
                 f"{platform}:{kind}:{event_id}"
                 for platform, kind, event_id in zip(
@@ -92,10 +105,6 @@ class LiveReader:
             self._complete(columns, source)
         else:
             columns = {}
-
-        def raw(place: int) -> str:
-            return texts[place] if texts is not None else orjson.dumps(items[place]).decode()
-
         return LiveBatch(source, self._now(), columns, digests, places, verdicts, raw)
 
     def _now(self) -> int:
@@ -110,6 +119,29 @@ class LiveReader:
                 brands |= self._catalogue.brands(said.get("item"), said.get("note"))
             if brands != {brand}:
                 verdicts[place] = NOT_YOUR_BRAND
+
+    def _without_erased(
+        self,
+        columns: dict[str, Sequence[Any]],
+        places: Sequence[int],
+        verdicts: list[Verdict | None],
+        raw: Callable[[int], str],
+    ) -> tuple[dict[str, Sequence[Any]], Sequence[int]]:
+        """Refuse, and keep nowhere, what is about somebody who was erased, valid or not."""
+        if self._tombstones is None:
+            return columns, places
+        for place, verdict in enumerate(verdicts):
+            if verdict is not None and verdict.outcome == "quarantined" and self._tombstones.named(raw(place)):
+                verdicts[place] = PERSON_ERASED
+        gone = self._tombstones.erased(set(columns["account"])) if places else set()
+        if not gone:
+            return columns, places
+        kept = [account not in gone for account in columns["account"]]
+        for place in compress(places, [not keep for keep in kept]):
+            verdicts[place] = PERSON_ERASED
+        return {name: list(compress(values, kept)) for name, values in columns.items()}, list(
+            compress(places, kept)
+        )
 
     def _accounts(self, platforms: Sequence[str], accounts: Sequence[str]) -> list[str]:
         if len(set(platforms)) == 1:

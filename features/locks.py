@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +29,23 @@ def exclusive(path: Path, busy: ZhongcaoError | None = None) -> Iterator[None]:
         except BlockingIOError as error:
             raise busy or error from error
         yield
+
+
+class Shared:
+    """Holds the lock of a file, made if missing, together with others, as long as it is referred to.
+
+    Whoever wants the lock for themselves waits for all of them; while somebody has it, this waits.
+
+    Parameters
+    ----------
+    path
+        The lock's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)

@@ -26,12 +26,14 @@ from features.sources.baskets import place_baskets, require_placeable
 from features.sources.canonical import Canonicaliser, Catalogue
 from features.sources.mapping import Mapping
 from features.sources.reader import Piece, Reason, Refused
+from features.sources.without_erased import without_erased
 from features.spool import Spool
+from features.tombstones import Tombstones
 
 
 @dataclass
 class Summary:
-    """How an import went: read = accepted + duplicates + quarantined + skipped.
+    """How an import went: read = accepted + duplicates + quarantined + skipped + erased.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ class Summary:
         Version of the table that holds them.
     read, accepted, duplicates, quarantined, skipped
         Numbers of rows; skipped are those that the mapping declares to be no events.
+    erased
+        Rows of people who were erased; they are kept nowhere.
     reasons
         Problem → number of quarantined rows that have it.
     unknown_items, unknown_notes
@@ -59,6 +63,7 @@ class Summary:
     duplicates: int = 0
     quarantined: int = 0
     skipped: int = 0
+    erased: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     unknown_items: int = 0
     unknown_notes: int = 0
@@ -137,7 +142,8 @@ def import_rows(
             summary.duplicates = settlement.duplicates
             summary.quarantined = quarantine.rows
             summary.reasons = dict(quarantine.reasons.most_common())
-            summary.accepted = summary.read - summary.duplicates - summary.quarantined - summary.skipped
+            left_out = summary.duplicates + summary.quarantined + summary.skipped + summary.erased
+            summary.accepted = summary.read - left_out
             names = [f"part-{import_id}-{n:04d}.parquet" for n in range(len(chunks))]
             if summary.accepted:
                 target.announce(names)
@@ -185,6 +191,7 @@ def _spool_all(
     task = bar.add_task(f"import {summary.table}", total=sum(i.reader.size for i in inputs)) if bar else None
     waiting: list[Future[None]] = []
     baskets = place_baskets(log, inputs)
+    tombstones = Tombstones(log.settings)
 
     with ThreadPoolExecutor(threads) as pool:
         for file, given in enumerate(inputs):
@@ -192,10 +199,11 @@ def _spool_all(
 
             def work(number: int, piece: Piece, file: int = file, make: Canonicaliser = make) -> None:
                 chunk = piece()
-                made = make(chunk)
+                made, erased = without_erased(make(chunk), make.mapping, tombstones)
                 spool.put(file, number, made.table)
                 with quarantine.lock:
                     quarantine.add(file, made.refused)
+                    summary.erased += erased
                     summary.read += chunk.table.num_rows + len(chunk.broken)
                     summary.skipped += made.skipped
                     summary.unknown_items += made.unknown_items
@@ -209,6 +217,7 @@ def _spool_all(
                     waiting.pop(0).result()
         for future in waiting:
             future.result()
+    tombstones.close()
 
 
 def catalogue_of(log: EventLog) -> Catalogue:

@@ -21,7 +21,8 @@ from features.spool import Spooled
 _ROWS_A_PART = 2_000_000
 # Enough for the accounts of a row group; Parquet gives a dictionary up beyond.
 _DICTIONARY_BYTES = 16 << 20
-_RANGED = ("event_time", "arrived_at", "day", "platform")
+RANGED = ("event_time", "arrived_at", "day", "platform")
+"""Columns whose smallest and largest value are told to readers; never one that says who."""
 # Words that come again and again; ids, which hardly do, are written plainly.
 _REPEATING = (
     "source", "kind", "platform", "account", "note", "creator", "topic", "campaign", "item", "brand", "category",
@@ -103,12 +104,12 @@ class PartWriter:
                 compression="snappy",
                 use_dictionary=[c.name for c in self.table.columns if c.name in _REPEATING],
                 dictionary_pagesize_limit=_DICTIONARY_BYTES,
-                write_statistics=[c.name for c in self.table.columns if c.name in _RANGED] or False,
+                write_statistics=[c.name for c in self.table.columns if c.name in RANGED] or False,
                 store_schema=False,
             )
         self._writer.write_table(rows, row_group_size=rows.num_rows)
         self._rows += rows.num_rows
-        for name in _RANGED:
+        for name in RANGED:
             if name in rows.column_names:
                 bounds = pc.min_max(rows[name])
                 low, high = bounds["min"].as_py(), bounds["max"].as_py()

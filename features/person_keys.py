@@ -19,19 +19,19 @@ class PersonKeys:
 
     Parameters
     ----------
-    persons
-        The key of the person, and that of the account where it had no link.
+    person
+        Key of the person; of an account without a link, the account's.
     accounts
-        Keys of the accounts.
+        Keys of the accounts that are theirs now.
     """
 
-    persons: tuple[str, ...]
+    person: str
     accounts: tuple[str, ...]
 
     @property
     def all(self) -> tuple[str, ...]:
         """All keys, sorted."""
-        return tuple(sorted({*self.persons, *self.accounts}))
+        return tuple(sorted({self.person, *self.accounts}))
 
 
 def person_keys(settings: Settings, key: str) -> PersonKeys:
@@ -45,7 +45,7 @@ def person_keys(settings: Settings, key: str) -> PersonKeys:
         Of an account or of a person.
     """
     if not settings.log_dir.is_dir():
-        return PersonKeys((key,), (key,))
+        return PersonKeys(key, (key,))
     log = EventLog.open(settings)
     con = log.connect()
     try:
@@ -58,9 +58,8 @@ def person_keys(settings: Settings, key: str) -> PersonKeys:
         ).fetchall()
     finally:
         con.close()
-    owner = str(found[0][0])
-    accounts = {account for _, account in found if account is not None}
-    return PersonKeys(tuple(sorted({owner, key})), tuple(sorted(accounts | {key, owner})))
+    accounts = [account for _, account in found if account is not None]
+    return PersonKeys(str(found[0][0]), tuple(accounts or [key]))
 
 
 def with_their_keys(settings: Settings, said: Mapping[str, AbstractSet[str]]) -> dict[str, AbstractSet[str]]:

@@ -94,7 +94,7 @@ class Quarantine:
         """Remove from an older quarantine the rows that this one holds; remove it when none is left."""
         files: dict[int, str] = {}
         kept, left, taken = [], 0, 0
-        for line in _lines(older):
+        for line in lines_of(older):
             entry = json.loads(line)
             if "input" in entry:
                 files[entry["input"]] = entry["file"]
@@ -116,7 +116,8 @@ class Quarantine:
             self._file.write(json.dumps(content, ensure_ascii=False) + "\n")
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a quarantine's file, each a JSON document."""
     # Not splitlines: a refused text may hold line separators such as U+2028, which JSON leaves as they are.
     return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
@@ -179,7 +180,7 @@ def load(settings: Settings, name: str) -> list[QuarantinedFile]:
     """
     path = path_of(settings, name)
     files: dict[int, QuarantinedFile] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines_of(path), 1):
         if not line.strip():
             continue
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from features.errors import RightsError
-from features.rights_file import reading, rights_path, writing
+from features.rights_file import Followed, reading, rights_path, writing
 from features.settings import Settings
 
 OPT_OUT: Final = "personalisation"
@@ -18,7 +17,7 @@ ERASURE: Final = "erasure"
 _TAG: Final = "tag "
 
 
-class Rights:
+class Rights(Followed):
     """Tells what people said, as of now; what another process writes is known to the next call.
 
     Any number of threads may call it at once.
@@ -41,10 +40,7 @@ class Rights:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._path = rights_path(settings)
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._seen = -1
+        super().__init__(settings)
         self._last = 0
         self._refused: dict[str, frozenset[str]] = {OPT_OUT: frozenset(), ERASURE: frozenset()}
         self._everybody: frozenset[str] = frozenset()
@@ -52,40 +48,18 @@ class Rights:
 
     def refused(self) -> AbstractSet[str]:
         """Return keys, of accounts and of persons, of whoever opted out or is being erased."""
-        self._look()
+        self.look()
         return self._everybody
 
     def deleted_tags(self) -> Mapping[str, AbstractSet[str]]:
         """Return key of an account or a person → ids of tags that must not be inferred."""
-        self._look()
+        self.look()
         return self._tags
 
     def stamp(self) -> int:
         """Return a number that grows with everything that is said."""
-        self._look()
+        self.look()
         return self._last
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def _look(self) -> None:
-        with self._lock:
-            try:
-                if self._connection is None:
-                    if not self._path.exists():
-                        return
-                    self._connection, self._seen = reading(self._path), -1
-                (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-                if version != self._seen:
-                    self._take_in(self._connection)
-                    self._seen = version
-            except sqlite3.Error as error:
-                # Whoever opted out must not be personalised because a file cannot be read.
-                raise RightsError(f"what people asked for cannot be read: {error}") from error
 
     def _take_in(self, connection: sqlite3.Connection) -> None:
         found = connection.execute(
@@ -152,18 +126,24 @@ def refused_keys(settings: Settings) -> list[str]:
 
 
 def outputs(settings: Settings) -> list[Path]:
-    """Return the folders that scores of people were written to."""
+    """Return the folders and files that something about people was written to, wherever they lie."""
+    return [Path(written) for written in _column(settings, "SELECT path FROM output ORDER BY path")]
+
+
+def known_platforms(settings: Settings) -> list[str]:
+    """Return the platforms of the log as of the last erasure."""
+    return _column(settings, "SELECT name FROM platform ORDER BY name")
+
+
+def note_output(settings: Settings, written: Path) -> None:
+    """Remember that something about people is written to a folder or a file, so that an erasure finds it."""
+    with writing(rights_path(settings)) as connection:
+        connection.execute("INSERT OR IGNORE INTO output VALUES (?)", (str(written.resolve()),))
+
+
+def _column(settings: Settings, query: str) -> list[str]:
     path = rights_path(settings)
     if not path.exists():
         return []
-    connection = reading(path)
-    try:
-        return [Path(folder) for (folder,) in connection.execute("SELECT folder FROM output ORDER BY folder")]
-    finally:
-        connection.close()
-
-
-def note_output(settings: Settings, folder: Path) -> None:
-    """Remember that scores of people are written to a folder, so that an erasure finds them."""
-    with writing(rights_path(settings)) as connection:
-        connection.execute("INSERT OR IGNORE INTO output VALUES (?)", (str(folder.resolve()),))
+    with closing(reading(path)) as connection:
+        return [value for (value,) in connection.execute(query)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,17 +19,21 @@ _TABLES: Final = """
         number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, about TEXT NOT NULL, holds INTEGER NOT NULL,
         UNIQUE (key, about)
     );
-    CREATE TABLE IF NOT EXISTS tombstone (mark TEXT PRIMARY KEY, erased_at INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS tombstone (
+        number INTEGER PRIMARY KEY, mark TEXT NOT NULL UNIQUE, person TEXT NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS erasure (
-        id TEXT PRIMARY KEY, asked_at INTEGER NOT NULL, finished_at INTEGER, mark TEXT NOT NULL, keys TEXT
-    ) WITHOUT ROWID;
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, mark TEXT NOT NULL, accounts INTEGER NOT NULL,
+        asked_at INTEGER NOT NULL, finished_at INTEGER, keys TEXT
+    );
     CREATE TABLE IF NOT EXISTS step (
-        erasure TEXT, place TEXT, removed INTEGER, again INTEGER NOT NULL, PRIMARY KEY (erasure, place)
+        erasure TEXT NOT NULL, place TEXT NOT NULL, removed INTEGER, begun INTEGER NOT NULL, UNIQUE (erasure, place)
     );
     CREATE TABLE IF NOT EXISTS trained_before (
         bundle TEXT, erasure TEXT, PRIMARY KEY (bundle, erasure)
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS output (folder TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS platform (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS output (path TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -80,19 +85,48 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def rewrite(path: Path) -> None:
-    """Write the file anew without anything that was deleted from it.
+class Followed:
+    """Follows the file: what another process writes is known to the next look.
 
-    Raises
-    ------
-    RightsError
-        Somebody reads the file for too long.
+    Parameters
+    ----------
+    settings
+        Where the file lies; it need not be there.
     """
-    try:
-        with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
-            connection.execute("VACUUM")
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.Error as error:
-        raise RightsError(f"{path.name} cannot be rewritten now: {error}", next_step="try again") from error
-    if busy:
-        raise RightsError(f"{path.name} is being read and cannot be rewritten now", next_step="try again")
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = rights_path(settings)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._version = -1
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def look(self) -> None:
+        """Take in what is new.
+
+        Raises
+        ------
+        RightsError
+            The file cannot be read: whoever asked not to be known must not be because of that.
+        """
+        with self._lock:
+            try:
+                if self._connection is None:
+                    if not self._path.exists():
+                        return
+                    self._connection, self._version = reading(self._path), -1
+                (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    self._take_in(self._connection)
+                    self._version = version
+            except sqlite3.Error as error:
+                raise RightsError(f"what people asked for cannot be read: {error}") from error
+
+    def _take_in(self, connection: sqlite3.Connection) -> None:
+        """Read what was written since the last time."""

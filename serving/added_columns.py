@@ -24,6 +24,7 @@ from serving.store import Fill, Live, OnlineStore, RowBlock, StoredRow, StoredSt
 _ABOUT: Final = "about.json"
 _COLUMNS: Final = "columns.npy"
 _PERSONS: Final = "persons.npy"
+_DRAFT: Final = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -189,14 +190,19 @@ def read_in(store: OnlineStore, settings: Settings, layout: RowLayout) -> Online
 
 def write_added(settings: Settings, layout: RowLayout, added: AddedColumns) -> None:
     """Keep the added columns of a layout, in place of those that were kept for it before."""
-    target = _folder(settings, layout)
+    about = {"schema_hash": layout.schema_hash, "base_hash": layout.base.schema_hash, "as_of": added.as_of}
+    _write(_folder(settings, layout), json.dumps(about), added.persons, added.columns)
+
+
+def _write(target: Path, about: str, persons: NDArray[np.bytes_], columns: NDArray[np.float32]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    work = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    for cut_off in target.parent.glob(f"{_DRAFT}*"):
+        shutil.rmtree(cut_off, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=target.parent))
     try:
-        np.save(work / _COLUMNS, added.columns, allow_pickle=False)
-        np.save(work / _PERSONS, added.persons, allow_pickle=False)
-        about = {"schema_hash": layout.schema_hash, "base_hash": layout.base.schema_hash, "as_of": added.as_of}
-        (work / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        np.save(work / _COLUMNS, columns, allow_pickle=False)
+        np.save(work / _PERSONS, persons, allow_pickle=False)
+        (work / _ABOUT).write_text(about, encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         publish(work, target)
@@ -228,6 +234,22 @@ def read_added(settings: Settings, layout: RowLayout) -> AddedColumns | None:
     ):
         raise _damaged(folder)
     return added
+
+
+def erase_added(settings: Settings, keys: Collection[str]) -> int:
+    """Delete the columns of some people, of every layout; return how many people that were."""
+    removed = 0
+    gone = np.array([key.encode() for key in keys], dtype=np.bytes_)
+    for folder in sorted((settings.home / "added").glob("*")):
+        if not (folder / _PERSONS).exists():
+            continue
+        persons = np.load(folder / _PERSONS, allow_pickle=False)
+        kept = ~np.isin(persons, gone)
+        if not kept.all():
+            removed += int((~kept).sum())
+            columns = np.load(folder / _COLUMNS, mmap_mode="r", allow_pickle=False)[kept]
+            _write(folder, (folder / _ABOUT).read_text(encoding="utf-8"), persons[kept], columns)
+    return removed
 
 
 def forget_added(settings: Settings, kept: Collection[RowLayout]) -> None:

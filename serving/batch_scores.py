@@ -15,8 +15,8 @@ from rich.console import Console
 
 from features.errors import StoreError
 from features.progress import progress
-from serving.score_table import ScoreFilter, ScoreTable
-from serving.scored_people import Block, ScoredPeople, ScorePart
+from serving.score_table import NO_TAGS, DeletedTags, ScoreFilter, ScoreTable
+from serving.scored_people import Block, ScoredPeople, ScorePart, digest
 from serving.scorer import ScoringBundle
 from serving.scores_folder import PartFacts, ScoresFolder
 
@@ -31,6 +31,7 @@ def score_people(
     out: Path,
     *,
     threads: int = 1,
+    deleted: DeletedTags = NO_TAGS,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Score people into a folder; parts that an earlier start of the same run finished are kept.
@@ -50,6 +51,8 @@ def score_people(
         The folder.
     threads
         Blocks that are scored at once; the files' bytes do not depend on it.
+    deleted
+        Key of a person or an account → ids of tags that must not be inferred of them.
     console
         Where progress is drawn.
 
@@ -81,8 +84,10 @@ def score_people(
         "top": chosen.top,
         "min_probability": chosen.min_probability,
     }
+    if deleted:
+        run["deleted_tags"] = digest([f"{key} {tag}" for key in sorted(deleted) for tag in sorted(deleted[key])])
     folder = ScoresFolder(out, run)
-    table = ScoreTable(bundle, chosen, people.echoed)
+    table = ScoreTable(bundle, chosen, people.echoed, deleted)
     facts: list[PartFacts] = []
     kept = 0
     with progress(console) as bar, _pool(threads) as pool:

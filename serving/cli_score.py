@@ -42,8 +42,9 @@ def score(
     from features.errors import ScoresError
     from features.identity import load_key
     from features.locks import exclusive
+    from features.rights import note_output
     from serving.batch_scores import score_people
-    from serving.consent import withdrawn_since
+    from serving.consent import deleted_tags, withdrawn_since
     from serving.listed_people import ListedPeople
     from serving.score_table import ScoreFilter
     from serving.scored_people import Everybody
@@ -63,12 +64,14 @@ def score(
     name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
     busy = ScoresError("another command writes scores there", value=str(out), next_step="wait until it has ended")
     with exclusive(settings.work_dir / f"score-{name}.lock", busy):
+        note_output(settings, out)
         done = score_people(
             bundle,
             listed,
             ScoreFilter(top, min_probability),
             out,
             threads=settings.threads,
+            deleted=deleted_tags(settings),
             console=Console(stderr=True),
         )
     kept = f", {done['kept']} of them finished earlier" if done["kept"] else ""

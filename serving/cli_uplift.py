@@ -78,6 +78,7 @@ def uplift(
     from rich.console import Console
 
     from features.errors import TrainingError
+    from features.rights import note_output
     from serving.uplift_page import verdict, worth_table, write_ranking, write_uplift
     from training.json_figures import to_json
     from training.steps import Steps
@@ -135,6 +136,7 @@ def uplift(
     if out is None:
         steps.say("next: the same with --out ranking.csv, which lists everybody, those who gain most first")
     else:
+        note_output(settings, out)
         gaining = write_ranking(out, trial, ranked)
         steps.say(f"wrote {out}: {gaining:,} of {len(trial.codes):,} people are expected to gain")
 

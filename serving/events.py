@@ -25,6 +25,7 @@ from features.inbox_mover import Mover
 from features.live_catalogue import LiveCatalogue
 from features.live_events import LiveReader
 from features.settings import Settings
+from features.tombstones import Tombstones
 from serving.limits import LINES_TYPE, Limits, nesting
 from serving.problems import Problem
 
@@ -134,7 +135,14 @@ def open_ingest(settings: Settings, opened: ExitStack) -> Ingest | ZhongcaoError
     except (sqlite3.Error, OSError) as error:
         return InboxError(f"the inbox cannot be opened until the server is started again: {error}", retry_after=60)
     opened.enter_context(Mover(inbox, settings.move_seconds))
-    return Ingest(inbox, LiveReader(log.currency, Pseudonyms(load_key(settings)), LiveCatalogue(log)))
+    return Ingest(inbox, _reader(log, settings, opened))
+
+
+def _reader(log: EventLog, settings: Settings, opened: ExitStack) -> LiveReader:
+    tombstones = Tombstones(settings)
+    opened.callback(tombstones.close)
+    pseudonyms = Pseudonyms(load_key(settings))
+    return LiveReader(log.currency, pseudonyms, LiveCatalogue(log), tombstones=tombstones)
 
 
 class EventsRoute:

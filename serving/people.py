@@ -19,6 +19,8 @@ _PEOPLE: Final = 10
 _TAGS: Final = 5
 _CONSIDERED: Final = 40
 _REASONS: Final = 2
+SHOWN_DIGITS: Final = 8
+"""Of a key, in reports."""
 
 
 def some_people(settings: Settings, bundle: Bundle, persons: list[str], evaluation: Evaluation) -> list[PersonCard]:
@@ -50,7 +52,7 @@ def some_people(settings: Settings, bundle: Bundle, persons: list[str], evaluati
         shown = [tag for tag in answer.tags if tag.assigned] or answer.tags
         lines = [_line(tag, rates.get(tag.id, 0.0)) for tag in shown]
         strongest = sorted(lines, key=lambda line: -(line.times or 0.0))[:_TAGS]
-        cards.append(PersonCard(f"{person.person[:8]}…", strongest))
+        cards.append(PersonCard(f"{person.person[:SHOWN_DIGITS]}…", strongest))
     return cards
 
 

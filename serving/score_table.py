@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +14,9 @@ from numpy.typing import NDArray
 
 from serving.scorer import ScoringBundle
 from serving.store import RowBlock
+
+DeletedTags: TypeAlias = Mapping[str, AbstractSet[str]]
+NO_TAGS: Final[DeletedTags] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,20 @@ class ScoreTable:
         Which scores are kept.
     echoed
         Names of the columns of an input list that every line repeats.
+    deleted
+        Key of a person → ids of tags that must not be inferred of them.
     """
 
-    def __init__(self, bundle: ScoringBundle, chosen: ScoreFilter, echoed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        bundle: ScoringBundle,
+        chosen: ScoreFilter,
+        echoed: tuple[str, ...] = (),
+        deleted: DeletedTags = NO_TAGS,
+    ) -> None:
         self._chosen = chosen
+        self._deleted = deleted
+        self._numbers = {tag.id: number for number, tag in enumerate(bundle.taxonomy.tags)}
         self._assign_at = bundle.model.assign_at
         self._tags = pa.array([tag.id for tag in bundle.taxonomy.tags], pa.string())
         self._model = pa.array([bundle.version])
@@ -88,6 +105,7 @@ class ScoreTable:
         probabilities
             float64 [n, T].
         """
+        probabilities = self._allowed(block.persons, probabilities)
         people, tags = np.nonzero(self._chosen.kept(probabilities))
         probability = probabilities[people, tags]
         columns = [
@@ -100,6 +118,19 @@ class ScoreTable:
             _words(np.zeros(len(people)), self._model),
         ]
         return pa.table(columns, schema=self.schema)
+
+    def _allowed(self, persons: Sequence[str], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        forbidden = [
+            (row, self._numbers[tag])
+            for row, person in enumerate(persons if self._deleted else ())
+            for tag in self._deleted.get(person, ())
+            if tag in self._numbers
+        ]
+        if not forbidden:
+            return probabilities
+        allowed = probabilities.copy()
+        allowed[tuple(zip(*forbidden, strict=True))] = np.nan
+        return allowed
 
 
 def _words(numbers: NDArray[np.int64] | NDArray[np.float64], words: pa.Array) -> pa.DictionaryArray:

@@ -89,7 +89,9 @@ class Scorer:
     key
         Installation key that account ids are hashed with.
     withdrawn
-        Tells whose row must not be used, as of now: they are unknown.
+        Tells whose row must not be used, as of now, by keys of persons and accounts: they are unknown.
+    deleted_tags
+        Tells which tags must not be inferred of whom, as of now, by the same keys.
 
     Raises
     ------
@@ -103,11 +105,14 @@ class Scorer:
         store: OnlineStore,
         key: bytes,
         withdrawn: Callable[[], AbstractSet[str]] = frozenset,
+        deleted_tags: Callable[[], Mapping[str, AbstractSet[str]]] = dict,
     ) -> None:
         self.bundle = bundle
         self.store = store
         self._key = key
         self._withdrawn = withdrawn
+        self._deleted_tags = deleted_tags
+        self._numbers = {tag.id: number for number, tag in enumerate(bundle.taxonomy.tags)}
         self._vocabulary = Vocabulary.of(bundle.taxonomy)
         self.check()
 
@@ -153,18 +158,25 @@ class Scorer:
             In the order asked. Who is not in the store, or has withdrawn consent, gets status ``unknown`` and
             no tags.
         """
-        keys, withdrawn = self._keys(people), self._withdrawn()
+        names, keys = self._keys(people)
+        withdrawn, deleted = self._withdrawn(), self._deleted_tags()
         found = self.store.get(keys)
-        rows = [None if key in withdrawn else row for key, row in zip(keys, found, strict=True)]
+        rows = [
+            None if name in withdrawn or key in withdrawn else row
+            for name, key, row in zip(names, keys, found, strict=True)
+        ]
         probabilities = self._probabilities([row for row in rows if row is not None])
         answers = []
         said = {"top": top, "min_probability": min_probability}
-        for asked, key, row in zip(people, keys, rows, strict=True):
+        for asked, name, key, row in zip(people, names, keys, rows, strict=True):
             sent = asked.model_dump()
             if row is None:
                 answers.append(PersonAnswer(sent, "unknown", None, []))
                 continue
-            chosen = self._chosen(scores := next(probabilities), top, min_probability)
+            scores = next(probabilities)
+            if deleted:
+                scores = self._without(scores, deleted.get(name, frozenset()) | deleted.get(key, frozenset()))
+            chosen = self._chosen(scores, top, min_probability)
             tags = self._tags(chosen, scores)
             if explain:
                 for tag, factors in zip(tags, self.bundle.model.explain(row.vector, chosen), strict=True):
@@ -199,10 +211,22 @@ class Scorer:
             scores=scores.copy(),  # it is a row of a block that would be kept whole
         )
 
-    def _keys(self, people: Sequence[AccountRef | PersonRef]) -> list[str]:
-        accounts = [account_key(self._key, p.platform, p.account) for p in people if isinstance(p, AccountRef)]
-        persons = iter(self.store.resolve(accounts))
-        return [p.person if isinstance(p, PersonRef) else next(persons) for p in people]
+    def _keys(self, people: Sequence[AccountRef | PersonRef]) -> tuple[list[str], list[str]]:
+        """Return the key that each is asked for by, and the one that the row lies under."""
+        by_account = [isinstance(p, AccountRef) for p in people]
+        names = [
+            account_key(self._key, p.platform, p.account) if isinstance(p, AccountRef) else p.person for p in people
+        ]
+        persons = iter(self.store.resolve([name for name, linked in zip(names, by_account, strict=True) if linked]))
+        return names, [next(persons) if linked else name for name, linked in zip(names, by_account, strict=True)]
+
+    def _without(self, scores: NDArray[np.float64], deleted: AbstractSet[str]) -> NDArray[np.float64]:
+        places = [self._numbers[tag] for tag in deleted if tag in self._numbers]
+        if not places:
+            return scores
+        left = scores.copy()
+        left[places] = np.nan
+        return left
 
     def _probabilities(self, rows: Sequence[StoredRow]) -> Iterator[NDArray[np.float64]]:
         for start in range(0, len(rows), _PEOPLE_PER_BLOCK):

@@ -10,6 +10,7 @@ import duckdb
 from features.days import DAY_SECONDS, instant_of
 from features.errors import LogTooShortError
 from features.event_log import EventLog
+from features.locks import Shared
 from features.log_profile import usual_gap
 from features.settings import Settings
 
@@ -30,6 +31,10 @@ class LogSource:
         Names the data: the log's version and a fingerprint of what it holds.
     last
         Time of the last event, epoch seconds.
+    version
+        Of the log's events.
+    reading
+        Keeps people from being erased while what was read of them is worked with.
     """
 
     con: duckdb.DuckDBPyConnection
@@ -38,6 +43,8 @@ class LogSource:
     timezone: str
     data_version: str
     last: int
+    version: int = -1
+    reading: Shared | None = None
 
     def first(self, known_at: int) -> int:
         """Return the time of the first event that had happened and arrived by an instant.
@@ -118,6 +125,7 @@ def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
         There is no log yet, or it holds no events.
     """
     log = EventLog.open(settings)
+    reading = Shared(settings.work_dir / "reading.lock")
     con = log.connect()
     # One version throughout: an import meanwhile changes nothing; and copied, an erasure takes no file away.
     version = log.version
@@ -129,7 +137,8 @@ def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
         events.create_view("log_events")
     log.table(con, "identities").create("log_identities")
     identities = con.table("log_identities")
-    return LogSource(con, con.table("log_events"), identities, log.timezone, _data_version(con, version), last)
+    said = _data_version(con, version)
+    return LogSource(con, con.table("log_events"), identities, log.timezone, said, last, version, reading)
 
 
 def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:
