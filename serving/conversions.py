@@ -202,8 +202,9 @@ class ConversionScorer:
 
     def rows(self, asked: ConversionsRequest, now: int) -> AskedRows:
         """Return the rows that the model is asked with; parameters and errors as for `answer`."""
-        person = self._key_of(asked.person)
-        found = self.store.get([] if person in self._withdrawn() else [person])
+        name, person = self._keys_of(asked.person)
+        withdrawn = self._withdrawn()
+        found = self.store.get([] if person in withdrawn or name in withdrawn else [person])
         self._check_scores(found.scored_by)
         facts, rows = self._facts.of(found)
         [history], [scores] = found.events or [None], found.scores or [None]
@@ -296,10 +297,12 @@ class ConversionScorer:
                 valid=[f"{trained:g}"],
             )
 
-    def _key_of(self, someone: AccountRef | PersonRef) -> str:
+    def _keys_of(self, someone: AccountRef | PersonRef) -> tuple[str, str]:
+        """Return the key that somebody is asked for by, and the one that the history lies under."""
         if isinstance(someone, PersonRef):
-            return someone.person
-        return self.store.resolve([account_key(self._key, someone.platform, someone.account)])[0]
+            return someone.person, someone.person
+        account = account_key(self._key, someone.platform, someone.account)
+        return account, self.store.resolve([account])[0]
 
 
 def _features_of(bundle: ConversionsBundle) -> ImpressionFeatures:
