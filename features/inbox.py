@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
 from features.errors import InboxError
 from features.event_log import EventLog
-from features.events import EVENTS
 from features.inbox_batch import ROW_COLUMNS, LiveBatch, Verdict
-from features.inbox_file import LOG_READER, forget_refused, open_file, pass_on
+from features.inbox_file import LOG_READER, forget_refused, pass_on
+from features.inbox_hold import let_go, open_inbox_file
 from features.inbox_ids import LogIds
 from features.inbox_state import InboxState, state_of
 from features.inbox_writer import InboxLimits, InboxWriter
 
-_SEQS_A_SECOND: Final = 1_000_000
 _ACCEPT_SECONDS: Final = 10.0
 
 
@@ -35,9 +33,7 @@ class Inbox:
     def __init__(self, log: EventLog, limits: InboxLimits | None = None) -> None:
         self.log = log
         path = log.settings.inbox_file
-        moved = log.log_table(EVENTS.name).position(LOG_READER)
-        # A new file goes on behind whatever readers of a lost one may have taken.
-        connection = open_file(path, int(time.time()) * _SEQS_A_SECOND, moved + 1)
+        connection = open_inbox_file(log)
         self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._reader_lock = threading.Lock()
         self._ids = LogIds(log)
@@ -91,6 +87,15 @@ class Inbox:
         """Wait until this process has accepted an event behind `seq`; return whether there is one."""
         return self._writer.wait(seq, timeout)
 
+    @property
+    def last_seq(self) -> int:
+        """Of the newest event that this process knows of."""
+        return self._writer.last_seq
+
+    def readers(self) -> dict[str, int]:
+        """Return reader → position."""
+        return dict(self._read("SELECT name, seq FROM reader"))
+
     def passed(self, reader: str, seq: int) -> None:
         """Note that a reader has taken every event up to `seq`; what all readers have taken leaves the inbox.
 
@@ -106,6 +111,10 @@ class Inbox:
     def moved_to(self, seq: int, parts: Sequence[str] = ()) -> None:
         """Note that every event up to `seq` is in the log, in these parts."""
         self._writer.run(lambda connection: pass_on(connection, LOG_READER, seq, parts))
+
+    def let_go(self, reader: str, seq: int) -> None:
+        """Let events go that a fill held for a reader, where it has told of no position behind `seq`."""
+        self._writer.run(lambda connection: let_go(connection, reader, seq))
 
     def superseded(self) -> set[int]:
         """Return the `seq` of waiting events that an import has brought into the log meanwhile."""

@@ -107,6 +107,11 @@ class InboxWriter:
             self._changed.wait_for(lambda: self._last_seq > seq or self._closed, timeout)
             return self._last_seq > seq
 
+    @property
+    def last_seq(self) -> int:
+        """Of the newest event that was committed."""
+        return self._last_seq
+
     def close(self) -> None:
         """Finish what is queued and end the thread."""
         with self._admission:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -20,12 +20,13 @@ from serving.bodies import parse
 from serving.conversion_schemas import CONVERSION_PARTS, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
 from serving.events import EventsRoute, Ingest
+from serving.feeder import Feeding
 from serving.health import Liveness, Readiness
 from serving.openapi import openapi_bytes
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
 from serving.prediction_log import PredictionLog
 from serving.problems import Problem
-from serving.readiness import readiness
+from serving.readiness import NOTHING_FED, readiness
 from serving.route_table import methods_of
 from serving.routes_openrtb import openrtb_routes
 from serving.routes_tags import tag_routes
@@ -43,6 +44,7 @@ def build_api(
     openrtb: OpenRtbSettings = OPENRTB_OFF,
     *,
     predictions: PredictionLog | None = None,
+    feedings: Callable[[], Mapping[str, Feeding]] = lambda: NOTHING_FED,
 ) -> Starlette:
     """Put the routes together.
 
@@ -58,6 +60,8 @@ def build_api(
         Whose ids bid requests hold.
     predictions
         Names predictions and keeps a sample of them; without, they have no ids.
+    feedings
+        Tells how far live events are in the stores.
     """
     no_inbox = EventLogError("this server has no inbox")
 
@@ -88,7 +92,7 @@ def build_api(
     async def readyz(request: Request) -> Response:
         if request.state.draining:
             raise Problem(503, "draining: this server is about to stop")
-        said = await run_sync(readiness, scorer, conversions)
+        said = await run_sync(lambda: readiness(scorer, conversions, feedings()))
         return _json(said if request.state.admitted else Readiness(status="ready"))
 
     app = Starlette(

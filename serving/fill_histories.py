@@ -18,10 +18,13 @@ from features.days import DAY_SECONDS, day_text
 from features.errors import EventLogError, LogTooShortError
 from features.event_log import EventLog
 from features.impression_columns import KEPT_KINDS, REACH_DAYS
+from features.inbox_file import LOG_READER
+from features.inbox_hold import held_for
 from features.person_links import PersonLinks
 from features.population import population
 from features.settings import Settings
 from features.spine import Spine
+from serving.backfill import linked_accounts
 from serving.consent import withdrawn_since
 from serving.histories import HistoryFill, HistoryInfo
 from serving.packed_acts import ACTS_SCHEMA, person_batches
@@ -31,6 +34,8 @@ from serving.sqlite_histories import SqliteHistories
 from training.source import present_of
 from training.steps import Steps
 
+HISTORIES_READER: Final = "histories"
+"""Of the inbox: feeds the store of histories."""
 _EVENTS_AT_ONCE: Final = 1_000_000
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
@@ -71,7 +76,17 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
         The conversion champion reads scores of tags, and is corrupt.
     """
     log = EventLog.open(settings)
+    with held_for(log, HISTORIES_READER):
+        return _fill(settings, log, as_of, now, steps)
+
+
+def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps) -> HistoryInfo:
     present = present_of(log, as_of)
+    if as_of.strip().lower() == "now":
+        # What has just arrived belongs to it: live events go on from there.
+        con = log.connect()
+        present = max(present, min(_known_by(log.events(con)), now + 1))
+        con.close()
     if present > now + DAY_SECONDS:
         raise EventLogError(
             "histories as of a day to come would answer nobody until then",
@@ -93,6 +108,10 @@ def fill_histories(settings: Settings, as_of: str, now: int, steps: Steps) -> Hi
             for spine in waiting:
                 _add(fill, source, spine, refused, scores)
                 advance()
+            # Also of people who did nothing so far: their first live event is theirs, and not the account's.
+            fill.add(fill.done, {}, linked_accounts(log.table(con, "identities"), present, refused))
+            if source.whole:
+                fill.live(source.position, sorted(refused))
             share_facts(fill, log, con, source.events, as_of=present, after=source.after)
             advance()
     _say_what_came_later(steps, log, con, present)
@@ -117,19 +136,32 @@ def _say_what_came_later(steps: Steps, log: EventLog, con: duckdb.DuckDBPyConnec
             )
 
 
+def _known_by(events: duckdb.DuckDBPyRelation) -> int:
+    """Return from when on all events are known."""
+    (known,) = events.aggregate("greatest(max(event_time) + 1, max(arrived_at))").fetchall()[0]
+    return int(known or 0)
+
+
 @dataclass(frozen=True)
 class _Source:
-    """What was known at an instant: events, links, and everybody who agrees to be personalised."""
+    """What was known at an instant: events, links, and everybody who agrees to be personalised.
+
+    Live events can follow where that is the `whole` log; its version holds all of them up to `position`.
+    """
 
     versions: dict[str, int]
     events: duckdb.DuckDBPyRelation
     links: PersonLinks
     people: Spine
     people_at_once: int
+    position: int
+    whole: bool
 
     @classmethod
     def of(cls, log: EventLog, con: duckdb.DuckDBPyConnection, present: int) -> _Source:
-        events = log.events(con).filter(f"event_time < {present} and arrived_at <= {present}")
+        version = log.version
+        every = log.events(con, version)
+        events = every.filter(f"event_time < {present} and arrived_at <= {present}")
         identities = log.table(con, "identities")
         people = population(events, identities, [present], log.timezone)
         if not len(people):
@@ -143,8 +175,11 @@ class _Source:
         at_once = max(1, _EVENTS_AT_ONCE * len(people) // rows)
         began = {f"{e['table']} since {e['committed_at']}": 0 for e in log.history() if e["version"] == 0}
         read = ("events", "identities", "notes", "note_items", "items")
-        versions = {name: log.log_table(name).version for name in read}
-        return cls(began | versions, events, PersonLinks(identities, present), people, at_once)
+        versions = {name: log.log_table(name).version for name in read} | {"events": version}
+        position = log.log_table("events").position(LOG_READER, version)
+        known = _known_by(every) <= present
+        links = PersonLinks(identities, present)
+        return cls(began | versions, events, links, people, at_once, position, known)
 
     @property
     def present(self) -> int:

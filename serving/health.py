@@ -32,6 +32,21 @@ class ConversionsReadiness(TypedDict, total=False):
     next: NextReadiness
 
 
+class FeedReadiness(TypedDict, total=False):
+    """How far live events are in one store: how many it lacks (1,000 for more), and for how long; or why."""
+
+    behind: int
+    lag_seconds: float
+    problem: str
+
+
+class LiveReadiness(TypedDict, total=False):
+    """How far live events are in what answers of tags and of conversions are computed from."""
+
+    tags: FeedReadiness
+    histories: FeedReadiness
+
+
 class _Ready(TypedDict):
     status: Literal["ready"]
 
@@ -50,3 +65,4 @@ class Readiness(_Ready, total=False):
     problem: str
     next: NextReadiness
     conversions: ConversionsReadiness
+    live_events: LiveReadiness

@@ -10,11 +10,14 @@ from typing import Final, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.errors import StoreError
 
 Scores: TypeAlias = NDArray[np.float32]
+ORDER: Final = ("time", "since", "kind", "note")
+"""Columns that a history is sorted by."""
 NO_SCORES: Final[Mapping[str, Scores]] = MappingProxyType({})
 
 
@@ -86,6 +89,22 @@ class HistoryInfo:
     scored_by: str = ""
 
 
+@dataclass(frozen=True)
+class HistoryLive:
+    """How far the histories are in the live events.
+
+    Parameters
+    ----------
+    fill
+        As in `Found`.
+    seq
+        Every event accepted up to it is in the histories.
+    """
+
+    fill: str
+    seq: int
+
+
 class HistoryFill(ABC):
     """Histories on their way into the store, part by part; readers see all of them at once, on commit, or none.
 
@@ -127,6 +146,13 @@ class HistoryFill(ABC):
     @abstractmethod
     def share(self, name: str, content: bytes) -> None:
         """Add something that every answer needs; what has the name already is replaced."""
+
+    @abstractmethod
+    def live(self, seq: int, left_out: Sequence[str]) -> None:
+        """Say how far the histories are, see `HistoryLive`, and of whom none is kept though there may be events.
+
+        Without it, a fill takes no live events.
+        """
 
     @abstractmethod
     def commit(self) -> None:
@@ -201,6 +227,40 @@ class HistoryStore(ABC):
         """Return each account's person key; an account without a link is its own person."""
 
     @abstractmethod
+    def live(self) -> HistoryLive | None:
+        """Return how far the histories are in the live events; None where the fill did not say it.
+
+        Raises
+        ------
+        StoreError
+            The store is missing or was never filled.
+        """
+
+    @abstractmethod
+    def append(
+        self, now: HistoryLive, seq: int, histories: Mapping[str, pa.RecordBatch], left_out: Sequence[str]
+    ) -> None:
+        """Add events to histories and move the position: at once, or nothing.
+
+        Parameters
+        ----------
+        now
+            Where the store is.
+        seq
+            Where it is then.
+        histories
+            Person key → new events, oldest first. They are put among the old ones by the columns that order a
+            history; of whom was left out before, none are.
+        left_out
+            Persons of whom nothing is kept until the next fill.
+
+        Raises
+        ------
+        StoreError
+            The store is elsewhere than `now` says, or events have other columns.
+        """
+
+    @abstractmethod
     def describe(self) -> HistoryInfo:
         """Return what the store holds.
 
@@ -244,3 +304,17 @@ def check_columns(events: pa.RecordBatch, schema: pa.Schema) -> None:
             value=[f"{field.name} {field.type}" for field in events.schema],
             valid=[f"{field.name} {field.type}" for field in schema],
         )
+
+
+def merged(before: pa.RecordBatch, after: pa.RecordBatch) -> pa.RecordBatch:
+    """Put events among those that were there, in the order of a history: by time, and the columns that decide then.
+
+    Examples
+    --------
+    >>> one, two = (pa.record_batch({"time": times}) for times in ([10, 30], [20]))
+    >>> merged(one, two)["time"].to_pylist()
+    [10, 20, 30]
+    """
+    both = pa.concat_batches([before, after])
+    order = [(name, "ascending") for name in ORDER if name in both.schema.names]
+    return both.take(pc.sort_indices(both, order)) if order else both

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from features.acts import ACT_COLUMNS, Acts
 from features.impression_columns import STATISTICS
+from serving.histories import ORDER
 
 _PERSON: Final = "person"
 ACTS_SCHEMA: Final = pa.schema(
@@ -37,7 +38,7 @@ def person_batches(acts: Acts, persons: Mapping[int, str]) -> Iterator[tuple[str
     >>> [(key, batch["time"].to_pylist()) for key, batch in person_batches(acts, {8: "ann", 7: "bob"})]
     [('ann', [10, 30])]
     """
-    order = np.lexsort((acts["note"], acts["kind"], acts["since"], acts["time"], acts[_PERSON]))
+    order = np.lexsort((*(acts[name] for name in reversed(ORDER)), acts[_PERSON]))
     sorted_acts = acts.take(order)
     table = pa.RecordBatch.from_arrays(
         [pa.array(sorted_acts[name]) for name in ACTS_SCHEMA.names], schema=ACTS_SCHEMA

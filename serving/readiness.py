@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from features.errors import StoreError, ZhongcaoError
 from serving.conversions import ConversionScorer
-from serving.health import NextReadiness, Readiness
+from serving.feeder import Feeding
+from serving.health import FeedReadiness, LiveReadiness, NextReadiness, Readiness
 from serving.scorer import Scorer
 from serving.served import Served, plainly
 
+NOTHING_FED: Final[Mapping[str, Feeding]] = MappingProxyType({})
 
-def readiness(tags: Served[Scorer], conversions: Served[ConversionScorer]) -> Readiness:
+
+def readiness(
+    tags: Served[Scorer], conversions: Served[ConversionScorer], feedings: Mapping[str, Feeding] = NOTHING_FED
+) -> Readiness:
     """Return what is served, and why the rest is not; a server of conversions alone is as ready as one of tags.
+
+    Stores that live events do not reach are answered from all the same: the answers say as of when they are.
 
     Raises
     ------
@@ -50,7 +59,15 @@ def readiness(tags: Served[Scorer], conversions: Served[ConversionScorer]) -> Re
             said["conversions"] = {"model": converts.bundle.version, "problem": f"not ready: {error}"}
         if (following := next_of(conversions)) is not None:
             said["conversions"]["next"] = following
+    if feedings:
+        said["live_events"] = LiveReadiness(**{name: _fed(state) for name, state in feedings.items()})  # type: ignore[typeddict-item]
     return said
+
+
+def _fed(state: Feeding) -> FeedReadiness:
+    if state.problem:
+        return {"problem": state.problem}
+    return {"behind": state.behind or 0, "lag_seconds": state.seconds}
 
 
 def next_of(served: Served[Any]) -> NextReadiness | None:

@@ -16,7 +16,7 @@ from features.locks import exclusive
 from features.settings import Settings
 from features.taxonomy import Taxonomy
 from serving.added_columns import forget_added
-from serving.fill import fill_store
+from serving.backfill import backfill
 from serving.people import some_people
 from serving.report import write_report
 from serving.tables import people_table, quality_table
@@ -80,10 +80,7 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         promote(settings, folder)
         registry.set_alias("champion", registered.model_version)
         window = job.windows([present], None, "features as of now")[0]
-        with steps.step("online store", 1) as advance:
-            data = job.builder.source.data_version
-            fill_store(settings, window, job.builder.spine(present), bundle.layout.schema_hash, data)
-            advance()
+        backfill(settings, bundle, present, steps, choices.kinds)
         job.builder.forget_older()
         forget_added(settings, [bundle.layout])
         forget_bins(settings)

@@ -22,6 +22,7 @@ from serving.connection import BoundedProtocol
 from serving.consent_watch import ConsentWatch
 from serving.draining import Draining, DrainingServer
 from serving.events import open_ingest
+from serving.feeding import open_feeder
 from serving.limits import Guard
 from serving.metrics import Metrics
 from serving.metrics_port import metrics_served
@@ -88,14 +89,10 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
             predictions.show(metrics)
             if settings.metrics_port:
                 opened.enter_context(metrics_served(metrics, settings.metrics_port))
+            ingest = open_ingest(settings, opened)
+            feedings = open_feeder(settings, ingest, champions, consent, opened)
             guard = Guard(
-                build_api(
-                    tags,
-                    conversions,
-                    open_ingest(settings, opened),
-                    openrtb,
-                    predictions=predictions,
-                ),
+                build_api(tags, conversions, ingest, openrtb, predictions=predictions, feedings=feedings),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,

@@ -1,0 +1,129 @@
+"""Live events show in rows: bit for bit those of the batch, each event once whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.inbox_mover import move
+from features.settings import Settings
+from tests.serving.live_homes import DAY, NOW, LiveShop, event, filled, key_of, live_home, live_shop
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = live_home(tmp_path_factory.mktemp("live"))
+    filled(settings)
+    return settings
+
+
+@pytest.fixture
+def home(made: Settings, tmp_path: Path) -> Settings:
+    shutil.copytree(made.home, tmp_path / "home")
+    return made.model_copy(update={"home": tmp_path / "home", "mlruns": tmp_path / "mlruns"})
+
+
+@pytest.fixture
+def shop(home: Settings) -> Iterator[LiveShop]:
+    with live_shop(home) as shop:
+        yield shop
+
+
+def test_an_event_moves_the_row_of_its_person_alone(shop: LiveShop) -> None:
+    ann, other = shop.person("a0"), shop.person("a5")
+    before = shop.store.get([ann, other])
+    shop.now += 100
+    shop.send(event(9000, "a1", NOW + 60, category="tea"))
+    shop.feed()
+    after, same = shop.store.get([ann, other])
+    assert after is not None
+    assert before[0] is not None
+    assert after.as_of == NOW + 101
+    assert before[0].as_of == NOW
+    column = shop.bundle.layout.columns.index("purchase_count_all")
+    assert after.vector[column] == before[0].vector[column] + 1
+    assert same is not None
+    assert same.as_of == NOW
+    assert shop.feeder.state("tags").behind == 0
+
+
+def test_who_is_new_gets_a_first_row_and_who_never_did_anything_keeps_the_key(shop: LiveShop) -> None:
+    shop.send(event(9000, "stranger", NOW), event(9001, "silent", NOW))
+    shop.feed()
+    stranger, sue = key_of(shop.settings, "stranger"), shop.person("silent")
+    assert shop.person("stranger") == stranger
+    assert sue != key_of(shop.settings, "silent")
+    rows = shop.store.get([stranger, sue])
+    column = shop.bundle.layout.columns.index("purchase_count_all")
+    assert [row and row.vector[column] for row in rows] == [1.0, 1.0]
+
+
+def test_withdrawn_people_are_not_fed_before_the_next_fill(shop: LiveShop) -> None:
+    ann = shop.person("a0")
+    shop.withdrawn.add(ann)
+    shop.send(event(9000, "a0", NOW), event(9001, "a2", NOW))
+    shop.feed()
+    shop.withdrawn.clear()
+    shop.send(event(9002, "a0", NOW), event(9003, "a2", NOW))
+    shop.feed()
+    [row] = shop.store.get([ann])
+    assert row is not None
+    assert row.as_of == NOW
+    [state] = shop.store.states([ann])
+    assert state is not None
+    assert state.content == b""
+    assert shop.store.get([key_of(shop.settings, "a2")]) == [None]
+
+
+def test_a_fill_from_the_log_makes_the_same_rows(shop: LiveShop) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        shop.now += int(rng.integers(1, 40_000))
+        shop.send(event(9000 + number, f"a{rng.integers(14)}", shop.now - int(rng.integers(0, 3 * DAY))))
+        if number % 7 == 0:
+            shop.feed()
+        if number == 20:
+            move(shop.inbox, shop.inbox.log)
+    shop.feed()
+    move(shop.inbox, shop.inbox.log)
+    [info] = [shop.store.describe()]
+    persons = [p for b in shop.store.scan(info.fill, "", None, 999) for p in b.persons]
+    live = shop.store.states(persons)
+    filled(shop.settings, shop.now + 1)
+    for person, state in zip(persons, live, strict=True):
+        again = shop.store.states([person])[0]
+        assert state is not None
+        assert again is not None
+        reader = shop.fed._look().layout
+        old, new = (reader.unpack(s.content) for s in (state, again))
+        old.settle(shop.now + 1)
+        assert old.pack() == new.pack()
+        np.testing.assert_array_equal(
+            reader.row(old, shop.now + 1),
+            shop.store.get([person])[0].vector,  # type: ignore[union-attr]
+        )
+
+
+def test_a_fill_between_loses_nothing_and_doubles_nothing(shop: LiveShop) -> None:
+    shop.send(event(9000, "a0", NOW))
+    shop.feed()
+    move(shop.inbox, shop.inbox.log)
+    shop.send(event(9001, "a0", NOW))
+    shop.feed()
+    filled(shop.settings, NOW + 1)
+    move(shop.inbox, shop.inbox.log)
+    shop.send(event(9002, "a0", NOW))
+    shop.feed()
+    column = shop.bundle.layout.columns.index("purchase_count_all")
+    [row] = shop.store.get([shop.person("a0")])
+    assert row is not None
+    filled(shop.settings, NOW + 5)
+    shop.feed()
+    [again] = shop.store.get([shop.person("a0")])
+    assert again is not None
+    assert again.vector[column] == row.vector[column]
+    assert "tags fill" not in shop.inbox.readers()
