@@ -127,7 +127,8 @@ class Guard:
         self._in_work += 1
         try:
             headers = Headers(scope=scope)
-            seconds = asked_seconds(headers.get(TIMEOUT_HEADER))
+            opened = scope["path"] in self._open_paths
+            seconds = None if opened else asked_seconds(headers.get(TIMEOUT_HEADER))
             late = late if seconds is None else min(late, seconds)
             async with asyncio.timeout(started + late - monotonic()):
                 ticket = self._admit(scope, headers, seconds)

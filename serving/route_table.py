@@ -20,7 +20,7 @@ from serving.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER, PageRequest
 from serving.schemas import TagsAnswer, TagsRequest
 from serving.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
 
-_ANY: Final = ("key-needed", "not-allowed", "failed", "overloaded", "too-late")
+_ANY: Final = ("key-needed", "not-allowed", "not-valid", "too-many", "failed", "overloaded", "too-late")
 _BODY: Final = ("unreadable", "too-large", "other-content", "not-valid")
 
 

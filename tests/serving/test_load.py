@@ -24,6 +24,8 @@ from serving.metrics_port import metrics_served
 from serving.problems import Problem
 from serving.rates import Rates
 from serving.workers import Workers
+from tests.serving.homes import tiny_home
+from tests.serving.servers import free_port, running
 
 ACCOUNT = "13800138000"
 
@@ -216,3 +218,31 @@ class TestMetrics:
             metrics_served(metrics, port),
         ):
             pass
+
+
+@pytest.mark.e2e
+def test_a_server_drains_and_shows_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, port, metrics_port = tiny_home(tmp_path), free_port(), free_port()
+    monkeypatch.setenv("ZHONGCAO_METRICS_PORT", str(metrics_port))
+    monkeypatch.setenv("ZHONGCAO_DRAIN_SECONDS", "2")
+    body = {"people": [{"platform": "shop", "account": "a1"}]}
+    with running(home, port) as (process, url), httpx.Client(base_url=url) as http:
+        assert http.post("/v1/tags", json=body).status_code == 200
+        text = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics").text
+        assert 'zhongcao_requests_total{route="/v1/tags",status="2xx"} 1' in text
+        assert re.search(r'zhongcao_model_info\{kind="tags",version="tags-[0-9a-f]+"\} 1', text)
+        assert 'zhongcao_rows_as_of_seconds{kind="tags"}' in text
+        assert not re.search(r'"a1"|[0-9a-f]{32}', text)
+        process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 1.5
+        while (ready := http.get("/readyz")).status_code == 200 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert ready.status_code == 503
+        assert ready.json()["detail"] == "draining: this server is about to stop"
+        assert ready.headers["connection"] == "close"
+        # New connections, too, are answered until the time is over.
+        assert httpx.post(f"{url}/v1/tags", json=body).status_code == 200
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/livez")
