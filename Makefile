@@ -9,7 +9,7 @@ BENCH       ?= $(BENCHES)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test scale lint bench lock clean clean-data .venv
+.PHONY: help demo test torture scale lint bench lock clean clean-data .venv
 .DEFAULT_GOAL := help
 
 help: ## list these chores
@@ -21,6 +21,9 @@ demo: .venv ## import Complete Journey, train and evaluate the tags, write var/r
 
 test: .venv ## run the whole suite, coverage measured
 	@$(BIN)/python -m pytest --cov --durations=10 --numprocesses=2 --dist=loadfile
+
+torture: .venv ## tests that take minutes: swaps under load, corrupt bundles, kills
+	@TORTURE=1 $(BIN)/python -m pytest tests/torture -p no:cacheprovider -s --durations=5
 
 lint: .venv ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .

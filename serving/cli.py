@@ -8,6 +8,7 @@ import sys
 import typer
 
 from features.errors import ZhongcaoError
+from serving.cli_champion import register as register_champion
 from serving.cli_contribution import register as register_contribution
 from serving.cli_conversion import register as register_conversion
 from serving.cli_data import register as register_data
@@ -45,6 +46,7 @@ def build_app() -> typer.Typer:
         register_score,
         register_fill,
         register_serve,
+        register_champion,
         register_predictions,
         register_openapi,
         register_world,

@@ -92,7 +92,7 @@ def remove(tag: Annotated[str, typer.Argument(help="Id of an added tag.", show_d
 
     change = take_away(scoring_settings(), tag, Steps())
     typer.echo(f"{tag} is gone: champion {change.bundle}, made of {change.parent}")
-    typer.echo("next: start zhongcao serve again")
+    typer.echo("next: zhongcao serve; a server that runs already takes it up")
 
 
 def _say_seeds(change: Change) -> None:
@@ -116,4 +116,4 @@ def _say(change: Change) -> None:
         if not quality.assigned:
             typer.echo(f"{quality.tag} tells no more than its base rate: it has scores, but nobody is assigned it")
     typer.echo(f"champion {change.bundle}, made of {change.parent}")
-    typer.echo("next: start zhongcao serve again; zhongcao tags list shows all tags")
+    typer.echo("next: zhongcao serve; a server that runs already takes it up; zhongcao tags list shows all tags")

@@ -38,7 +38,7 @@ class Change:
     Parameters
     ----------
     bundle
-        Version that serves from the next start on.
+        Version that serves from now on.
     parent
         Version that it was made from; the same one where nothing changed.
     quality

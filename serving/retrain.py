@@ -19,12 +19,14 @@ from serving.added_columns import forget_added
 from serving.backfill import backfill
 from serving.people import some_people
 from serving.report import write_report
+from serving.running_servers import await_servers
 from serving.tables import people_table, quality_table
 from training.bundle import Bundle, load_bundle
 from training.champion import promote
 from training.code import code_version
 from training.evaluation import Evaluation
 from training.job import JobSettings, TagJob
+from training.manifest import TAGS
 from training.new_tag_windows import forget_bins
 from training.plots import draw_evaluation
 from training.registry import Registered, Registry
@@ -80,6 +82,12 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         promote(settings, folder)
         registry.set_alias("champion", registered.model_version)
         window = job.windows([present], None, "features as of now")[0]
+        # A server that has the new bundle ready hands over with the first request that finds the new rows.
+        with steps.step("running servers", 1) as advance:
+            servers = await_servers(settings, TAGS, folder.name)
+            advance()
+        for server in servers:
+            steps.say(server)
         backfill(settings, bundle, present, steps, choices.kinds)
         job.builder.forget_older()
         forget_added(settings, [bundle.layout])

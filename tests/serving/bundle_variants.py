@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from training.manifest import MANIFEST, TAGS, Kind, write_manifest
+from training.bundle import golden_rows, load_bundle
+from training.manifest import MANIFEST, TAGS, Kind, write_golden, write_manifest
 
 
 def variant(bundle: Path, change: Callable[[Path], None], kind: Kind = TAGS) -> Path:
@@ -16,8 +17,7 @@ def variant(bundle: Path, change: Callable[[Path], None], kind: Kind = TAGS) -> 
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(bundle, work)
     change(work)
-    (work / MANIFEST).unlink()
-    target = bundle.with_name(write_manifest(work, kind))
+    target = bundle.with_name(sign(work, kind))
     if target.exists():
         shutil.rmtree(work)
     else:
@@ -25,11 +25,25 @@ def variant(bundle: Path, change: Callable[[Path], None], kind: Kind = TAGS) -> 
     return target
 
 
-def another(bundle: Path, number: int, kind: Kind = TAGS) -> Path:
-    """Return a bundle that answers the same, with another name."""
+def sign(folder: Path, kind: Kind = TAGS) -> str:
+    """Write the manifest anew, and return the name that belongs to it."""
+    (folder / MANIFEST).unlink()
+    return write_manifest(folder, kind)
 
-    def renamed(folder: Path) -> None:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        (folder / "about.json").write_text(json.dumps(about | {"number": number}), encoding="utf-8")
 
-    return variant(bundle, renamed, kind)
+def change_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def another(bundle: Path, number: int) -> Path:
+    """Return a bundle of tag models whose answers are a little higher, the more the number."""
+
+    def higher(folder: Path) -> None:
+        platt = json.loads((folder / "decision.json").read_text(encoding="utf-8"))["platt"]
+        change_json(folder / "decision.json", platt=platt | {"intercept": platt["intercept"] + 0.01 * number})
+        sign(folder)
+        model = load_bundle(folder).model
+        rows = golden_rows(model.layout)
+        write_golden(folder, rows, model.predict(rows))
+
+    return variant(bundle, higher)

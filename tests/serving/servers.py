@@ -26,7 +26,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(home: Settings, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(
+    home: Settings, port: int, seconds: float = START_SECONDS * 2
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     environment = {
         **os.environ,
         "ZHONGCAO_HOME": str(home.home),
@@ -38,7 +40,7 @@ def running(home: Settings, port: int) -> Iterator[tuple[subprocess.Popen[str], 
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
     )
-    watchdog = threading.Timer(START_SECONDS * 2, process.kill)
+    watchdog = threading.Timer(seconds, process.kill)
     watchdog.start()
     url = f"http://127.0.0.1:{port}"
     try:
