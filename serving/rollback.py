@@ -1,4 +1,4 @@
-"""Going back to the champion before: the pointer, the running servers, and the alias in MLflow."""
+"""Going back to the bundle that served before, where the store holds the rows that it reads."""
 
 from __future__ import annotations
 

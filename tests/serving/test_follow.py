@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from features.errors import StoreError
+from features.identity import load_key
 from features.settings import Settings
 from serving.consent_watch import ConsentWatch
 from serving.follow import Follower
 from serving.open_scorers import Champions, open_scorers
+from serving.schemas import AccountRef
 from serving.scorer import Scorer
 from serving.sqlite_store import SqliteStore
 from tests.serving.bundle_variants import another
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import tiny_home
+from training.bundle import load_bundle
 from training.champion import champion_path, promote
 from training.manifest import TAGS, Kind, check_manifest
 
@@ -235,3 +241,37 @@ def test_whatever_loading_raises_the_old_one_goes_on(home: Settings, champions: 
     follower(champions).look()
     assert served(champions) is old
     assert "could not be loaded: MemoryError" in str(champions.tags.next and champions.tags.next.problem)
+
+
+def test_three_swaps_under_load_fail_no_request(home: Settings, champions: Champions) -> None:
+    bundles = [champion_path(home), *other_bundles(home)]
+    asked = [AccountRef(platform="shop", account=f"a{i}") for i in range(3)]
+    stop = Event()
+
+    def said(scorer: Scorer) -> tuple[str, object]:
+        return scorer.bundle.version, scorer.tags(asked, top=3)
+
+    def ask() -> list[tuple[str, object]]:
+        answers = []
+        while not stop.is_set():
+            answers.append(champions.tags.answer(said))
+        return answers
+
+    with ThreadPoolExecutor(2) as pool, follower(champions):
+        follower(champions)._seconds = 0.01
+        asking = [pool.submit(ask) for _ in range(2)]
+        try:
+            for folder in (*bundles[1:], bundles[0]):
+                promote(home, folder, lambda _: None)
+                until = time.monotonic() + 60
+                while served(champions).bundle.version != folder.name and time.monotonic() < until:
+                    time.sleep(0.01)
+        finally:
+            stop.set()
+        answers = [answer for one in asking for answer in one.result()]
+    store = SqliteStore(home.store_file)
+    key = load_key(home)
+    expected = dict(said(Scorer(load_bundle(folder), store, key)) for folder in bundles)
+    store.close()
+    assert {model for model, _ in answers} == set(expected)
+    assert all(answer == expected[model] for model, answer in answers)

@@ -115,3 +115,23 @@ def test_where_nothing_can_answer_the_promoted_champion_says_why(home: Settings)
     home.conversion_champion_file.unlink()
     with pytest.raises(BundleError, match="no champion yet; run `zhongcao retrain`"):
         opened(home)
+
+
+def test_conversions_are_swapped_like_tags(home: Settings) -> None:
+    with_conversions(home)
+    with ExitStack() as stack:
+        champions = open_scorers(home, ConsentWatch(home), stack)
+        served, follower = champions.conversions, champions.followers[1]
+        old = served.now
+        with_conversions(home, "conversion-other")
+        follower.look()
+        assert served.now is old
+        assert served.next is not None
+        assert "reads other features" in str(served.next.problem)
+        # Its manifest is none, and is looked at again where the child process has passed it before.
+        follower._verified.clear()
+        home.conversion_champion_file.write_text(json.dumps({"bundle": "conversion-good", "again": 1}))
+        follower.look()
+        assert served.next is None
+        assert isinstance(served.now, ConversionScorer)
+        assert served.now is not old
