@@ -56,6 +56,16 @@ def held_for(log: EventLog, reader: str) -> Iterator[None]:
 
 
 @contextmanager
+def release(log: EventLog, reader: str) -> Iterator[None]:
+    """Let go in the end what `held_for` holds: for whoever needs the events no longer than that."""
+    try:
+        yield
+    finally:
+        with closing(open_inbox_file(log)) as connection:
+            let_go(connection, reader, 0)
+
+
+@contextmanager
 def no_fill(settings: Settings, reader: str) -> Iterator[None]:
     """Let no fill for a reader begin.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from features.settings import load_settings
@@ -10,6 +12,7 @@ from features.settings import load_settings
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module to the main app."""
     app.command("backfill")(backfill)
+    app.command("parity")(parity)
 
 
 def backfill() -> None:
@@ -37,3 +40,46 @@ def backfill() -> None:
         held = fill_histories(settings, "now", int(time.time()), steps)
         typer.echo(f"histories of {held.people:,} people, from the {held.source}")
     typer.echo("next: zhongcao serve; a server that runs already answers from them at once")
+
+
+def parity(
+    sample: Annotated[int, typer.Option(min=1, help="How many people; half of them with recent events.")] = 200,
+    seed: Annotated[int, typer.Option(help="Chooses the people.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare live rows and histories with what the batch computes from log and inbox; a difference exits with 1.
+
+    May be run beside a server.
+    """
+    import json
+    from dataclasses import asdict
+
+    from serving.parity import Parity, check_rows
+    from serving.parity_histories import check_histories
+    from serving.sqlite_histories import SqliteHistories
+    from serving.sqlite_store import SqliteStore
+    from training.bundle import load_bundle
+    from training.champion import champion_path
+
+    settings, found = load_settings(), Parity()
+    if settings.champion_file.exists() or not settings.conversion_champion_file.exists():
+        store = SqliteStore(settings.store_file)
+        found += check_rows(settings, store, load_bundle(champion_path(settings)), sample, seed)
+        store.close()
+    if settings.conversion_champion_file.exists():
+        histories = SqliteHistories(settings.histories_file)
+        found += check_histories(settings, histories, sample, seed)
+        histories.close()
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        typer.echo(
+            f"{found.rows:,} rows, {found.fed:,} of them fed live, and {found.histories:,} histories compared; "
+            f"{found.different:,} differ"
+        )
+        for one in found.differences:
+            typer.echo(
+                f"  {one.what} of person {one.person}: {one.column} is {one.live}, the batch says {one.batch}"
+            )
+        typer.echo("next: zhongcao backfill" if found.different else "next: zhongcao inbox status")
+    raise typer.Exit(1 if found.different else 0)

@@ -136,6 +136,11 @@ def _say_what_came_later(steps: Steps, log: EventLog, con: duckdb.DuckDBPyConnec
             )
 
 
+def kept_after(present: int) -> int:
+    """Return from when on a fill reads events, but for those of kinds that are kept for ever."""
+    return present - (REACH_DAYS + _SLACK_DAYS) * DAY_SECONDS
+
+
 def _known_by(events: duckdb.DuckDBPyRelation) -> int:
     """Return from when on all events are known."""
     (known,) = events.aggregate("greatest(max(event_time) + 1, max(arrived_at))").fetchall()[0]
@@ -188,7 +193,7 @@ class _Source:
     @property
     def after(self) -> int:
         """From when on events can count, but for those of kinds that are kept for ever."""
-        return self.present - (REACH_DAYS + _SLACK_DAYS) * DAY_SECONDS
+        return kept_after(self.present)
 
     def name(self, refused: Sequence[str]) -> str:
         facts = json.dumps([self.versions, self.people_at_once, list(refused)], sort_keys=True)

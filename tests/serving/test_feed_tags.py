@@ -11,7 +11,9 @@ import pytest
 
 from features.inbox_mover import move
 from features.settings import Settings
-from tests.serving.live_homes import DAY, NOW, LiveShop, event, filled, key_of, live_home, live_shop
+from serving.parity import check_rows
+from serving.store import Update
+from tests.serving.live_homes import DAY, KINDS, NOW, LiveShop, event, filled, key_of, live_home, live_shop
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +129,33 @@ def test_a_fill_between_loses_nothing_and_doubles_nothing(shop: LiveShop) -> Non
     assert again is not None
     assert again.vector[column] == row.vector[column]
     assert "tags fill" not in shop.inbox.readers()
+
+
+def test_rows_are_the_batchs_while_events_are_fed_and_a_false_one_is_found(shop: LiveShop) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(30):
+        shop.now += int(rng.integers(1, 40_000))
+        at = shop.now - int(rng.integers(0, 2 * DAY))
+        shop.send(event(9000 + number, f"a{rng.integers(14)}", at, KINDS[int(rng.integers(4))]))
+        if number == 12:
+            shop.feed()
+            move(shop.inbox, shop.inbox.log)
+    shop.feed()
+    found = check_rows(shop.settings, shop.store, shop.bundle, 1000, 0)
+    assert found.differences == []
+    assert (found.rows, found.fed > 5) == (shop.store.describe().people, True)
+    assert set(shop.inbox.readers()) == {"log", "tags"}
+    live = shop.store.live()
+    ann = shop.person("a0")
+    [row], [state] = shop.store.get([ann]), shop.store.states([ann])
+    assert live is not None
+    assert row is not None
+    assert state is not None
+    wrong = row.vector.copy()
+    wrong[0] += 1
+    shop.store.update(live, live.seq, [Update(ann, state, row.as_of, wrong)])
+    found = check_rows(shop.settings, shop.store, shop.bundle, 1000, 0)
+    assert found.different == 1
+    [difference] = found.differences
+    assert difference.column == shop.bundle.layout.columns[0]
+    assert ann not in str(difference)
