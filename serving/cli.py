@@ -15,7 +15,9 @@ from serving.cli_data import register as register_data
 from serving.cli_evaluate import register as register_evaluate
 from serving.cli_fill import register as register_fill
 from serving.cli_inbox import register as register_inbox
+from serving.cli_live import register as register_live
 from serving.cli_openapi import register as register_openapi
+from serving.cli_people import register as register_people
 from serving.cli_predictions import register as register_predictions
 from serving.cli_score import register as register_score
 from serving.cli_serve import register as register_serve
@@ -45,9 +47,12 @@ def build_app() -> typer.Typer:
         register_tags,
         register_score,
         register_fill,
+        register_live,
         register_serve,
         register_champion,
         register_predictions,
+        register_champion,
+        register_people,
         register_openapi,
         register_world,
         register_contribution,
