@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 Kind = tuple[str, int]
 """Route, and the size of the body to a power of two: what costs about the same."""
 
-_SHORT_SECONDS: Final = 0.0015
+_SHORT_SECONDS: Final = 0.003
 _NO_WAIT_SECONDS: Final = 0.005
 _NEWEST_SHARE: Final = 0.1
 
