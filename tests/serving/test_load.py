@@ -24,6 +24,8 @@ from serving.metrics_port import metrics_served
 from serving.problems import Problem
 from serving.rates import Rates
 from serving.workers import Workers
+from tests.serving.calls import application, get
+from tests.serving.fakes import fake_scorer
 from tests.serving.homes import tiny_home
 from tests.serving.servers import free_port, running
 
@@ -135,6 +137,17 @@ class TestDraining:
         assert "connection" not in asked(app)[0].headers
         draining.begun = True
         assert asked(app)[0].headers["connection"] == "close"
+
+    def test_readiness_says_so_and_liveness_does_not(self, tmp_path: Path) -> None:
+        scorer = fake_scorer(tmp_path)
+        draining = Draining()
+        app = application(scorer, tmp_path, draining=draining)
+        assert get(app, "/readyz").status_code == 200
+        draining.begun = True
+        app = application(scorer, tmp_path, draining=draining)
+        assert get(app, "/readyz").json()["detail"] == "draining: this server is about to stop"
+        assert get(app, "/livez").status_code == 200
+        scorer.store.close()
 
     def server(self, seconds: float) -> DrainingServer:
         return DrainingServer(uvicorn.Config(Routes()), Draining(), seconds)
