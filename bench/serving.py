@@ -85,7 +85,9 @@ def tags(home: Path, folder: Path, turns: int, seconds: float) -> dict[str, Any]
         f"vs_{name if name != 'bentoml' else 'stock_bentoml'}": _ratio(results, "per_s", "zhongcao", name)
         for name in PEERS
     }
-    ratios["cpu_vs_starlette"] = _ratio(results, "cpu_ms", "starlette", "zhongcao")
+    ratios |= {
+        f"cpu_{name}": _ratio(results, "cpu_ms", name[3:].removeprefix("stock_"), "zhongcao") for name in ratios
+    }
     ratios["p99_vs_starlette"] = _ratio(results, "p99_ms", "zhongcao", "starlette")
     table = {
         name: {"zhongcao / it": _ratio(results, "per_s", "zhongcao", name), **row} for name, row in rows.items()

@@ -68,6 +68,8 @@ def sent(pid: int, order: Mapping[str, Any], bodies: Path) -> dict[str, Any]:
         text=True,
     )
     figures: dict[str, Any] = json.loads(done.stdout)
+    if not figures["per_s"]:
+        raise SystemExit(f"no answer with status 200 in time ({figures['statuses']}): give more --seconds")
     cpu_ms = 1e3 * (cpu_seconds(pid) - before) / max(figures["answers"], 1)
     return {**figures, "cpu_ms": cpu_ms}
 

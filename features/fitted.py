@@ -183,7 +183,10 @@ def fit_affinities(layout: RowLayout, rows: Rows, k: int = 32) -> Affinities:
 
 
 def _smallest(layout: RowLayout) -> npt.NDArray[np.bool_]:
-    return ~np.isin(np.arange(len(layout.parents)), layout.parents)
+    parents = np.asarray(layout.parents)
+    smallest = np.ones(len(parents), np.bool_)
+    smallest[parents[parents >= 0]] = False
+    return smallest
 
 
 def _median_prices(layout: RowLayout, rows: Rows) -> Floats:
