@@ -102,8 +102,13 @@ CATALOGUE: Final = (
     ),
     Extract(
         "coupons",
-        "SELECT DISTINCT campaign_id, product_id FROM coupons ORDER BY 1, 2",
-        {"table": "note_items", "columns": {"note": "campaign_id", "item": "product_id"}},
+        "SELECT DISTINCT campaign_id, product_id, epoch(start_date)::BIGINT AS s "
+        "FROM coupons JOIN campaign_descriptions USING (campaign_id) ORDER BY 1, 2",
+        {
+            "table": "note_items",
+            "time": "epoch_s",
+            "columns": {"note": "campaign_id", "item": "product_id", "arrived_at": "s"},
+        },
     ),
     Extract(
         "households",

@@ -91,7 +91,8 @@ def test_purchases_notes_and_redemptions(tmp_path: Path, data: Path) -> None:
         ("link_click", "mail", "7", "7", _second("2017-01-08")),
     ]
     assert rows(home, "paid, campaign", "notes") == [(True, "7")]
-    assert rows(home, "note, item", "note_items") == [("7", "100"), ("7", "200")]
+    begins = _second("2017-01-05")
+    assert rows(home, "note, item, arrived_at", "note_items") == [("7", "100", begins), ("7", "200", begins)]
     assert len(rows(home, table="people")) == 6
 
 
