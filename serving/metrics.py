@@ -75,9 +75,7 @@ class Metrics:
         yield from _head("requests_total", "counter", "Requests answered, by route and class of status.")
         for (route, status), count in sorted(self._requests.items()):
             yield _line("requests_total", (("route", route), ("status", status)), count)
-        yield from _head(
-            "refused_total", "counter", "Requests refused or given up, by kind of error."
-        )
+        yield from _head("refused_total", "counter", "Requests refused or given up, by kind of error.")
         for kind, count in sorted(self._refused.items()):
             yield _line("refused_total", (("kind", kind),), count)
         yield from _head("request_seconds", "histogram", "From the head of a request to the end of its answer.")

@@ -236,9 +236,7 @@ def test_who_is_erased_while_a_prediction_is_written_is_left_out_or_deleted(fold
     assert ANN.encode() not in content(folder)
 
 
-def test_nobody_is_written_while_refusals_are_unknown(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nobody_is_written_while_refusals_are_unknown(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     def unknown() -> frozenset[str]:
         raise RightsError("what people asked for cannot be read")
 
