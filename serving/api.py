@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from features.errors import EventLogError, RequestError, StoreError, ZhongcaoError
+from features.errors import EventLogError, RequestError, RightsError, StoreError, ZhongcaoError
 from serving.bodies import parse
 from serving.conversion_schemas import CONVERSION_PARTS, ConversionsAnswer, ConversionsRequest
 from serving.conversions import ConversionScorer
@@ -24,11 +24,13 @@ from serving.feeder import Feeding
 from serving.health import Liveness, Readiness
 from serving.openapi import openapi_bytes
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
+from serving.people_rights import PeopleRights
 from serving.prediction_log import PredictionLog
 from serving.problems import Problem
 from serving.readiness import NOTHING_FED, readiness
 from serving.route_table import methods_of
 from serving.routes_openrtb import openrtb_routes
+from serving.routes_people import people_routes
 from serving.routes_tags import tag_routes
 from serving.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.scorer import Scorer
@@ -44,6 +46,7 @@ def build_api(
     openrtb: OpenRtbSettings = OPENRTB_OFF,
     *,
     predictions: PredictionLog | None = None,
+    rights: PeopleRights | None = None,
     feedings: Callable[[], Mapping[str, Feeding]] = lambda: NOTHING_FED,
 ) -> Starlette:
     """Put the routes together.
@@ -60,10 +63,13 @@ def build_api(
         Whose ids bid requests hold.
     predictions
         Names predictions and keeps a sample of them; without, they have no ids.
+    rights
+        Does what people ask for about themselves; without, it is refused.
     feedings
         Tells how far live events are in the stores.
     """
     no_inbox = EventLogError("this server has no inbox")
+    erased = rights.erased_since if rights else lambda _: 0
 
     async def tags(request: Request) -> Response:
         body = await request.body()
@@ -92,7 +98,7 @@ def build_api(
     async def readyz(request: Request) -> Response:
         if request.state.draining:
             raise Problem(503, "draining: this server is about to stop")
-        said = await run_sync(lambda: readiness(scorer, conversions, feedings()))
+        said = await run_sync(lambda: readiness(scorer, conversions, feedings(), erased))
         return _json(said if request.state.admitted else Readiness(status="ready"))
 
     app = Starlette(
@@ -100,13 +106,16 @@ def build_api(
             Route("/v1/tags", tags, methods=["POST"]),
             Route("/v1/conversions", convert, methods=["POST"]),
             Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
-            *tag_routes(scorer),
+            *tag_routes(scorer, erased),
             *openrtb_routes(scorer, openrtb),
+            *people_routes(rights),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
             Route("/readyz", readyz),
         ],
-        exception_handlers=dict.fromkeys((Problem, HTTPException, StoreError, RequestError, Exception), _answer),
+        exception_handlers=dict.fromkeys(
+            (Problem, HTTPException, StoreError, RightsError, RequestError, Exception), _answer
+        ),
     )
     # A redirect to the path with another slash would repeat whatever host the caller names.
     app.router.redirect_slashes = False
@@ -143,7 +152,7 @@ def _as_problem(error: Exception, path: str) -> Problem:
             return Problem(404, "there is no such route; docs/api.md lists them")
         case HTTPException(status_code=405):
             return Problem(405, "this route does not take this method", headers={"Allow": methods_of(path)})
-        case StoreError(problem=problem):
+        case StoreError(problem=problem) | RightsError(problem=problem):
             return Problem(503, f"not ready: {problem}")
         case RequestError():
             return Problem(422, str(error))

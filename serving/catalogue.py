@@ -47,8 +47,17 @@ def catalogue(bundle: ScoringBundle, after: str | None = None, limit: int = USUA
     )
 
 
-def label(bundle: ScoringBundle, tag_id: str) -> LabelAnswer:
+def label(bundle: ScoringBundle, tag_id: str, erased_since: int = 0) -> LabelAnswer:
     """Return a tag with its nutrition label.
+
+    Parameters
+    ----------
+    bundle
+        What serves.
+    tag_id
+        Id of the tag.
+    erased_since
+        How many people were erased since the bundle was trained.
 
     Raises
     ------
@@ -57,7 +66,7 @@ def label(bundle: ScoringBundle, tag_id: str) -> LabelAnswer:
     """
     number = _number(bundle, tag_id)
     rows = label_rows(bundle.taxonomy, bundle.taxonomy.tags[number])
-    return LabelAnswer(bundle.version, _entry(bundle, number), dict(rows))
+    return LabelAnswer(bundle.version, _entry(bundle, number), dict(rows), erased_since)
 
 
 def _number(bundle: ScoringBundle, tag_id: str) -> int:

@@ -51,6 +51,7 @@ def evaluate_tags(
     A model that was not trained yet with these choices is trained first.
     """
     from features.days import DAY_SECONDS
+    from features.erasures import erased_since
     from features.errors import LogTooShortError
     from serving.evaluate import write_evaluation_page
     from serving.tables import quality_table
@@ -69,10 +70,14 @@ def evaluate_tags(
     evaluation = job.evaluate(bundle, job.as_of, known_at)
     job.steps.console.print(quality_table(evaluation))
     then = f"zhongcao retrain --taxonomy {taxonomy}"
+    if erased := erased_since(job.settings, bundle.name):
+        typer.echo(
+            f"{erased:,} people were erased since {bundle.name} was trained, which may have learned from them"
+        )
     page = write_evaluation_page(job, bundle, evaluation, [then])
     typer.echo(f"wrote {page}")
     if json_path is not None:
-        document = {"bundle": bundle.name, **evaluation.as_dict()}
+        document = {"bundle": bundle.name, "erased_since": erased, **evaluation.as_dict()}
         json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         typer.echo(f"wrote {json_path}")
     typer.echo(f"next: {then}, which also registers, promotes and fills the store")

@@ -28,6 +28,7 @@ class ConversionsReadiness(TypedDict, total=False):
     model_as_of: int
     as_of: int
     people: int
+    erased_since: int
     problem: str
     next: NextReadiness
 
@@ -54,7 +55,8 @@ class _Ready(TypedDict):
 class Readiness(_Ready, total=False):
     """Body of the answer to ``GET /readyz``; the status alone for callers who need a key and have none.
 
-    `problem` says why tags are not answered, in place of what serves them.
+    `problem` says why tags are not answered, in place of what serves them; `erased_since`, how many people were
+    erased since the model was trained, where there are any.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Readiness(_Ready, total=False):
     as_of: int
     people: int
     tags: int
+    erased_since: int
     problem: str
     next: NextReadiness
     conversions: ConversionsReadiness

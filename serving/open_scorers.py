@@ -100,7 +100,9 @@ def _tags(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> Calla
         bundle = load_bundle(folder)
         bundle.model.warm()
         key = load_key(settings)
-        return lambda: Scorer(bundle, read_in(store, settings, bundle.layout), key, withdrawn)
+        return lambda: Scorer(
+            bundle, read_in(store, settings, bundle.layout), key, withdrawn, withdrawn.deleted_tags
+        )
 
     return load
 

@@ -44,6 +44,7 @@ KINDS: Final = (
     ProblemKind("not-allowed", 403, "Forbidden", "the key lacks the scope, or is for one brand only"),
     ProblemKind("no-such-route", 404, "Not Found", "there is no such route"),
     ProblemKind("no-such-tag", 404, "No Such Tag", "the serving taxonomy has no tag of this id"),
+    ProblemKind("no-such-erasure", 404, "No Such Erasure", "no erasure has this id"),
     ProblemKind("no-such-method", 405, "Method Not Allowed", "the route does not take this method"),
     ProblemKind("too-large", 413, "Content Too Large", "the body has too many bytes, or too many events"),
     ProblemKind("other-content", 415, "Unsupported Media Type", "the body is not of a type that the route takes"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,7 +17,10 @@ NOTHING_FED: Final[Mapping[str, Feeding]] = MappingProxyType({})
 
 
 def readiness(
-    tags: Served[Scorer], conversions: Served[ConversionScorer], feedings: Mapping[str, Feeding] = NOTHING_FED
+    tags: Served[Scorer],
+    conversions: Served[ConversionScorer],
+    feedings: Mapping[str, Feeding] = NOTHING_FED,
+    erased_since: Callable[[str], int] = lambda _: 0,
 ) -> Readiness:
     """Return what is served, and why the rest is not; a server of conversions alone is as ready as one of tags.
 
@@ -41,6 +44,8 @@ def readiness(
             "people": info.people,
             "tags": len(scorer.bundle.taxonomy.tags),
         }
+        if erased := erased_since(scorer.bundle.version):
+            said["erased_since"] = erased
         if (following := next_of(tags)) is not None:
             said["next"] = following
     if isinstance(converts, ZhongcaoError):
@@ -57,6 +62,8 @@ def readiness(
             if isinstance(scorer, ZhongcaoError):
                 raise
             said["conversions"] = {"model": converts.bundle.version, "problem": f"not ready: {error}"}
+        if erased := erased_since(converts.bundle.version):
+            said["conversions"]["erased_since"] = erased
         if (following := next_of(conversions)) is not None:
             said["conversions"]["next"] = following
     if feedings:

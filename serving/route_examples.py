@@ -72,6 +72,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             "model": _MODEL,
             "tag": _LISTED,
             "label": {"id": "dairy.will-buy", "meaning": _MEANING, "segmentation criteria": "count(purchase) >= 1"},
+            "erased_since": 2,
         },
     ),
     "own_tags": (

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from features.erasures import Receipt
 from serving.access import Scope
 from serving.conversion_schemas import ConversionsAnswer, ConversionsRequest
 from serving.events import EventsAnswer
@@ -14,6 +15,7 @@ from serving.health import Liveness, Readiness
 from serving.live_schema import EVENTS_BODY
 from serving.openrtb import STATUSES
 from serving.openrtb_schemas import BidRequest
+from serving.people_rights import DeletedTagAnswer, OptOutAnswer
 from serving.route_examples import EXAMPLES
 from serving.routes_openrtb import STATUS_HEADER
 from serving.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER, PageRequest
@@ -22,6 +24,12 @@ from serving.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
 
 _ANY: Final = ("key-needed", "not-allowed", "not-valid", "too-many", "failed", "overloaded", "too-late")
 _BODY: Final = ("unreadable", "too-large", "other-content", "not-valid")
+
+
+_WHO: Final = {
+    PLATFORM_HEADER: "Platform of the account, percent-encoded UTF-8.",
+    ACCOUNT_HEADER: "The account's id on it, percent-encoded UTF-8; it never stands in an address.",
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class RouteSpec:
         Whether it takes JSON lines, too.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     name: str
     summary: str
@@ -101,10 +109,34 @@ ROUTES: Final = (
     RouteSpec(
         "GET", "/v1/people/me/tags", "own_tags", "What a person may see of themselves, through the platform.",
         "predict", OwnTagsAnswer, problems=("not-valid", "not-ready"),
-        headers={
-            PLATFORM_HEADER: "Platform of the account, percent-encoded UTF-8.",
-            ACCOUNT_HEADER: "The account's id on it, percent-encoded UTF-8; it never stands in an address.",
-        },
+        headers=_WHO,
+    ),
+    RouteSpec(
+        "PUT", "/v1/people/me/opt-out", "opt_out", "Be personalised no more, from the next request on.",
+        "predict", OptOutAnswer, problems=("not-ready",), headers=_WHO,
+    ),
+    RouteSpec(
+        "DELETE", "/v1/people/me/opt-out", "opt_in", "Take an opt-out back.",
+        "predict", OptOutAnswer, problems=("not-ready",), headers=_WHO,
+    ),
+    RouteSpec(
+        "DELETE", "/v1/people/me/tags/{tag}", "delete_tag", "Have a tag never inferred of oneself again.",
+        "predict", DeletedTagAnswer, problems=("not-ready",), headers=_WHO,
+        path_values={"tag": "Id of the tag."},
+    ),
+    RouteSpec(
+        "DELETE", "/v1/people/me", "erase_me", "Erase whoever has an account, with all accounts, from every place.",
+        "admin", Receipt, problems=("not-ready",), headers=_WHO,
+    ),
+    RouteSpec(
+        "DELETE", "/v1/people/{person}", "erase", "Erase a person, with all accounts, from every place.",
+        "admin", Receipt, problems=("not-valid", "not-ready"),
+        path_values={"person": "Key of the person, 32 hexadecimal digits; never an outside id."},
+    ),
+    RouteSpec(
+        "GET", "/v1/erasures/{erasure}", "receipt", "The receipt of an erasure: what was done where.",
+        "admin", Receipt, problems=("no-such-erasure", "not-ready"),
+        path_values={"erasure": "Id of the erasure."},
     ),
     RouteSpec(
         "POST", "/v1/conversions", "conversions", "What would follow if a person saw some notes.", "predict",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 from urllib.parse import unquote
 
 import orjson
+from anyio.to_thread import run_sync
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,26 +47,30 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def tag_routes(scorer: Served[Scorer]) -> list[Route]:
+def tag_routes(scorer: Served[Scorer], erased_since: Callable[[str], int] = lambda _: 0) -> list[Route]:
     """Return the routes.
 
     Parameters
     ----------
     scorer
         Answers for tags.
+    erased_since
+        Given the version of a bundle, tells how many people were erased since it was trained.
     """
 
     async def listed(request: Request) -> Response:
-        page = _query(request, PageRequest)
+        page = query_of(request, PageRequest)
         return _json(catalogue(scorer.ready().bundle, page.after, page.limit))
 
     async def labelled(request: Request) -> Response:
-        _query(request, NoQuery)
-        return _json(label(scorer.ready().bundle, request.path_params["tag"]))
+        query_of(request, NoQuery)
+        bundle = scorer.ready().bundle
+        erased = await run_sync(erased_since, bundle.version)
+        return _json(label(bundle, request.path_params["tag"], erased))
 
     async def own(request: Request) -> Response:
-        _query(request, NoQuery)
-        account = _who(request)
+        query_of(request, NoQuery)
+        account = who_asks(request)
         return _json(await request.state.work(lambda: scorer.answer(lambda it: own_tags(it, account))))
 
     return [
@@ -85,7 +91,14 @@ def own_tags(scorer: Scorer, account: AccountRef) -> OwnTagsAnswer:
     return OwnTagsAnswer(scorer.bundle.version, person.status, person.as_of, tags)
 
 
-def _query(request: Request, wanted: type[Query]) -> Query:
+def query_of(request: Request, wanted: type[Query]) -> Query:
+    """Return what follows the question mark.
+
+    Raises
+    ------
+    Problem
+        It is not what the route takes.
+    """
     given = request.query_params
     try:
         if len(given.multi_items()) > len(given):
@@ -95,7 +108,14 @@ def _query(request: Request, wanted: type[Query]) -> Query:
         raise Problem(422, "the address asks for what there is not", errors=faults_of(error, wanted, {})) from error
 
 
-def _who(request: Request) -> AccountRef:
+def who_asks(request: Request) -> AccountRef:
+    """Return the account that the headers name.
+
+    Raises
+    ------
+    Problem
+        They name none.
+    """
     try:
         names = {"platform": PLATFORM_HEADER, "account": ACCOUNT_HEADER}
         given = {field: request.headers.get(header) for field, header in names.items()}

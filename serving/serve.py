@@ -21,6 +21,7 @@ from serving.api import build_api
 from serving.connection import BoundedProtocol
 from serving.consent_watch import ConsentWatch
 from serving.draining import Draining, DrainingServer
+from serving.erasure import Eraser
 from serving.events import open_ingest
 from serving.feeding import open_feeder
 from serving.limits import Guard
@@ -28,6 +29,7 @@ from serving.metrics import Metrics
 from serving.metrics_port import metrics_served
 from serving.open_scorers import open_scorers, what_is_served
 from serving.openrtb_people import OpenRtbSettings
+from serving.people_rights import PeopleRights
 from serving.prediction_log import open_prediction_log
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, ROUTES
 from serving.service import build_service
@@ -91,8 +93,11 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
                 opened.enter_context(metrics_served(metrics, settings.metrics_port))
             ingest = open_ingest(settings, opened)
             feedings = open_feeder(settings, ingest, champions, consent, opened)
+            rights = PeopleRights(settings, opened.enter_context(Eraser(settings)))
             guard = Guard(
-                build_api(tags, conversions, ingest, openrtb, predictions=predictions, feedings=feedings),
+                build_api(
+                    tags, conversions, ingest, openrtb, predictions=predictions, feedings=feedings, rights=rights
+                ),
                 ring,
                 needs=NEEDS,
                 open_paths=OPEN_PATHS,

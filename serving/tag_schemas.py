@@ -85,11 +85,14 @@ class LabelAnswer:
         The tag.
     label
         Its nutrition label: name of a line → what it says, in the order to show.
+    erased_since
+        How many people were erased since the model was trained, which may have learned from them.
     """
 
     model: str
     tag: CatalogueTag
     label: dict[str, str]
+    erased_since: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from serving.draining import Draining
 from serving.events import Ingest
 from serving.limits import Guard, Limits
 from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
+from serving.people_rights import PeopleRights
 from serving.prediction_log import PredictionLog
 from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.scorer import Scorer
@@ -39,9 +40,17 @@ def application(
     openrtb: OpenRtbSettings = OPENRTB_OFF,
     draining: Draining | None = None,
     predictions: PredictionLog | None = None,
+    rights: PeopleRights | None = None,
 ) -> Any:
     guard = Guard(
-        build_api(Served(scorer), Served(conversions or NO_CONVERSIONS), ingest, openrtb, predictions=predictions),
+        build_api(
+            Served(scorer),
+            Served(conversions or NO_CONVERSIONS),
+            ingest,
+            openrtb,
+            predictions=predictions,
+            rights=rights,
+        ),
         KeyRing(folder / "access.json"),
         needs=NEEDS,
         open_paths=OPEN_PATHS,

@@ -53,6 +53,7 @@ def test_every_path_has_its_scope() -> None:
     assert {NEEDS.get(re.sub(r"\{\w+\}", "x", route.path)) for route in ROUTES if route.scope} == {
         "predict",
         "ingest",
+        "admin",
     }
     assert [NEEDS.get(path, "admin") for path in ("/v1/tags/", "/v1/tags/a/b", "/x", "/v1/tags/a\nb")] == [
         "admin", "admin", "admin", "predict",
@@ -105,6 +106,10 @@ CALLS: list[Call] = [
     ("get", "/v1/people/me/tags", "", {"headers": WHO}, 200),
     ("get", "/v1/people/me/tags", "", {"headers": {**WHO, "Zhongcao-Account": "nobody"}}, 200),
     ("get", "/v1/people/me/tags", "", {}, 422),
+    ("put", "/v1/people/me/opt-out", "", {"headers": WHO}, 503),
+    ("delete", "/v1/people/me/opt-out", "", {}, 422),
+    ("delete", "/v1/people/me/tags/{tag}", "dairy.will-buy", {"headers": WHO}, 503),
+    ("delete", "/v1/people/me", "", {"headers": WHO}, 503),
     ("post", "/v1/conversions", "", {"json": SHOWN}, 422),
     ("post", "/v1/events", "", {"json": {"events": [{}]}}, 503),
     ("get", "/livez", "", {}, 200),
