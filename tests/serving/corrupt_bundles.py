@@ -174,7 +174,7 @@ def _no_numbers(folder: Path, rng: random.Random) -> None:
 
 
 def _other_json(folder: Path, rng: random.Random) -> None:
-    name = rng.choice(["layout.json", "taxonomy.json", "decision.json", "heads.json", "about.json"])
+    name = rng.choice(["layout.json", "taxonomy.json", "decision.json", "about.json"])
     (folder / name).write_text(rng.choice(["{}", "[]", "null", "7", '{"as_of": "x"}', "{", "\x00"]))
 
 

@@ -62,7 +62,8 @@ def test_swaps_and_rollbacks_under_load_fail_no_request(tmp_path: Path) -> None:
 
     def ask(url: str) -> Counter[str]:
         told = Counter[str]()
-        with httpx.Client(base_url=url, timeout=30) as http:
+        # A swap takes processor time, too: callers without patience would be told to come again, on a busy machine.
+        with httpx.Client(base_url=url, timeout=30, headers={"X-Request-Timeout-Ms": "10000"}) as http:
             while not stop.is_set():
                 response = http.post("/v1/tags", json={"people": ASKED, "top": 5})
                 answer: dict[str, Any] = response.json()
