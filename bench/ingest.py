@@ -6,7 +6,8 @@ Both write the same tables in files of the same disk (write-ahead log, synchrono
 turn by turn in one process. Plain SQLite gets rows that are ready. The ingest function starts from the bytes of a
 body and does everything else as well: parsing, checks, pseudonyms, digests, the hand-over to the writer thread,
 verdicts. With several callers it commits their batches together. Over HTTP the whole guarded application runs
-under uvicorn in a process of its own, on loopback.
+under uvicorn in a process of its own, on loopback. With ``--home`` it says as well how long an event takes to show
+in an answer, see `bench.event_to_score`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from bench.event_to_score import event_to_score, show
 from bench.harness import report, write_json
 from bench.ingest_server import PATH, free_port, opened_ingest
 from features.inbox_file import open_file, transaction
@@ -191,6 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each turn")
+    parser.add_argument("--home", type=Path, help="a home with a champion: from an event to a changed score, too")
     given = parser.parse_args()
     # As in a server: what is loaded stays, and is not walked through again.
     gc.collect()
@@ -201,7 +204,12 @@ def main() -> None:
         http = http_part(Path(folder), given.seconds)
     rows = {size: function[size] | http[size] for size in function}
     report("durable live events a second, by events a batch", rows, list(next(iter(rows.values()))))
-    write_json(given.json, {"batches": rows} | {f"vs_sqlite_{size}": rows[size]["vs_sqlite"] for size in rows})
+    found = {"batches": rows} | {f"vs_sqlite_{size}": rows[size]["vs_sqlite"] for size in rows}
+    if given.home:
+        delays = event_to_score(given.home.resolve())
+        show("seconds from an event to a changed score", delays["beside"])
+        found |= delays
+    write_json(given.json, found)
 
 
 if __name__ == "__main__":

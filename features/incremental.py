@@ -102,6 +102,17 @@ class LiveLayout:
         """Take new events of the person in, each once, in any order."""
         state.fold(self.encode(events))
 
+    def warm(self) -> None:
+        """Compile what the first events would have to wait for."""
+        state, two = self.empty(), np.zeros(2, np.int64)
+        for one in list(self.kept.kinds.values())[:1]:
+            names = [*(("coded", name) for name in one.coded), *(("summed", name) for name in one.summed)]
+            events = Encoded(two + one.number, two, two, two, dict.fromkeys(names, two))
+            events.kept[:] = True
+            for event in (0, 1):
+                state.fold(events, np.array([event]))
+        self.row(state, 1)
+
     def row(self, state: PersonState, instant: int, known_at: int | None = None) -> Row:
         """Return the wide row as of an instant.
 

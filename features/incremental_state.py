@@ -68,7 +68,8 @@ class PersonState:
             if not made.shape[1]:
                 continue
             self._encode(one, made)
-            made = made[:, np.lexsort(made[::-1])] if made.shape[1] > 1 else made
+            # Of one layout in memory always, or the loop would be compiled anew for another one.
+            made = np.ascontiguousarray(made[:, np.lexsort(made[::-1])] if made.shape[1] > 1 else made)
             self.blocks[kind] = merged(self.blocks[kind], made) if kind in self.blocks else made
 
     def settle(self, instant: int) -> None:

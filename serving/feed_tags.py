@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from features.errors import StoreError
+from features.errors import StoreError, ZhongcaoError
 from features.inbox_mover import as_table
 from features.incremental import LiveLayout
 from features.incremental_columns import Encoded
@@ -77,6 +78,11 @@ class FedTags(Fed):
         self._withdrawn = withdrawn
         self._clock = clock
         self._made: tuple[tuple[str, str], RowFacts, LiveLayout] | None = None
+
+    def warm(self) -> None:
+        """Prepare what the first event would have to wait for, and requests beside it."""
+        with suppress(ZhongcaoError):
+            self._look().layout.warm()
 
     def position(self) -> int:
         """Return how far the store is, see `Fed.position`."""

@@ -65,8 +65,10 @@ def open_feeder(
         made.look(settings)
         return made
 
+    tags = FedTags(store, bundle, watched(lambda: store.describe().as_of))
+    tags.warm()
     fed: list[Fed] = [
-        FedTags(store, bundle, watched(lambda: store.describe().as_of)),
+        tags,
         FedHistories(histories, inbox.log.timezone, watched(lambda: histories.describe().as_of)),
     ]
     feeder = opened.enter_context(Feeder(inbox, fed))

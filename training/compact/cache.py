@@ -9,6 +9,7 @@ from pathlib import Path
 
 from numba import config
 
+from features import incremental_kernels
 from features.errors import SettingsError
 from training.compact.kernels import encode, score_blocks, score_row
 from training.compact.pruned import score_pruned
@@ -16,7 +17,7 @@ from training.compact.walk import prune, same_columns, score_walked
 
 
 def keep_compiled(folder: Path) -> None:
-    """Keep what the compact scorer compiles in a folder of this user, and read it from there in later processes.
+    """Keep what scorers and live features compile in a folder of this user, and read it there in later processes.
 
     Loading compiled code runs it, so the folder must be this user's and closed to everybody else. Call it before
     anything is scored: what is compiled already is not written. Each version of the code uses a folder of its own.
@@ -40,14 +41,15 @@ def keep_compiled(folder: Path) -> None:
             next_step="remove it; it is made anew, for its owner only",
         )
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(incremental_kernels.__file__)):
         digest.update(path.read_bytes())
     own = folder.resolve() / digest.hexdigest()[:16]
     own.mkdir(mode=0o700, exist_ok=True)
     before = config.CACHE_DIR  # type: ignore[attr-defined]  # numba sets its settings at run time
     config.CACHE_DIR = str(own)  # type: ignore[attr-defined]
     try:
-        for kernel in (encode, score_blocks, score_row, prune, same_columns, score_pruned, score_walked):
+        live = incremental_kernels.merged, incremental_kernels.tally
+        for kernel in (encode, score_blocks, score_row, prune, same_columns, score_pruned, score_walked, *live):
             kernel.enable_caching()
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
