@@ -216,6 +216,8 @@ def tell(summary: Summary) -> None:
     )
     for reason, count in summary.reasons.items():
         typer.echo(f"  {count:>8,}  {reason}")
+    if summary.erased:
+        typer.echo(f"  {summary.erased:>8,}  of people who were erased, kept nowhere")
     for what, count in (("item", summary.unknown_items), ("note", summary.unknown_notes)):
         if count:
             typer.echo(f"  {count:,} events name {what}s that the log does not know; import {what}s first")

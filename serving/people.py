@@ -8,6 +8,7 @@ import numpy as np
 
 from features.identity import load_key
 from features.settings import Settings
+from serving.consent import deleted_tags
 from serving.report import PersonCard, TagLine
 from serving.schemas import PersonRef, TagAnswer
 from serving.scorer import Scorer
@@ -41,7 +42,8 @@ def some_people(settings: Settings, bundle: Bundle, persons: list[str], evaluati
         Has the share of people for whom each tag came true.
     """
     store = SqliteStore(settings.store_file)
-    scorer = Scorer(bundle, store, load_key(settings))
+    deleted = deleted_tags(settings)
+    scorer = Scorer(bundle, store, load_key(settings), deleted_tags=lambda: deleted)
     places = np.unique(np.linspace(0, len(persons) - 1, _PEOPLE).astype(int))
     asked = [PersonRef(person=persons[place]) for place in places]
     answers = scorer.tags(asked, top=_CONSIDERED, explain=True)

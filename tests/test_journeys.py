@@ -14,10 +14,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features.errors import ZhongcaoError
+from features.event_log import EventLog
 from features.locks import exclusive
 from features.settings import load_settings
 from serving.cli import build_app
 from tests.documented import Command, commands
+from tests.serving.canaries import found
 from tests.serving.servers import free_port, running
 from tests.source_tree import ROOT
 from tests.training.small_log import MAPPING, write_log
@@ -98,6 +100,18 @@ def test_from_files_to_answers(home: Path, retrained: str) -> None:
     assert unknown["tags"] == []
     assert all(0 < tag["probability"] < 1 and tag["factors"] for tag in known["tags"])
     assert known["tags"] == sorted(known["tags"], key=lambda tag: -tag["probability"])
+
+
+@pytest.mark.e2e
+def test_models_and_mlflow_hold_nobody(home: Path, retrained: str) -> None:
+    settings = load_settings()
+    log = EventLog.open(settings)
+    con = log.connect()
+    accounts = [account for (account,) in log.events(con).project("account").distinct().fetchall()]
+    con.close()
+    assert found(settings.work_dir, accounts) != []
+    assert found(settings.mlruns, accounts) == []
+    assert found(settings.bundles_dir, accounts) == []
 
 
 @pytest.mark.e2e
