@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -187,7 +189,9 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise SettingsError("unknown setting", value=field, valid=sorted(Settings.model_fields)) from error
+            raise SettingsError(
+                "unknown setting", value=field, valid=_nearest(field, Settings.model_fields)
+            ) from error
         raise SettingsError(
             f"setting {field}: {first['msg']}",
             value=first.get("input"),
@@ -203,8 +207,13 @@ def _refuse_unknown_names() -> None:
     known = {_CONFIG, *(f"{_PREFIX}{field.upper()}" for field in Settings.model_fields)}
     for name in os.environ:
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
-            raise SettingsError("unknown environment variable", value=name, valid=sorted(known))
+            raise SettingsError("unknown environment variable", value=name, valid=_nearest(name.upper(), known))
     if _CONFIG in os.environ and not _settings_file().exists():
         raise SettingsError(
             f"{_CONFIG} names a file that is not there", value=os.environ[_CONFIG], next_step=f"unset {_CONFIG}"
         )
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return all known names, those first that are most like the given one: an error shows only some."""
+    return sorted(known, key=lambda other: (-SequenceMatcher(None, name, other).ratio(), other))
