@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ class RowSource(ABC):
     people: int
     as_of: int
     schema_hash: str
-    facts: Mapping[str, object]
+    facts: dict[str, object]
 
     @abstractmethod
     def scan(self, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
@@ -48,7 +48,7 @@ class RowSource(ABC):
 
 
 class StoreRows(RowSource):
-    """The rows of an online store.
+    """The rows of an online store. Live events may replace single ones meanwhile: each says as of when it is.
 
     Parameters
     ----------
@@ -66,7 +66,10 @@ class StoreRows(RowSource):
         self._store = store
         self._fill = info.fill
         self.people, self.as_of, self.schema_hash = info.people, info.as_of, info.schema_hash
+        live = store.live()
         self.facts = {"from": "online store", "as_of": info.as_of, "fill": info.fill}
+        if live is not None:
+            self.facts["fed"] = live.seq
 
     def scan(self, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
         """Yield the rows of a range of keys, see `RowSource.scan`."""

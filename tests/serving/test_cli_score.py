@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from features.catalog import layout_for
@@ -20,7 +21,7 @@ from features.locks import exclusive
 from features.settings import Settings
 from features.sources.mapping import load_text
 from serving import cli_score
-from serving.fill import fill_store
+from serving.backfill import backfill
 from tests.features.log_cases import imported, written
 from tests.training.small_log import DAY, START, small_home, small_taxonomy
 from training.bundle import load_bundle, write_bundle
@@ -30,6 +31,7 @@ from training.heads import HeadSettings
 from training.pairs import Window
 from training.pooled import PooledSettings
 from training.source import open_source
+from training.steps import Steps
 from training.windows import WindowBuilder
 
 NOW = START + 140 * DAY
@@ -78,7 +80,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         threads=1,
     )
     promote(settings, write_bundle(model, {"choices": {"kinds": None}}, NOW - 20 * DAY, settings.bundles_dir))
-    fill_store(settings, window, builder.spine(NOW), layout.schema_hash)
+    backfill(settings, load_bundle(champion_path(settings)), NOW, Steps(Console(quiet=True)))
     return Home(settings, window)
 
 

@@ -18,8 +18,8 @@ from features.identity import account_key, load_key
 from features.settings import Settings
 from features.taxonomy import load_taxonomy
 from serving.added_columns import open_store
+from serving.backfill import backfill
 from serving.cli import build_app
-from serving.fill import fill_store
 from serving.new_tags import Change, add_from_rules, add_from_seeds, remove
 from serving.schemas import AccountRef
 from serving.scorer import Scorer
@@ -67,8 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = small_home(tmp_path_factory.mktemp("new-tags"))
     job = TagJob(settings, small_taxonomy(), AS_OF, small_choices(), Steps())
     promote(settings, job.train())
-    window = job.builder.build(PRESENT)
-    fill_store(settings, window, job.builder.spine(PRESENT), job.builder.layout.schema_hash)
+    backfill(settings, load_bundle(champion_path(settings)), PRESENT, Steps())
     return settings
 
 
