@@ -82,10 +82,15 @@ class KeptFacts:
             kept[1].warm(facts.as_of)
         except Exception as error:  # whoever waits is told, whatever it is
             _log.warning("what answers need beside the person could not be read: %s", type(error).__name__)
+            self._end()
             reading.set_exception(error)
         else:
             self._kept = kept
+            self._end()
             reading.set_result(kept)
+
+    def _end(self) -> None:
+        """Let the next call read anew; before those who wait are told, so that none of them finds this reading."""
         with self._lock:
             self._reading = None
 

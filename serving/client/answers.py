@@ -162,6 +162,7 @@ class TagLabel:
     model: str
     tag: CatalogueTag
     label: dict[str, str]
+    erased_since: int
     request_id: str = ""
 
 
