@@ -83,11 +83,11 @@ export COUNT
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-scale: .venv/.scale ## add Dask and PySpark from requirements-scale.lock, for more than one machine
+scale: .venv/.scale ## add Dask, PySpark and redis-py from requirements-scale.lock, for more than one machine
 
 # PySpark comes as source without a build of its own; the setuptools of the first lock packs it.
 .venv/.scale: requirements-scale.lock .venv/.installed
-	@echo "adding Dask and PySpark to .venv from requirements-scale.lock (once; about 0.5 GB)"
+	@echo "adding Dask, PySpark and redis-py to .venv from requirements-scale.lock (once; about 0.5 GB)"
 	@$(BIN)/python -m pip install --quiet --only-binary :all: --no-binary pyspark --no-build-isolation \
 	    --require-hashes -r requirements-scale.lock
 	@touch $@
@@ -105,8 +105,8 @@ lock: ## resolve both locks anew, keeping what still fits (all anew: make lock U
 	  echo '# Made by `make lock` from pyproject.toml; change that file, not this one.'; \
 	  sed '/^--/d; /^$$/d' requirements.lock; } > "$$work/lock"; \
 	cp "$$work/lock" requirements.lock; \
-	resolve --extra=dask --extra=spark --constraint=requirements.lock --output-file=requirements-scale.lock; \
-	{ echo '# What the extras dask and spark need beside requirements.lock, for Python 3.11 on Linux x86_64.'; \
+	resolve --extra=dask --extra=redis --extra=spark --constraint=requirements.lock --output-file=requirements-scale.lock; \
+	{ echo '# What the extras dask, redis and spark need beside requirements.lock, for Python 3.11 on Linux x86_64.'; \
 	  echo '# Made by `make lock` from pyproject.toml; change that file, not this one.'; \
 	  awk '/^--|^$$/ { next } /^[a-z0-9]/ { kept = !($$1 in locked) } NR == FNR { locked[$$1]; next } kept' \
 	    requirements.lock requirements-scale.lock; } > "$$work/lock"; \

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         "off", description="Address of a Dask scheduler whose workers train the heads; off for threads of our own."
     )
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
+    store: str = Field(
+        "sqlite",
+        repr=False,
+        description="The online store: sqlite for a file in the home, or the URL of a Redis that servers share.",
+    )
     host: str = Field("127.0.0.1", description="Address that the prediction API binds to.")
     port: int = Field(3000, ge=1, le=65535, description="Port of the prediction API.")
     metrics_port: int = Field(
@@ -194,7 +199,8 @@ def load_settings(**overrides: object) -> Settings:
             ) from error
         raise SettingsError(
             f"setting {field}: {first['msg']}",
-            value=first.get("input"),
+            # The URL of the store may hold a password.
+            value="(not shown)" if field == "store" else first.get("input"),
             next_step=f"mend it in {_settings_file()} or in {_PREFIX}{field.upper()}",
         ) from error
 

@@ -18,7 +18,7 @@ from features.durable import publish
 from features.errors import StoreError
 from features.layout import RowLayout
 from features.settings import Settings
-from serving.sqlite_store import SqliteStore
+from serving import stores
 from serving.store import Fill, Live, OnlineStore, RowBlock, StoredRow, StoredState, StoreInfo, Update
 
 _ABOUT: Final = "about.json"
@@ -177,7 +177,7 @@ def open_store(settings: Settings, layout: RowLayout) -> OnlineStore:
     StoreError
         The layout's added columns are damaged.
     """
-    return read_in(SqliteStore(settings.store_file), settings, layout)
+    return read_in(stores.open_store(settings), settings, layout)
 
 
 def read_in(store: OnlineStore, settings: Settings, layout: RowLayout) -> OnlineStore:

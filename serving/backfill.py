@@ -21,8 +21,8 @@ from features.settings import Settings
 from features.spine import Spine
 from features.withdrawals import withdrawn
 from serving.live_rows import RowBundle, RowFacts
-from serving.sqlite_store import SqliteStore
 from serving.store import StoredState, StoreInfo
+from serving.stores import open_store
 from training.source import LogSource, open_source
 from training.steps import Steps
 
@@ -117,7 +117,7 @@ def backfill(
         facts = RowFacts.fitted(bundle.taxonomy, source.events, people.scored, as_of, kinds)
         live = facts.layout(bundle)
         scored = set(people.scored.persons)
-        store = SqliteStore(settings.store_file)
+        store = open_store(settings)
         total = -(-len(people.everybody) // _PEOPLE_AT_ONCE)
         made = states_of(live, source.events, people.everybody, settled=as_of)
         with (

@@ -57,13 +57,13 @@ def parity(
     from serving.parity import Parity, check_rows
     from serving.parity_histories import check_histories
     from serving.sqlite_histories import SqliteHistories
-    from serving.sqlite_store import SqliteStore
+    from serving.stores import open_store
     from training.bundle import load_bundle
     from training.champion import champion_path
 
     settings, found = load_settings(), Parity()
     if settings.champion_file.exists() or not settings.conversion_champion_file.exists():
-        store = SqliteStore(settings.store_file)
+        store = open_store(settings)
         found += check_rows(settings, store, load_bundle(champion_path(settings)), sample, seed)
         store.close()
     if settings.conversion_champion_file.exists():

@@ -25,6 +25,7 @@ from serving.erase_files import AddedPlace, CachesPlace, ModelsPlace, ReportsPla
 from serving.erase_outputs import OutputsPlace
 from serving.erase_stores import SqlitePlace, recount_histories, recount_store
 from serving.prediction_files import PredictionFiles
+from serving.redis_erase import RedisPlace
 
 _AGAIN_SECONDS: Final = 15.0
 _log = logging.getLogger("zhongcao.rights")
@@ -59,7 +60,7 @@ def places_of(settings: Settings, erasure: str) -> list[ErasablePlace]:
         ]
     places += [
         QuarantinePlace(settings, named),
-        SqlitePlace("online store", settings.store_file, recount_store),
+        *_online_store(settings),
         SqlitePlace("store of histories", settings.histories_file, recount_histories),
         AddedPlace(settings),
         SeedsPlace(settings),
@@ -73,6 +74,16 @@ def places_of(settings: Settings, erasure: str) -> list[ErasablePlace]:
         # A request that was in work when the person was erased has ended by now.
         places.append(InboxPlace(log, named, "inbox, once more"))
     return places
+
+
+def _online_store(settings: Settings) -> list[ErasablePlace]:
+    if settings.store == "sqlite":
+        return [SqlitePlace("online store", settings.store_file, recount_store)]
+    # The file may be left from the time before Redis was chosen.
+    return [
+        RedisPlace("online store", settings.store),
+        SqlitePlace("embedded online store", settings.store_file, recount_store),
+    ]
 
 
 def erase_person(settings: Settings, key: str) -> str:

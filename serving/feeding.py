@@ -17,7 +17,7 @@ from serving.live_rows import RowBundle
 from serving.open_scorers import Champions
 from serving.readiness import NOTHING_FED
 from serving.sqlite_histories import SqliteHistories
-from serving.sqlite_store import SqliteStore
+from serving.stores import open_store
 
 
 def open_feeder(
@@ -50,7 +50,7 @@ def open_feeder(
     if isinstance(ingest, ZhongcaoError):
         return lambda: NOTHING_FED
     inbox = ingest.inbox
-    store, histories = SqliteStore(settings.store_file), SqliteHistories(settings.histories_file)
+    store, histories = open_store(settings), SqliteHistories(settings.histories_file)
     opened.callback(store.close)
     opened.callback(histories.close)
 

@@ -18,7 +18,7 @@ from serving.follow import Follower
 from serving.scorer import Scorer
 from serving.served import Served
 from serving.sqlite_histories import SqliteHistories
-from serving.sqlite_store import SqliteStore
+from serving.stores import open_store
 from training.bundle import load_bundle
 from training.champion import verify_named
 from training.conversion.bundle import load_conversion_bundle
@@ -92,7 +92,7 @@ def open_scorers(settings: Settings, consent: ConsentWatch, opened: ExitStack) -
 
 def _tags(settings: Settings, consent: ConsentWatch, opened: ExitStack) -> Callable[[Path], Callable[[], Scorer]]:
     # One store and one watch for every bundle that will ever serve: nothing is left behind by a swap.
-    store = SqliteStore(settings.store_file)
+    store = open_store(settings)
     opened.callback(store.close)
     withdrawn = consent.watch(lambda: store.describe().as_of)
 

@@ -12,7 +12,7 @@ from serving.consent import deleted_tags
 from serving.report import PersonCard, TagLine
 from serving.schemas import PersonRef, TagAnswer
 from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
+from serving.stores import open_store
 from training.bundle import Bundle
 from training.evaluation import Evaluation
 
@@ -41,7 +41,7 @@ def some_people(settings: Settings, bundle: Bundle, persons: list[str], evaluati
     evaluation
         Has the share of people for whom each tag came true.
     """
-    store = SqliteStore(settings.store_file)
+    store = open_store(settings)
     deleted = deleted_tags(settings)
     scorer = Scorer(bundle, store, load_key(settings), deleted_tags=lambda: deleted)
     places = np.unique(np.linspace(0, len(persons) - 1, _PEOPLE).astype(int))

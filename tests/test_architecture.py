@@ -47,7 +47,7 @@ TOP_LEVEL = {
 OWN_SETTINGS = {"zhongcao.toml"}  # where a user's settings may lie
 HEAVY = {
     "bentoml", "dask", "distributed", "duckdb", "lightgbm", "matplotlib", "mlflow", "numba", "pandas", "pyspark",
-    "scipy", "sklearn",
+    "redis", "scipy", "sklearn",
 }  # fmt: skip
 UNSAFE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")

@@ -18,7 +18,7 @@ PINS = {
     name: {canonicalize_name(package): version for package, version in ENTRY.findall(lock)}
     for name, lock in LOCKS.items()
 }
-BEYOND_ONE_MACHINE = {"dask", "spark"}
+BEYOND_ONE_MACHINE = {"dask", "redis", "spark"}
 
 
 def declared() -> list[tuple[str, str]]:
