@@ -28,16 +28,16 @@ from rich.console import Console
 
 from bench.harness import in_turn, peak_mb, report, write_json
 from features.settings import load_settings
-from serving.batch_scores import score_people
-from serving.row_source import StoreRows
-from serving.score_table import ScoreFilter
-from serving.scored_people import Everybody
-from serving.sqlite_store import SqliteStore
-from training.bundle import Bundle, load_bundle
-from training.calibration import sigmoid
-from training.champion import champion_path
-from training.pairs import SCORED_PEOPLE
-from training.tags import blend
+from serving.batch.people import Everybody
+from serving.batch.row_source import StoreRows
+from serving.batch.scores import score_people
+from serving.batch.table import ScoreFilter
+from serving.online.sqlite_store import SqliteStore
+from training.bundles.champion import champion_path
+from training.quality.calibration import sigmoid
+from training.tags.bundle import Bundle, load_bundle
+from training.tags.model import blend
+from training.tags.pairs import SCORED_PEOPLE
 
 _STORE: Final = "online.sqlite"
 

@@ -14,11 +14,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from features.conversions import read_conversions
 from features.days import DAY_SECONDS
 from features.errors import OverlapError
-from features.paths import Windows, paths_of
-from features.touches import read_touches
+from features.paths.conversions import read_conversions
+from features.paths.paths import Windows, paths_of
+from features.paths.touches import read_touches
 from features.world.policy import InterestPolicy
 from features.world.settings import WorldSettings
 from features.world.world import World, run

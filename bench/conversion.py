@@ -42,7 +42,7 @@ from training.conversion.job import ConversionChoices
 from training.conversion.model import ConversionModel
 from training.conversion.quality import People, quality
 from training.conversion.source import Sample
-from training.json_figures import to_json
+from training.quality.json_figures import to_json
 from training.steps import Steps
 
 WARM_UP_DAYS: Final = 28

@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.days import DAY_SECONDS
-from features.event_log import connect
-from features.impressions import Impressions
+from features.impressions.table import Impressions
+from features.log.event_log import connect
 from features.settings import Settings
 from features.world.folder import files_of
 from features.world.policy import BroadPolicy

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from bench.harness import medians, peak_mb, report, write_json
 from features.days import DAY_SECONDS
-from features.paths import Paths
+from features.paths.paths import Paths
 from training.contribution.credit import RULES, Rule, credits
 from training.contribution.journeys import journeys_of
 from training.contribution.markov import removal_effects

@@ -145,7 +145,7 @@ def event_to_score(home: Path, rates: tuple[float, ...] = (0.0, 100.0)) -> dict[
         copy = Path(folder) / "home"
         shutil.copytree(home, copy, ignore=shutil.ignore_patterns("work", "bentoml-*"))
         subprocess.run(
-            [sys.executable, "-m", "serving.cli", "backfill"],
+            [sys.executable, "-m", "serving.cli.main", "backfill"],
             check=True,
             env={**os.environ, **environment(copy), "ZHONGCAO_THREADS": "2"},
         )

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bench.features_data import AGGREGATES, INSTANTS, accounts
-from features.batch import aggregate_dense
 from features.definitions import Aggregate
+from features.rows.batch import aggregate_dense
 from features.spine import spine_of
 
 SECONDS = 86_400

@@ -24,9 +24,9 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from bench.harness import measured, peak_mb, report, write_json
-from features.event_log import EventLog
-from features.log_import import import_lock, import_rows
-from features.log_input import Input
+from features.log.event_log import EventLog
+from features.log.importing import import_lock, import_rows
+from features.log.input import Input
 from features.settings import load_settings
 from features.sources.mapping import mapping_of
 from features.sources.open_reader import open_reader

@@ -4,8 +4,9 @@
 
 A simulated world of about a million impressions in a Parquet file, sorted by account. ``ours`` reads the
 impressions, finds their answers, tallies the log and computes all columns of every row on one core; ``batch``
-computes the counts of the keys person and person x brand for a sample of them with `features.batch`, in DuckDB,
-whose values must be the same. Each runs in a child process of its own, in turn; figures are medians of the rounds.
+computes the counts of the keys person and person x brand for a sample of them with `features.rows.batch`, in
+DuckDB, whose values must be the same. Each runs in a child process of its own, in turn; figures are medians of
+the rounds.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from bench.harness import in_turn, peak_mb, report, write_json
-from features.batch import aggregate_dense
 from features.days import DAY_SECONDS
-from features.impression_columns import STATISTICS, Count
-from features.impression_features import ImpressionFeatures, rows_by_person
-from features.impressions import Impressions, read_impressions
-from features.responses import responses
+from features.impressions.columns import STATISTICS, Count
+from features.impressions.features import ImpressionFeatures, rows_by_person
+from features.impressions.responses import responses
+from features.impressions.table import Impressions, read_impressions
+from features.rows.batch import aggregate_dense
 from features.spine import ACCOUNTS_SCHEMA, assemble
 from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings

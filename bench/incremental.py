@@ -8,7 +8,8 @@ CPU time of one thread, medians of the rounds, in microseconds:
 
 - ``fold N``: an event, where N come at once as rows of the inbox; encoding included;
 - ``row``: the wide row as of now, label history included, from an unpacked state;
-- ``batch``: the same row by `features.rows` and `features.outcomes`, in DuckDB over the person's own events;
+- ``batch``: the same row by `features.rows.build` and `features.rows.outcomes`, in DuckDB over the person's
+  own events;
 - ``pack``, ``unpack``, and the bytes of the packed state; ``settled``: once it forgot what no later row counts.
 
 ``states_per_s`` is of everybody, from the log, on the same thread. ``differing`` counts values of some people's
@@ -30,16 +31,16 @@ import pyarrow as pa
 from rich.console import Console
 
 from bench.harness import report, write_json
-from features.catalog import layout_for
 from features.events import KINDS
-from features.incremental import REQUIRED, LiveLayout
-from features.incremental_build import states_of
-from features.incremental_state import PersonState
-from features.outcomes import fit_thresholds, label_history
-from features.population import population
-from features.rows import build_rows
+from features.incremental.build import states_of
+from features.incremental.live_layout import REQUIRED, LiveLayout
+from features.incremental.state import PersonState
+from features.people.population import population
+from features.rows.build import build_rows
+from features.rows.catalog import layout_for
+from features.rows.outcomes import fit_thresholds, label_history
 from features.spine import Spine, spine_of
-from features.taxonomy import Taxonomy, taxonomy_of
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings
 from features.world.world import World

@@ -32,8 +32,8 @@ import orjson
 from bench.event_to_score import event_to_score, show
 from bench.harness import report, write_json
 from bench.ingest_server import PATH, free_port, opened_ingest
-from features.inbox_file import open_file, transaction
-from features.live_content import contents
+from features.inbox.file import open_file, transaction
+from features.inbox.live_content import contents
 
 BATCHES: Final = (1, 10, 100, 1000)
 CALLERS: Final = 4

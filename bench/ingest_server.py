@@ -12,14 +12,14 @@ from typing import Final
 import uvicorn
 
 from features.errors import BundleError
-from features.event_log import EventLog
+from features.log.event_log import EventLog
 from features.settings import Settings
-from serving.access import KeyRing
-from serving.api import build_api
-from serving.connection import BoundedProtocol
-from serving.events import Ingest, open_ingest
-from serving.limits import Guard
-from serving.served import Served
+from serving.api.events import Ingest, open_ingest
+from serving.api.routes import build_api
+from serving.champions.served import Served
+from serving.guard.access import KeyRing
+from serving.guard.connection import BoundedProtocol
+from serving.guard.limits import Guard
 
 PATH: Final = "/v1/events"
 _NEVER_SECONDS: Final = 86_400

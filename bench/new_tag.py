@@ -32,13 +32,13 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from bench.harness import medians, report, write_json
-from features.layout import RowLayout
+from features.rows.layout import RowLayout
 from features.settings import Settings, load_settings
-from serving.added_columns import open_store
-from serving.sqlite_store import SqliteStore
-from training.bundle import load_bundle
-from training.calibration import sigmoid
-from training.champion import champion_path
+from serving.online.added_columns import open_store
+from serving.online.sqlite_store import SqliteStore
+from training.bundles.champion import champion_path
+from training.quality.calibration import sigmoid
+from training.tags.bundle import load_bundle
 
 SEED: Final = 7
 BLOCK: Final = 10_000
@@ -110,7 +110,7 @@ def _copied(home: Path, copy: Path) -> None:
 def _add(home: Path, *arguments: str) -> dict[str, float]:
     environment = {**os.environ, "ZHONGCAO_HOME": str(home), "ZHONGCAO_CONFIG": os.devnull, "ZHONGCAO_THREADS": "2"}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "serving.cli", "tags", "add", *arguments]
+    command = [sys.executable, "-m", "serving.cli.main", "tags", "add", *arguments]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -23,10 +23,10 @@ from typing import Any, Final
 import numpy as np
 
 from bench.harness import medians, report, write_json
-from serving.prediction_ids import new_id
-from serving.prediction_log import PredictionLog
-from serving.prediction_record import Made
-from serving.schemas import TagAnswer
+from serving.messages.schemas import TagAnswer
+from serving.predictions.ids import new_id
+from serving.predictions.log import PredictionLog
+from serving.predictions.record import Made
 
 _MANY: Final = 2_000
 _ROUNDS: Final = 5

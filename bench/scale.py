@@ -25,20 +25,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.harness import child, peak_mb, report, write_json
-from features.catalog import layout_for
 from features.days import DAY_SECONDS
-from features.fitted import fit_affinities
-from features.outcomes import fit_thresholds, label_history, outcomes
-from features.population import population
-from features.rows import build_rows
-from features.taxonomy import Taxonomy, taxonomy_of
-from training.binned import bin_matrix
-from training.head_fit import HeadSettings
-from training.heads import ThreadedHeads, head_logits
-from training.outlook_fit import fit_outlook
-from training.pairs import Fitted, PairView, Window
-from training.pooled import PooledSettings, fit_pooled, pooled_logits
-from training.statics import tag_statics
+from features.people.population import population
+from features.rows.build import build_rows
+from features.rows.catalog import layout_for
+from features.rows.fitted import fit_affinities
+from features.rows.outcomes import fit_thresholds, label_history, outcomes
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
+from training.tags.binned import bin_matrix
+from training.tags.head_fit import HeadSettings
+from training.tags.heads import ThreadedHeads, head_logits
+from training.tags.outlook_fit import fit_outlook
+from training.tags.pairs import Fitted, PairView, Window
+from training.tags.pooled import PooledSettings, fit_pooled, pooled_logits
+from training.tags.statics import tag_statics
 
 PEOPLE = (10_000, 50_000, 200_000)
 START, DAYS, CATEGORIES, HEADS, SCORED = 19_723, 180, 40, 8, 2_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.harness import report
 from bench.scorer_timing import Score, medians
-from training.bundle import golden_rows, load_bundle
+from training.tags.bundle import golden_rows, load_bundle
 
 PEOPLE = 256
 

@@ -21,15 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from rich.console import Console
 
 from bench.tag_contestants import Result, contest, quality_table
-from features.event_log import EventLog
-from features.propose import propose
+from features.log.event_log import EventLog
+from features.proposals.taxonomy import propose
 from features.settings import Settings
-from features.taxonomy import taxonomy_of
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.logs.shop_log import ShopLog, shop_home
-from training.fit import TagSettings
-from training.job import JobSettings, TagJob
 from training.splits import last_mature
 from training.steps import Steps
+from training.tags.fit import TagSettings
+from training.tags.job import JobSettings, TagJob
 
 TITLE = "Tags on a made-up log: six weeks, category codes only, no amounts; window of its last 7 days"
 

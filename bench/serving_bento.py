@@ -7,7 +7,7 @@ import bentoml
 import numpy as np
 import pandas as pd
 
-from training.bundle import load_bundle
+from training.tags.bundle import load_bundle
 
 
 @bentoml.service

@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from features.event_log import EventLog
+from features.log.event_log import EventLog
 from features.settings import Settings
-from serving.sqlite_histories import SqliteHistories
-from serving.sqlite_store import SqliteStore
-from serving.store import RowBlock
-from training.bundle import load_bundle
-from training.champion import champion_path
+from serving.histories.sqlite_store import SqliteHistories
+from serving.online.sqlite_store import SqliteStore
+from serving.online.store import RowBlock
+from training.bundles.champion import champion_path
+from training.tags.bundle import load_bundle
 
 ASKED: Final = 200
 """Bodies of each kind, sent in turn."""

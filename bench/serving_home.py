@@ -44,7 +44,7 @@ def made_home(folder: Path) -> Path:
         f"fill --as-of {AS_OF}",
     ):
         subprocess.run(
-            [sys.executable, "-m", "serving.cli", *verb.split()],
+            [sys.executable, "-m", "serving.cli.main", *verb.split()],
             check=True,
             env={**os.environ, **environment(home), "ZHONGCAO_THREADS": "2"},
         )

@@ -22,14 +22,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.added_columns import open_store
-from serving.schemas import PersonRef, TagsAnswer
-from serving.scorer import Scorer
-from training.bundle import Bundle, load_bundle
-from training.champion import champion_path
+from serving.messages.schemas import PersonRef, TagsAnswer
+from serving.online.added_columns import open_store
+from serving.scoring.scorer import Scorer
+from training.bundles.champion import champion_path
 from training.compact.cache import keep_compiled
+from training.tags.bundle import Bundle, load_bundle
 
 
 def bare_starlette(home: Path, folder: Path) -> Any:  # noqa: ARG001

@@ -45,7 +45,7 @@ def running(command: Sequence[str], home: Path, port: int) -> Iterator[int]:
 def ours(home: Path) -> Iterator[tuple[int, int]]:
     """Run the server as its command starts it; yield process id and port."""
     port = free_port()
-    with running(["serving.cli", "serve", "--port", str(port)], home, port) as pid:
+    with running(["serving.cli.main", "serve", "--port", str(port)], home, port) as pid:
         yield pid, port
 
 

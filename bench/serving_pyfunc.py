@@ -9,7 +9,7 @@ from typing import Any
 import mlflow
 import numpy as np
 
-from training.bundle import load_bundle
+from training.tags.bundle import load_bundle
 
 
 class Tags(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]

@@ -13,12 +13,12 @@ from lightgbm import LGBMClassifier
 from rich.progress import track
 from rich.table import Table
 
-from training.baselines import PooledLogisticRegression, history_count_probabilities
-from training.bootstrap import paired_bootstrap
-from training.fit import fit_tags
-from training.job import TagJob
-from training.metrics import CLIP, Floats, macro_metrics
-from training.pairs import PairView, Window
+from training.quality.bootstrap import paired_bootstrap
+from training.quality.metrics import CLIP, Floats, macro_metrics
+from training.tags.baselines import PooledLogisticRegression, history_count_probabilities
+from training.tags.fit import fit_tags
+from training.tags.job import TagJob
+from training.tags.pairs import PairView, Window
 
 NAMES: Final = {
     "zhongcao": "zhongcao",

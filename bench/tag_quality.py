@@ -25,13 +25,13 @@ from rich.console import Console
 
 from bench import second_log
 from bench.tag_contestants import Result, contest, quality_table
+from features.datasets.complete_journey import import_complete_journey
 from features.days import instant_of
 from features.settings import Settings
-from features.sources.complete_journey import import_complete_journey
-from features.taxonomy import load_taxonomy
-from training.fit import TagSettings
-from training.job import JobSettings, TagJob
+from features.taxonomy.taxonomy import load_taxonomy
 from training.steps import Steps
+from training.tags.fit import TagSettings
+from training.tags.job import JobSettings, TagJob
 
 KEY = bytes(range(32))
 """A fixed key for pseudonyms, so that people come in the same order in every run."""

@@ -17,12 +17,12 @@ from sklearn.metrics import roc_auc_score
 from bench.harness import peak_mb
 from bench.tag_training_data import People
 from bench.tag_training_pooled import PlainPooled
-from training.binned import bin_matrix
-from training.calibration import choose_blend, fit_slope, logit, sigmoid
-from training.head_fit import HeadSettings
-from training.heads import Heads, ThreadedHeads, head_logits
-from training.metrics import normalised_entropy
-from training.tags import blend
+from training.quality.calibration import choose_blend, fit_slope, logit, sigmoid
+from training.quality.metrics import normalised_entropy
+from training.tags.binned import bin_matrix
+from training.tags.head_fit import HeadSettings
+from training.tags.heads import Heads, ThreadedHeads, head_logits
+from training.tags.model import blend
 
 THREADS = 2
 SEED = 7

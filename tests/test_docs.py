@@ -13,7 +13,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from serving.cli import build_app
+from serving.cli.main import build_app
 from tests.command_tree import misunderstanding, verbs
 from tests.documented import Block, Command, anchors, commands, documents, links, mentions, prose_and_blocks
 from tests.source_tree import ROOT

@@ -14,17 +14,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features.errors import ZhongcaoError
-from features.event_log import EventLog
 from features.locks import exclusive
+from features.log.event_log import EventLog
 from features.settings import load_settings
-from serving.cli import build_app
+from serving.cli.main import build_app
 from tests.documented import Command, commands
 from tests.serving.canaries import found
 from tests.serving.servers import free_port, running
 from tests.source_tree import ROOT
 from tests.training.small_log import MAPPING, write_log
-from training.bundle import load_bundle
-from training.champion import champion_path
+from training.bundles.champion import champion_path
+from training.tags.bundle import load_bundle
 
 AS_OF = "2024-05-28"
 ORDERS = "订单编号,状态,付款时间,买家,类目,实付金额\n" + "".join(
@@ -155,7 +155,7 @@ def test_an_engineer_trains_and_evaluates(home: Path, retrained: str) -> None:
 
 
 ON_THE_DEMO_DATA = re.compile("import complete-journey|complete-journey-categories")
-"""Needs the whole of the demo data: imported by ``make demo``, drafted from in the tests of `features.propose`."""
+"""Needs the whole of the demo data: imported by ``make demo``, drafted from in the tests of proposals."""
 
 
 def documented(page: str) -> list[Command]:

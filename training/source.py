@@ -9,9 +9,9 @@ import duckdb
 
 from features.days import DAY_SECONDS, instant_of
 from features.errors import LogTooShortError
-from features.event_log import EventLog
 from features.locks import Shared
-from features.log_profile import usual_gap
+from features.log.event_log import EventLog
+from features.log.profile import usual_gap
 from features.settings import Settings
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from features.errors import ZhongcaoError
+from training.bundles.manifest import CONVERSION
 from training.lean_start import import_lightgbm
-from training.manifest import CONVERSION
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     if sys.argv[1:] == [CONVERSION.name]:
         from training.conversion.bundle import score_golden_rows  # noqa: PLC0415
     else:
-        from training.bundle import score_golden_rows  # noqa: PLC0415
+        from training.tags.bundle import score_golden_rows  # noqa: PLC0415
     try:
         score_golden_rows(Path(sys.stdin.read()))
     except ZhongcaoError as error:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from features.event_log import EventLog
-from features.log_import import Summary, import_lock, import_rows
-from features.log_input import Input
+from features.log.event_log import EventLog
+from features.log.importing import Summary, import_lock, import_rows
+from features.log.input import Input
 from features.settings import Settings
 from features.sources.open_reader import open_reader
 from features.world.folder import description, files_of

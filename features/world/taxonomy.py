@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from features.taxonomy_toml import taxonomy_toml
+from features.taxonomy.toml import taxonomy_toml
 from features.world.catalogue import CATEGORIES, VERTICALS
 
 _NAMES: Final = {

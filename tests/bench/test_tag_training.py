@@ -11,7 +11,7 @@ from bench.tag_training import EXACT, OURS, PEER, compared, gain
 from bench.tag_training_contestants import exact_against_separate, run, save
 from bench.tag_training_data import FEATURES, make
 from bench.tag_training_pooled import PlainPooled
-from training.calibration import sigmoid
+from training.quality.calibration import sigmoid
 
 PEOPLE, TAGS = 1_500, 12
 

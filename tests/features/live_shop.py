@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from features.event_log import EventLog
-from features.identity import Pseudonyms, load_key
-from features.inbox import Inbox
-from features.inbox_batch import Verdict
-from features.live_catalogue import LiveCatalogue
-from features.live_events import LiveReader
+from features.inbox.batch import Verdict
+from features.inbox.inbox import Inbox
+from features.inbox.live_catalogue import LiveCatalogue
+from features.inbox.live_events import LiveReader
+from features.log.event_log import EventLog
+from features.people.identity import Pseudonyms, load_key
 from features.settings import Settings
 
 NOW = 1_750_000_000

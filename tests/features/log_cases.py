@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from features.event_log import EventLog
-from features.log_import import Summary, import_lock, import_rows
-from features.log_input import Input
+from features.log.event_log import EventLog
+from features.log.importing import Summary, import_lock, import_rows
+from features.log.input import Input
 from features.settings import Settings, load_settings
 from features.sources.mapping import Mapping, mapping_of
 from features.sources.open_reader import open_reader

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from features.acts import MOST_REMEMBERED, code_of, codes_of
+from features.people.acts import MOST_REMEMBERED, code_of, codes_of
 
 
 def test_only_so_many_codes_are_kept_and_forgotten_ones_come_out_alike() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from features.definitions import Aggregate
 from features.errors import FeatureError
-from features.layout import RowLayout
-from features.rows import build_rows
+from features.rows.build import build_rows
+from features.rows.layout import RowLayout
 from features.scopes import Scopes
 from features.spine import spine_of
 from tests.features.logs import DAY, START, event, table_of

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.acts import person_codes, read_acts
 from features.asof import NEVER, Probe, Stream, known_from, window_spans
-from features.batch import aggregate_dense
 from features.days import instant_of
 from features.definitions import ALL_PAST, Aggregate, past
 from features.errors import FeatureError
 from features.events import EVENTS
-from features.history import PersonHistory
-from features.note_tallies import sort_of
-from features.person_links import PersonLinks
-from features.population import population
+from features.impressions.history import PersonHistory
+from features.impressions.note_tallies import sort_of
+from features.people.acts import person_codes, read_acts
+from features.people.person_links import PersonLinks
+from features.people.population import population
+from features.rows.batch import aggregate_dense
 from features.spine import Spine
 from tests.features.logs import DAY, START, Event, event, oracle
 from tests.features.test_population import Link, identities, links_of

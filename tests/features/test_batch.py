@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.batch import aggregate, aggregate_dense
 from features.definitions import CONDITIONS, Aggregate, Window, outcome, past
 from features.errors import FeatureError
 from features.events import INTEREST_KINDS
 from features.expressions import decay_weights
+from features.rows.batch import aggregate, aggregate_dense
 from features.scopes import Scopes
 from features.spine import spine_of
 from tests.features.logs import DAY, START, Event, event, logs, oracle_cells, table_of

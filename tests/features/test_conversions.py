@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.conversions import Conversions, read_conversions
 from features.errors import FeatureError
+from features.paths.conversions import Conversions, read_conversions
 from tests.features.brand_logs import (
     DAY,
     END,

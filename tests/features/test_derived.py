@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from features.catalog import default_person_features, default_scope_features
 from features.definitions import Aggregate, past
-from features.derived import FUNCTIONS, Derived, feature_from_dict, feature_to_dict, inputs_of
 from features.errors import FeatureError
 from features.events import KINDS
+from features.rows.catalog import default_person_features, default_scope_features
+from features.rows.derived import FUNCTIONS, Derived, feature_from_dict, feature_to_dict, inputs_of
 
 DAY = 86_400.0
 NAN = float("nan")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from features.errors import EventLogError
-from features.event_log import EventLog
 from features.events import EVENTS
-from features.identity import account_key, load_key
-from features.log_import import import_lock
+from features.log.event_log import EventLog
+from features.log.importing import import_lock
+from features.people.identity import account_key, load_key
 from tests.features.log_cases import NOW, imported, mapping, rows, settings_in, written
 
 HEADER = "kind,t,user,item,amount\n"

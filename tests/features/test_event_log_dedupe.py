@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.event_log import EventLog
-from features.quarantine import load, names
+from features.log.event_log import EventLog
+from features.log.quarantine import load, names
 from tests.features.log_cases import COLUMNS, imported, mapping, rows, settings_in, written
 
 HEADER = "kind,t,user,item,amount\n"
@@ -100,7 +100,7 @@ def test_an_import_that_is_cut_off_leaves_nothing_visible(tmp_path: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("features.delta_table.LogTable.commit", cut)
+        patch.setattr("features.log.delta_table.LogTable.commit", cut)
         with pytest.raises(KeyboardInterrupt):
             imported(home, written(tmp_path, TWICE), used)
     folder = home.log_dir / "events"

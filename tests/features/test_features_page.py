@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.definitions import CONDITIONS, MEASURES
-from features.derived import FUNCTIONS
+from features.rows.derived import FUNCTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from features.definitions import Aggregate
-from features.derived import Derived
 from features.errors import FeatureError
-from features.fitted import Affinities, fit_affinities
-from features.layout import RowLayout, Rows
+from features.rows.derived import Derived
+from features.rows.fitted import Affinities, fit_affinities
+from features.rows.layout import RowLayout, Rows
 from features.scopes import Scopes
 
 BASIS = Aggregate(("purchase",), "decayed", half_life=90)
@@ -64,7 +64,7 @@ def test_svd_affinity_is_the_best_approximation_of_its_rank() -> None:
 
 
 def test_broad_affinity_keeps_the_strongest_factors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.fitted.BROAD", 1)
+    monkeypatch.setattr("features.rows.fitted.BROAD", 1)
     counts = people()
     x = np.log1p(counts[:, :3])
     u, s, vt = np.linalg.svd(x, full_matrices=False)

@@ -5,7 +5,7 @@ from importlib import resources
 import pytest
 
 from features.errors import TaxonomyError
-from features.iab import iab_node, iab_nodes, search_iab
+from features.taxonomy.iab import iab_node, iab_nodes, search_iab
 
 
 def test_every_parent_is_a_node_and_shares_the_first_tier() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import SettingsError
-from features.identity import Pseudonyms, account_key, load_key, person_key
+from features.people.identity import Pseudonyms, account_key, load_key, person_key
 from features.settings import load_settings
 
 

@@ -10,17 +10,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from features.acts import ACT_COLUMNS, Acts, code_of, read_acts
 from features.definitions import Aggregate
 from features.errors import FeatureError
 from features.events import COMMERCE_KINDS, EVENTS, KINDS, NOTE_ITEMS
-from features.history import PERSON_KEYS, History, NoteHistory
-from features.impression_columns import PRIOR_DAYS, STATISTICS, Count, Rate, priors
-from features.impression_features import ImpressionFeatures, impression_rows, rows_by_person
-from features.impressions import Impressions, read_impressions
-from features.note_tallies import EVERYTHING, NOTE_KEYS, Tallies, read_tallies
-from features.person_links import PersonLinks
-from features.tag_scores import ScoredTags, TagScores
+from features.impressions.columns import PRIOR_DAYS, STATISTICS, Count, Rate, priors
+from features.impressions.features import ImpressionFeatures, impression_rows, rows_by_person
+from features.impressions.history import PERSON_KEYS, History, NoteHistory
+from features.impressions.note_tallies import EVERYTHING, NOTE_KEYS, Tallies, read_tallies
+from features.impressions.table import Impressions, read_impressions
+from features.impressions.tag_scores import ScoredTags, TagScores
+from features.people.acts import ACT_COLUMNS, Acts, code_of, read_acts
+from features.people.person_links import PersonLinks
 from tests.features.logs import DAY, oracle
 from tests.features.test_impressions import ITEM_ROWS, NOTE_ROWS, canonical
 from tests.features.test_population import Link, link, links_of

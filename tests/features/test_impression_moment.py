@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from features.acts import ACT_COLUMNS, Acts, code_of, codes_of, read_acts
 from features.days import day_of
 from features.events import EVENTS, NOTE_ITEMS
-from features.history import History, NoteHistory
-from features.impression_features import ImpressionFeatures, impression_rows
-from features.impression_moment import MomentRows
-from features.impression_numbers import KEY_SEPARATOR, ImpressionNumbers
-from features.impressions import IMPRESSION_SCHEMA, Impressions
-from features.person_links import PersonLinks
-from features.tag_scores import ScoredTags, TagScores
+from features.impressions.features import ImpressionFeatures, impression_rows
+from features.impressions.history import History, NoteHistory
+from features.impressions.moment import MomentRows
+from features.impressions.numbers import KEY_SEPARATOR, ImpressionNumbers
+from features.impressions.table import IMPRESSION_SCHEMA, Impressions
+from features.impressions.tag_scores import ScoredTags, TagScores
+from features.people.acts import ACT_COLUMNS, Acts, code_of, codes_of, read_acts
+from features.people.person_links import PersonLinks
 from tests.features.test_impression_features import FEATURES, LINKS, START, log_of
 from tests.features.test_impressions import canonical
 

@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import FeatureError
 from features.events import EVENTS, ITEMS, NOTES, Table
-from features.impressions import IMPRESSION_SCHEMA, Impressions, read_impressions
+from features.impressions.table import IMPRESSION_SCHEMA, Impressions, read_impressions
 from tests.features.logs import DAY, START
 from tests.features.test_population import link, links_of
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import InboxError
-from features.inbox import Inbox
-from features.inbox_batch import ROW_COLUMNS
-from features.inbox_writer import InboxLimits
+from features.inbox.batch import ROW_COLUMNS
+from features.inbox.inbox import Inbox
+from features.inbox.writer import InboxLimits
 from tests.features.live_shop import NOW, Shop, outcomes, sent, shop
 
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from features.inbox import Inbox
-from features.inbox_mover import move
-from features.quarantine import load, names
+from features.inbox.inbox import Inbox
+from features.inbox.mover import move
+from features.log.quarantine import load, names
 from tests.features.live_shop import shop
 from tests.source_tree import ROOT
 

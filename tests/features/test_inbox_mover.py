@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from features.delta_table import LogTable
 from features.errors import EventLogError
 from features.events import EVENTS
-from features.inbox import Inbox
-from features.inbox_mover import Mover, move
-from features.log_import import import_lock
-from features.quarantine import Quarantine, counts, load, names
-from features.replay import replay
+from features.inbox.inbox import Inbox
+from features.inbox.mover import Mover, move
+from features.inbox.replay import replay
+from features.log.delta_table import LogTable
+from features.log.importing import import_lock
+from features.log.quarantine import Quarantine, counts, load, names
 from tests.features.live_shop import NOW, Shop, outcomes, sent, shop
 from tests.features.log_cases import imported, mapping, written
 

@@ -11,16 +11,16 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.definitions import CONDITIONS, Aggregate, Window, past
-from features.derived import FUNCTIONS, Derived
 from features.events import INTEREST_KINDS, KINDS
-from features.incremental import LiveLayout
-from features.layout import RowLayout
-from features.outcomes import fit_thresholds, label_history
-from features.rows import build_rows
+from features.incremental.live_layout import LiveLayout
+from features.rows.build import build_rows
+from features.rows.derived import FUNCTIONS, Derived
+from features.rows.layout import RowLayout
+from features.rows.outcomes import fit_thresholds, label_history
+from features.rows.thresholds import threshold_key
 from features.scopes import Scopes
 from features.spine import spine_of
-from features.taxonomy import taxonomy_of
-from features.thresholds import threshold_key
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.features.logs import START, Event, logs, table_of
 
 BUY = ("purchase",)

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import features.incremental_build
-from features.catalog import layout_for
+import features.incremental.build
 from features.definitions import Aggregate, past
 from features.errors import FeatureError
-from features.event_log import EventLog
 from features.events import KINDS
-from features.incremental import LiveLayout
-from features.incremental_build import states_of
-from features.layout import RowLayout
-from features.outcomes import fit_thresholds, label_history
-from features.population import population
-from features.rows import build_rows
+from features.incremental.build import states_of
+from features.incremental.live_layout import LiveLayout
+from features.log.event_log import EventLog
+from features.people.population import population
+from features.rows.build import build_rows
+from features.rows.catalog import layout_for
+from features.rows.layout import RowLayout
+from features.rows.outcomes import fit_thresholds, label_history
 from features.scopes import Scopes
 from features.sources.mapping import load_text
 from features.spine import spine_of
-from features.taxonomy import taxonomy_of
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.features.log_cases import imported, settings_in
 from tests.features.logs import DAY, START, event, table_of
 from tests.training.small_log import MAPPING, small_taxonomy, write_log
@@ -132,7 +132,7 @@ def test_states_of_a_log_are_those_that_were_folded(monkeypatch: pytest.MonkeyPa
         for n, kind in enumerate(("click", "purchase", "read") * 13)
     ]
     spine = spine_of({"ann": ["a", "b"], "bob": ["z"], "cem": ["d"], "dot": []}, [START])
-    monkeypatch.setattr(features.incremental_build, "_AT_ONCE", 7)
+    monkeypatch.setattr(features.incremental.build, "_AT_ONCE", 7)
     built = dict(states_of(LIVE, table_of(log), spine))
     assert list(built) == ["ann", "bob", "cem", "dot"]
     for person, accounts in {"ann": "ab", "bob": "z", "cem": "d", "dot": ""}.items():

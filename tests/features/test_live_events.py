@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.events import EVENTS, KINDS
-from features.inbox import Inbox
-from features.inbox_batch import ROW_COLUMNS
-from features.inbox_mover import as_table, move
-from features.log_dedupe import content_sql
-from features.quarantine import counts, load, names
+from features.inbox.batch import ROW_COLUMNS
+from features.inbox.inbox import Inbox
+from features.inbox.mover import as_table, move
+from features.log.dedupe import content_sql
+from features.log.quarantine import counts, load, names
 from tests.features.live_shop import NOW, Shop, outcomes, sent, shop
 from tests.features.log_cases import imported, mapping, written
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import FeatureError
-from features.outcomes import base_rates, fit_thresholds, label_history, outcomes
+from features.rows.outcomes import base_rates, fit_thresholds, label_history, outcomes
+from features.rows.thresholds import Thresholds
 from features.spine import Spine, spine_of
-from features.taxonomy import Taxonomy, taxonomy_of
-from features.thresholds import Thresholds
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from tests.features.logs import DAY, START, Event, event, logs, table_of
 from tests.features.rule_oracle import Reading, rule_texts
 

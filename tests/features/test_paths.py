@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.brand_paths import BrandPaths, read_paths
-from features.conversions import Per, read_conversions
 from features.errors import FeatureError
-from features.path_items import note_links
-from features.paths import By, Paths, Windows, paths_of
-from features.touches import read_touches
+from features.paths.brand_paths import BrandPaths, read_paths
+from features.paths.conversions import Per, read_conversions
+from features.paths.items import note_links
+from features.paths.paths import By, Paths, Windows, paths_of
+from features.paths.touches import read_touches
 from tests.features.brand_logs import (
     DAY,
     END,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.days import instant_of
-from features.person_links import PersonLinks
+from features.people.person_links import PersonLinks
 from tests.features.test_population import Link, links_of
 
 NEVER_TO_COME = instant_of("9999-12-31")

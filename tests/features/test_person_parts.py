@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from features.events import EVENTS
-from features.person_parts import PersonParts
+from features.log.person_parts import PersonParts
 from tests.features.logs import START
 from tests.features.test_impressions import canonical, seen
 from tests.features.test_population import link, links_of

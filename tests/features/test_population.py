@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.errors import FeatureError
 from features.events import IDENTITIES
-from features.population import population
+from features.people.population import population
 from features.spine import Spine
 from tests.features.logs import DAY, START, Event, event, logs, table_of
 

@@ -7,14 +7,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from features.category_groups import group_categories
 from features.errors import LogTooShortError
-from features.log_profile import departments_of, profile_log
-from features.outcomes import base_rates
-from features.propose import propose
+from features.log.profile import departments_of, profile_log
+from features.proposals.category_groups import group_categories
+from features.proposals.taxonomy import propose
+from features.rows.outcomes import base_rates
 from features.spine import spine_of
-from features.taxonomy import Taxonomy, load_taxonomy, taxonomy_of
-from features.taxonomy_toml import taxonomy_toml
+from features.taxonomy.taxonomy import Taxonomy, load_taxonomy, taxonomy_of
+from features.taxonomy.toml import taxonomy_toml
 from tests.features.logs import DAY, START, Event, event, table_of
 from tests.source_tree import ROOT
 

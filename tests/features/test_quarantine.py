@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import EventLogError
-from features.event_log import EventLog
-from features.quarantine import counts, load, names, path_of, reasons_of
-from features.replay import replay
+from features.inbox.replay import replay
+from features.log.event_log import EventLog
+from features.log.quarantine import counts, load, names, path_of, reasons_of
 from tests.features.log_cases import imported, mapping, rows, settings_in, written
 
 HEADER = "kind,t,user,item,amount\n"

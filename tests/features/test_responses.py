@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from features.errors import FeatureError
 from features.events import EVENTS, NOTE_ITEMS
-from features.impressions import Impressions, read_impressions
-from features.responses import DEFAULT_WINDOWS, TARGETS, Responses, responses
+from features.impressions.responses import DEFAULT_WINDOWS, TARGETS, Responses, responses
+from features.impressions.table import Impressions, read_impressions
 from tests.features.logs import DAY, START
 from tests.features.test_impressions import NOTE_ROWS, canonical
 from tests.features.test_population import Link, link, links_of

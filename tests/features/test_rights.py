@@ -7,15 +7,15 @@ import pyarrow as pa
 import pytest
 
 from features.errors import RightsError
-from features.event_log import connect
 from features.events import IDENTITIES
-from features.person_links import PersonLinks
-from features.population import population
-from features.refused_links import without_refused
-from features.rights import Rights, delete_tag, note_output, opt_in, opt_out, outputs, refused_keys
-from features.rights_file import rights_path
+from features.log.event_log import connect
+from features.people.person_links import PersonLinks
+from features.people.population import population
+from features.rights.file import rights_path
+from features.rights.ledger import Rights, delete_tag, note_output, opt_in, opt_out, outputs, refused_keys
+from features.rights.refused_links import without_refused
+from features.rights.withdrawals import withdrawn
 from features.settings import Settings
-from features.withdrawals import withdrawn
 
 DAY = 86_400
 

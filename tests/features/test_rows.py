@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-import features.rows
+import features.rows.build
 from features.definitions import Aggregate, past
-from features.derived import Derived
 from features.errors import FeatureError
-from features.layout import RowLayout
-from features.rows import build_rows
+from features.rows.build import build_rows
+from features.rows.derived import Derived
+from features.rows.layout import RowLayout
 from features.scopes import Scopes
 from features.spine import spine_of
 from tests.features.logs import DAY, START, event, table_of
@@ -78,7 +78,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     spine = spine_of({f"p{n}": [account] for n, account in enumerate("cbab")}, [START + DAY, START + 2 * DAY])
     history = np.arange(len(spine) * 12, dtype=np.float32).reshape(-1, 3, 4)
     whole = build_rows(LAYOUT, LOG, spine, history)
-    monkeypatch.setattr(features.rows, "CELLS", 8)
+    monkeypatch.setattr(features.rows.build, "CELLS", 8)
     parts = build_rows(LAYOUT, LOG, spine, history)
     np.testing.assert_array_equal(parts, whole)
     np.testing.assert_array_equal(LAYOUT.tag(parts), history)

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from features.definitions import Aggregate, outcome, past
 from features.errors import RuleError
-from features.rules import parse_rule
+from features.taxonomy.rules import parse_rule
 from tests.features.rule_oracle import rule_texts
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from features.sensitive import sensitive_word
-from features.taxonomy import load_taxonomy, taxonomy_of
+from features.taxonomy.sensitive import sensitive_word
+from features.taxonomy.taxonomy import load_taxonomy, taxonomy_of
 from tests.source_tree import ROOT
 
 PATTERN = {

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.batch import aggregate
-from features.catalog import default_person_features, default_scope_features, layout_for
 from features.definitions import Aggregate, outcome
-from features.derived import inputs_of
 from features.errors import FeatureError
-from features.outcomes import fit_thresholds, label_history
-from features.population import population
-from features.rows import build_rows
+from features.people.population import population
+from features.rows.batch import aggregate
+from features.rows.build import build_rows
+from features.rows.catalog import default_person_features, default_scope_features, layout_for
+from features.rows.derived import inputs_of
+from features.rows.outcomes import fit_thresholds, label_history
+from features.rows.spark import spark_owners, spark_rows
 from features.scopes import Scopes
-from features.spark import spark_owners, spark_rows
 from features.spine import spine_of
 from tests.features.logs import DAY, START, Event, event, table_of
 from tests.features.spark_session import spark

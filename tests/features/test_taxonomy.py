@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from features.errors import RuleError, TaxonomyError
-from features.taxonomy import Taxonomy, load_taxonomy, taxonomy_of
+from features.taxonomy.taxonomy import Taxonomy, load_taxonomy, taxonomy_of
 
 DAIRY = {"id": "dairy", "name": "Dairy", "name_zh": "乳品", "categories": ["MILK", "CHEESE"], "parent": "fresh"}
 SNACKS = {"id": "snacks", "name": "Snacks", "name_zh": "零食", "categories": ["CHIPS"], "numbers": {"days": 3}}

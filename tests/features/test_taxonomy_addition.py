@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from features.errors import RuleError, TaxonomyError
-from features.taxonomy import Seeds, Taxonomy, load_taxonomy, taxonomy_of
-from features.taxonomy_addition import added_seed_tag, added_tags, merged_text, read_fragment, without_tag
+from features.taxonomy.addition import added_seed_tag, added_tags, merged_text, read_fragment, without_tag
+from features.taxonomy.taxonomy import Seeds, Taxonomy, load_taxonomy, taxonomy_of
 
 FILE = """
 name = "shop"

@@ -8,9 +8,9 @@ import tomllib
 import pytest
 
 from features.definitions import CONDITIONS
-from features.rule_parser import COUNTED, SUMMED
-from features.rules import parse_rule
-from features.taxonomy import taxonomy_of
+from features.taxonomy.rule_parser import COUNTED, SUMMED
+from features.taxonomy.rules import parse_rule
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.source_tree import ROOT
 
 TEXT = (ROOT / "docs" / "taxonomy.md").read_text(encoding="utf-8")

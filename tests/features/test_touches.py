@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.touches import CLICK_WITHIN, read_touches
+from features.paths.touches import CLICK_WITHIN, read_touches
 from tests.features.brand_logs import (
     DAY,
     END,

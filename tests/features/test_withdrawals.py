@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 
-from features.population import population
-from features.withdrawals import withdrawn
+from features.people.population import population
+from features.rights.withdrawals import withdrawn
 from tests.features.logs import DAY, START, event, table_of
 from tests.features.test_population import Link, expected, identities, link, links_of
 

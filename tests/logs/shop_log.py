@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from features.event_log import EventLog
-from features.log_import import Summary, import_lock, import_rows
-from features.log_input import Input
+from features.log.event_log import EventLog
+from features.log.importing import Summary, import_lock, import_rows
+from features.log.input import Input
 from features.settings import Settings
 from features.sources.mapping import load_mapping
 from features.sources.open_reader import open_reader

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.event_log import EventLog
-from features.propose import propose
-from features.taxonomy import Taxonomy, taxonomy_of
+from features.log.event_log import EventLog
+from features.proposals.taxonomy import propose
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from tests.logs.shop_log import ShopLog, shop_home
 from tests.training.small_log import small_choices
-from training.bundle import load_bundle
-from training.evaluation import Evaluation
-from training.job import TagJob
 from training.splits import last_mature
 from training.steps import Steps
+from training.tags.bundle import load_bundle
+from training.tags.evaluation import Evaluation
+from training.tags.job import TagJob
 
 SMALL = {"people": 250, "categories": 10}
 SHAPES = {

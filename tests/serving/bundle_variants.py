@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from training.bundle import golden_rows, load_bundle
-from training.manifest import MANIFEST, TAGS, Kind, write_golden, write_manifest
+from training.bundles.manifest import MANIFEST, TAGS, Kind, write_golden, write_manifest
+from training.tags.bundle import golden_rows, load_bundle
 
 
 def variant(bundle: Path, change: Callable[[Path], None], kind: Kind = TAGS) -> Path:

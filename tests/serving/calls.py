@@ -10,20 +10,20 @@ from typing import Any
 import httpx
 
 from features.errors import BundleError, ZhongcaoError
-from serving.access import KeyRing
-from serving.api import build_api
-from serving.conversions import ConversionScorer
-from serving.draining import Draining
-from serving.events import Ingest
-from serving.limits import Guard, Limits
-from serving.openrtb_people import OPENRTB_OFF, OpenRtbSettings
-from serving.people_rights import PeopleRights
-from serving.prediction_log import PredictionLog
-from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
-from serving.scorer import Scorer
-from serving.served import Served
-from serving.service import build_service
-from serving.workers import Workers
+from serving.api.events import Ingest
+from serving.api.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
+from serving.api.routes import build_api
+from serving.champions.served import Served
+from serving.guard.access import KeyRing
+from serving.guard.draining import Draining
+from serving.guard.limits import Guard, Limits
+from serving.guard.workers import Workers
+from serving.openrtb.people import OPENRTB_OFF, OpenRtbSettings
+from serving.predictions.log import PredictionLog
+from serving.rights.people_rights import PeopleRights
+from serving.scoring.conversions import ConversionScorer
+from serving.scoring.scorer import Scorer
+from serving.server.service import build_service
 
 NO_CONVERSIONS = BundleError("there is no champion yet", next_step="run `zhongcao train conversion` first")
 BODY: dict[str, Any] = {"people": [{"platform": "shop", "account": "dairy lover"}]}

@@ -12,25 +12,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.event_log import EventLog
-from features.identity import Pseudonyms, account_key, load_key, person_key
-from features.inbox import Inbox
-from features.inbox_mover import move
-from features.live_events import LiveReader
-from features.log_import import Summary
-from features.rights import note_output
+from features.inbox.inbox import Inbox
+from features.inbox.live_events import LiveReader
+from features.inbox.mover import move
+from features.log.event_log import EventLog
+from features.log.importing import Summary
+from features.people.identity import Pseudonyms, account_key, load_key, person_key
+from features.rights.ledger import note_output
+from features.rights.tombstones import Tombstones
 from features.settings import Settings
 from features.sources.mapping import mapping_of
-from features.tombstones import Tombstones
-from serving.batch_scores import score_people
-from serving.prediction_files import PredictionFiles
-from serving.prediction_ids import new_id
-from serving.prediction_record import Origin
-from serving.row_source import StoreRows
-from serving.score_table import ScoreFilter
-from serving.scored_people import Everybody
-from serving.sqlite_histories import SqliteHistories
-from serving.sqlite_store import SqliteStore
+from serving.batch.people import Everybody
+from serving.batch.row_source import StoreRows
+from serving.batch.scores import score_people
+from serving.batch.table import ScoreFilter
+from serving.histories.sqlite_store import SqliteHistories
+from serving.online.sqlite_store import SqliteStore
+from serving.predictions.files import PredictionFiles
+from serving.predictions.ids import new_id
+from serving.predictions.record import Origin
 from tests.features.log_cases import imported, mapping, written
 from tests.serving.fakes import FakeBundle
 from tests.serving.predictions import made

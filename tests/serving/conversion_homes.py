@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from features.event_log import EventLog
 from features.events import TABLES
-from features.identity import account_key, load_key
-from features.impression_features import ImpressionFeatures, rows_by_person
-from features.impressions import Impressions, read_impressions
+from features.impressions.features import ImpressionFeatures, rows_by_person
+from features.impressions.table import Impressions, read_impressions
+from features.impressions.tag_scores import ScoredTags, TagScores
+from features.log.event_log import EventLog
+from features.people.identity import account_key, load_key
 from features.settings import Settings
 from features.sources.mapping import mapping_of
-from features.tag_scores import ScoredTags, TagScores
-from serving.fill_histories import fill_histories
-from serving.histories import HistoryInfo
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.fill import fill_histories
+from serving.histories.sqlite_store import SqliteHistories
+from serving.histories.store import HistoryInfo
 from tests.features.log_cases import imported
 from training.steps import Steps
 

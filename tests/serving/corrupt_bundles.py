@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.serving.bundle_variants import change_json, sign, variant
-from training.bundle import load_bundle
-from training.manifest import MANIFEST
+from training.bundles.manifest import MANIFEST
+from training.tags.bundle import load_bundle
 
 Spoil = Callable[[Path, random.Random], None]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from features.identity import account_key
-from features.taxonomy import Taxonomy, taxonomy_of
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
-from training.explain import Factor
+from features.people.identity import account_key
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
+from training.tags.explain import Factor
 
 KEY = b"k" * 32
 AS_OF = 1_509_494_400

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from features.catalog import layout_for
-from features.fitted import fit_affinities
-from features.identity import account_key, load_key
-from features.layout import RowLayout
+from features.people.identity import account_key, load_key
+from features.rows.catalog import layout_for
+from features.rows.fitted import fit_affinities
+from features.rows.layout import RowLayout
 from features.settings import Settings
-from features.taxonomy import Taxonomy
-from serving.sqlite_store import SqliteStore
+from features.taxonomy.taxonomy import Taxonomy
+from serving.online.sqlite_store import SqliteStore
 from tests.serving.fakes import AS_OF, TAXONOMY
-from training.bundle import write_bundle
-from training.champion import promote
-from training.fit import TagSettings, fit_tags
-from training.head_fit import HeadSettings
-from training.outlook_fit import fit_outlook
-from training.pairs import Fitted, Matrix, PairView, Window
-from training.pooled import PooledSettings
-from training.statics import STATIC_NAMES
-from training.tags import TagModel
+from training.bundles.champion import promote
+from training.tags.bundle import write_bundle
+from training.tags.fit import TagSettings, fit_tags
+from training.tags.head_fit import HeadSettings
+from training.tags.model import TagModel
+from training.tags.outlook_fit import fit_outlook
+from training.tags.pairs import Fitted, Matrix, PairView, Window
+from training.tags.pooled import PooledSettings
+from training.tags.statics import STATIC_NAMES
 
 PEOPLE = 120
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.errors import StoreError
-from serving.store import Live, OnlineStore, StoredState, Update
+from serving.online.store import Live, OnlineStore, StoredState, Update
 
 AS_OF = 1_509_494_400
 

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from features.catalog import layout_for
-from features.event_log import EventLog
-from features.identity import Pseudonyms, account_key, load_key
-from features.inbox import Inbox
-from features.live_catalogue import LiveCatalogue
-from features.live_events import LiveReader
+from features.inbox.inbox import Inbox
+from features.inbox.live_catalogue import LiveCatalogue
+from features.inbox.live_events import LiveReader
+from features.log.event_log import EventLog
+from features.people.identity import Pseudonyms, account_key, load_key
+from features.rows.catalog import layout_for
 from features.settings import Settings
-from features.taxonomy import taxonomy_of
-from serving.backfill import backfill
-from serving.feed_tags import FedTags
-from serving.feeder import Feeder
-from serving.sqlite_store import SqliteStore
+from features.taxonomy.taxonomy import taxonomy_of
+from serving.live.feed_tags import FedTags
+from serving.live.feeder import Feeder
+from serving.online.backfill import backfill
+from serving.online.sqlite_store import SqliteStore
 from tests.serving.conversion_homes import bring_in
 from tests.serving.homes import tiny_model
-from training.bundle import Bundle, load_bundle, write_bundle
-from training.champion import champion_path, promote
+from training.bundles.champion import champion_path, promote
 from training.steps import Steps
+from training.tags.bundle import Bundle, load_bundle, write_bundle
 
 DAY = 86_400
 NOW = 1_750_000_000

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from serving.prediction_record import Made
-from serving.schemas import TagAnswer
+from serving.messages.schemas import TagAnswer
+from serving.predictions.record import Made
 
 ANN, BOB = "a1" * 16, "b2" * 16
 ROW = np.array([1.5, np.nan, -0.0, 7], np.float32)

@@ -35,7 +35,7 @@ def running(
         "ZHONGCAO_CONFIG": os.devnull,
         "ZHONGCAO_THREADS": "2",
     }
-    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "serving.cli.main", "serve", "--port", str(port)]
     # One pipe for both, so that whatever the server writes anywhere is looked at.
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import AccessError
-from serving.access import KeyRing, check_bind, is_loopback
+from serving.guard.access import KeyRing, check_bind, is_loopback
 
 
 @pytest.fixture

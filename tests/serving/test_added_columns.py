@@ -9,10 +9,10 @@ import pytest
 
 from features.definitions import Aggregate
 from features.errors import StoreError
-from features.layout import RowLayout
+from features.rows.layout import RowLayout
 from features.scopes import Scopes
 from features.settings import Settings
-from serving.added_columns import (
+from serving.online.added_columns import (
     AddedColumns,
     ExtendedStore,
     forget_added,
@@ -20,9 +20,9 @@ from serving.added_columns import (
     read_added,
     write_added,
 )
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
-from serving.store import OnlineStore
+from serving.online.sqlite_store import SqliteStore
+from serving.online.store import OnlineStore
+from serving.scoring.scorer import Scorer
 from tests.serving.fakes import AS_OF, FakeBundle
 from tests.serving.test_store import StoreContract
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from serving.schemas import MOST_PEOPLE, TagsAnswer
-from serving.scorer import Scorer
+from serving.messages.schemas import MOST_PEOPLE, TagsAnswer
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import BODY, application, call, get, post
 from tests.serving.fakes import AS_OF, DAIRY, KEY, LINKED, fake_scorer, filled_store
 

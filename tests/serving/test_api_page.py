@@ -14,16 +14,16 @@ import httpx
 import pytest
 
 from serving import client
-from serving.catalogue import MOST_LISTED, USUALLY_LISTED
-from serving.conversion_schemas import MOST_CANDIDATES
-from serving.limits import Limits
-from serving.openrtb import MOST_SEGMENTS, STATUSES
-from serving.problem_kinds import KINDS
-from serving.route_examples import EXAMPLES
-from serving.route_table import ROUTES, RouteSpec
-from serving.routes_openrtb import STATUS_HEADER, TMAX_SHARE, USUAL_TMAX
-from serving.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER
-from serving.schemas import MOST_EXPLAINED, MOST_PEOPLE
+from serving.api.route_examples import EXAMPLES
+from serving.api.route_table import ROUTES, RouteSpec
+from serving.api.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER
+from serving.guard.limits import Limits
+from serving.messages.conversion_schemas import MOST_CANDIDATES
+from serving.messages.problem_kinds import KINDS
+from serving.messages.schemas import MOST_EXPLAINED, MOST_PEOPLE
+from serving.openrtb.enrich import MOST_SEGMENTS, STATUSES
+from serving.openrtb.routes import STATUS_HEADER, TMAX_SHARE, USUAL_TMAX
+from serving.tags.catalogue import MOST_LISTED, USUALLY_LISTED
 from tests.source_tree import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

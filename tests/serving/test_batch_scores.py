@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import serving.listed_people
-import serving.scored_people
+import serving.batch.listed_people
+import serving.batch.people
 from features.errors import ScoresError, StoreError
-from features.identity import account_key
-from serving.batch_scores import score_people
-from serving.listed_people import ListedPeople
-from serving.row_source import StoreRows
-from serving.score_table import ScoreFilter
-from serving.scored_people import Everybody, ScoredPeople
-from serving.sqlite_store import SqliteStore
+from features.people.identity import account_key
+from serving.batch.listed_people import ListedPeople
+from serving.batch.people import Everybody, ScoredPeople
+from serving.batch.row_source import StoreRows
+from serving.batch.scores import score_people
+from serving.batch.table import ScoreFilter
+from serving.online.sqlite_store import SqliteStore
 from tests.serving.fakes import AS_OF, DAIRY, KEY, LINKED, FakeBundle, FakeLayout, FakeModel, filled_store
 
 ALL = ScoreFilter()
@@ -31,7 +31,7 @@ ALL = ScoreFilter()
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (serving.scored_people, serving.listed_people):
+    for module in (serving.batch.people, serving.batch.listed_people):
         monkeypatch.setattr(module, "PEOPLE_PER_PART", 20)
         monkeypatch.setattr(module, "PEOPLE_PER_BLOCK", 7)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.cli import main
+from serving.cli.main import main
 
 
 def test_what_a_user_can_mend_is_one_line_and_exit_code_2(

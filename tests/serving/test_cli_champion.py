@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 
 from features.errors import BundleError, StoreError
 from features.settings import Settings
-from serving.cli_champion import register
-from serving.consent_watch import ConsentWatch
-from serving.open_scorers import open_scorers
-from serving.running_servers import running_servers
-from serving.serving_status import following
-from serving.sqlite_store import SqliteStore
+from serving.champions.open_scorers import open_scorers
+from serving.champions.running_servers import running_servers
+from serving.champions.serving_status import following
+from serving.cli.champion import register
+from serving.consent.watch import ConsentWatch
+from serving.online.sqlite_store import SqliteStore
 from tests.serving.bundle_variants import another
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import tiny_home
-from training.champion import champion_path, promote
-from training.manifest import TAGS
-from training.pointer import KEPT, Promotion, move_pointer, promotions
+from training.bundles.champion import champion_path, promote
+from training.bundles.manifest import TAGS
+from training.bundles.pointer import KEPT, Promotion, move_pointer, promotions
 
 
 def run(*arguments: str) -> list[str]:

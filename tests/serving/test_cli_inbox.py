@@ -9,8 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from features.errors import EventLogError
-from features.inbox import Inbox
-from serving.cli_inbox import register
+from features.inbox.inbox import Inbox
+from serving.cli.inbox import register
 from tests.features.live_shop import sent, shop
 
 

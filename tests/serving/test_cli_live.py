@@ -13,9 +13,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from features.settings import Settings
-from serving.cli_live import register
-from serving.sqlite_store import SqliteStore
-from serving.store import Update
+from serving.cli.live import register
+from serving.online.sqlite_store import SqliteStore
+from serving.online.store import Update
 from tests.serving.live_homes import live_home
 
 

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features.errors import RequestError
-from features.identity import account_key, load_key
-from features.rights import Rights
+from features.people.identity import account_key, load_key
+from features.rights.ledger import Rights
 from features.settings import load_settings
-from serving.cli import build_app
+from serving.cli.main import build_app
 from tests.serving.canaries import CANARY, found, full_home, keys
 
 SHOP = ("--platform", "shop", "--account", "13800138000")

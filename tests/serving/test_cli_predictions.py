@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.cli import build_app
-from serving.prediction_ids import new_id
-from serving.prediction_log import PredictionLog
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
+from serving.cli.main import build_app
+from serving.messages.schemas import AccountRef
+from serving.online.sqlite_store import SqliteStore
+from serving.predictions.ids import new_id
+from serving.predictions.log import PredictionLog
+from serving.scoring.scorer import Scorer
 from tests.serving.homes import tiny_home
-from training.bundle import load_bundle
-from training.champion import champion_path
+from training.bundles.champion import champion_path
+from training.tags.bundle import load_bundle
 
 
 @pytest.fixture(scope="module")

@@ -13,26 +13,26 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from features.catalog import layout_for
 from features.days import day_text
 from features.errors import BundleError, LogTooShortError, ScoresError
-from features.identity import account_key, load_key
 from features.locks import exclusive
+from features.people.identity import account_key, load_key
+from features.rows.catalog import layout_for
 from features.settings import Settings
 from features.sources.mapping import load_text
-from serving import cli_score
-from serving.backfill import backfill
+from serving.cli import score as cli_score
+from serving.online.backfill import backfill
 from tests.features.log_cases import imported, written
 from tests.training.small_log import DAY, START, small_home, small_taxonomy
-from training.bundle import load_bundle, write_bundle
-from training.champion import champion_path, promote
-from training.fit import TagSettings, fit_tags
-from training.heads import HeadSettings
-from training.pairs import Window
-from training.pooled import PooledSettings
+from training.bundles.champion import champion_path, promote
 from training.source import open_source
 from training.steps import Steps
-from training.windows import WindowBuilder
+from training.tags.bundle import load_bundle, write_bundle
+from training.tags.fit import TagSettings, fit_tags
+from training.tags.heads import HeadSettings
+from training.tags.pairs import Window
+from training.tags.pooled import PooledSettings
+from training.tags.windows import WindowBuilder
 
 NOW = START + 140 * DAY
 WITHDRAWALS = """

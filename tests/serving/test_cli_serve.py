@@ -7,8 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from features.errors import AccessError
-from serving import cli_serve
-from serving.access import KeyRing
+from serving.cli import serve as cli_serve
+from serving.guard.access import KeyRing
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from serving.cli import build_app
-from serving.cli_settings import scoring_settings
+from serving.cli.main import build_app
+from serving.cli.settings import scoring_settings
 
 KEEP = "training.compact.cache.keep_compiled"
 

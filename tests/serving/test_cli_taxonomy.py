@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from features.errors import LogTooShortError, TaxonomyError
-from features.taxonomy import load_taxonomy
-from serving.cli import build_app
-from serving.nutrition import label_rows
+from features.taxonomy.taxonomy import load_taxonomy
+from serving.cli.main import build_app
+from serving.tags.nutrition import label_rows
 from tests.serving.fakes import TAXONOMY
 from tests.serving.homes import tiny_home
 from tests.source_tree import ROOT

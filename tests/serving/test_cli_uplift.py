@@ -15,7 +15,7 @@ from features.world.importing import import_world
 from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings
 from features.world.writer import write_world
-from serving.cli import build_app
+from serving.cli.main import build_app
 from tests.training.uplift.trials import made_trial
 
 

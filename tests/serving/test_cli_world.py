@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 from features.errors import SettingsError, SourceError
 from features.world.marginals import FIGURES, marginals_of
 from features.world.published import PUBLISHED
-from serving.cli_data import register as register_data
-from serving.cli_world import register
-from serving.world_page import rows_of
+from serving.cli.data import register as register_data
+from serving.cli.world import register
+from serving.pages.world_page import rows_of
 
 SIZE = ("--people", "120", "--days", "4", "--campaigns", "2")
 

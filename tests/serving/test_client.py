@@ -17,17 +17,19 @@ from typing import Any
 import httpx
 import pytest
 
-from features.event_log import EventLog
-from features.identity import load_key
+from features.log.event_log import EventLog
+from features.people.identity import load_key
 from features.settings import Settings
-from serving import client, conversion_schemas, events, schemas, tag_schemas
-from serving.access import KeyRing
+from serving import client
+from serving.api import events
+from serving.api.events import Ingest, open_ingest
 from serving.client import Account, AsyncClient, Client, PersonKey
-from serving.conversions import ConversionScorer
-from serving.events import Ingest, open_ingest
-from serving.openrtb_people import OpenRtbSettings, read_openrtb_ids
-from serving.scorer import Scorer
-from serving.sqlite_histories import SqliteHistories
+from serving.guard.access import KeyRing
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages import conversion_schemas, schemas, tag_schemas
+from serving.openrtb.people import OpenRtbSettings, read_openrtb_ids
+from serving.scoring.conversions import ConversionScorer
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, call
 from tests.serving.conversion_homes import AS_OF, FakeConversions
 from tests.serving.fakes import LINKED, TAXONOMY, fake_scorer

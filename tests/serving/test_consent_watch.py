@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from features.errors import StoreError
-from features.identity import account_key, load_key, person_key
-from features.rights import delete_tag, opt_in, opt_out
+from features.people.identity import account_key, load_key, person_key
+from features.rights.ledger import delete_tag, opt_in, opt_out
 from features.settings import Settings
-from serving.consent_watch import ConsentWatch
-from serving.schemas import AccountRef, PersonRef
-from serving.scorer import Scorer
+from serving.consent.watch import ConsentWatch
+from serving.messages.schemas import AccountRef, PersonRef
+from serving.scoring.scorer import Scorer
 from tests.serving.conversion_homes import bring_in
 from tests.serving.fakes import DAIRY, KEY, LINKED, FakeBundle, filled_store
 
@@ -91,7 +91,7 @@ def test_a_withdrawal_that_is_dated_ahead_is_heeded_on_time(
     settings = Settings(home=tmp_path / "home", threads=1)
     account = word(settings, tmp_path, consent=False, at=AS_OF + DAY)
     clock = [AS_OF + DAY - 1]
-    monkeypatch.setattr("serving.consent_watch.time.time", lambda: clock[0])
+    monkeypatch.setattr("serving.consent.watch.time.time", lambda: clock[0])
     watch = ConsentWatch(settings, seconds=0.02)
     gone = watch.watch(lambda: AS_OF)
     with watch:

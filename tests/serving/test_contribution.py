@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.contribution import csv_of, document_of, said_to_come
-from serving.contribution_page import write_contribution
-from serving.contribution_plots import draw_contribution
-from serving.contribution_source import period_of
+from serving.jobs.contribution_source import period_of
+from serving.pages.contribution_document import csv_of, document_of, said_to_come
+from serving.pages.contribution_page import write_contribution
+from serving.pages.contribution_plots import draw_contribution
 from tests.training.contribution.small_notes import Row, event
 from tests.training.contribution.test_report import buys, report_of
 

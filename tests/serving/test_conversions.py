@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 
 from features.errors import BundleError, RequestError, StoreError
-from features.identity import load_key
-from features.impression_features import ImpressionFeatures
+from features.impressions.features import ImpressionFeatures
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
-from serving.conversions import ConversionScorer
-from serving.order_values import OrderValues
-from serving.packed_acts import ACTS_SCHEMA
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.order_values import OrderValues
+from serving.histories.packed import ACTS_SCHEMA
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages.conversion_schemas import CandidateAnswer, ConversionsAnswer, ConversionsRequest
+from serving.scoring.conversions import ConversionScorer
 from tests.serving.conversion_homes import (
     ALONE,
     AS_OF,

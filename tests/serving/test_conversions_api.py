@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from features.errors import BundleError
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.access import KeyRing
-from serving.conversion_schemas import MOST_CANDIDATES, ConversionsAnswer
-from serving.conversions import ConversionScorer
-from serving.sqlite_histories import SqliteHistories
+from serving.guard.access import KeyRing
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages.conversion_schemas import MOST_CANDIDATES, ConversionsAnswer
+from serving.scoring.conversions import ConversionScorer
 from tests.serving.calls import BODY, application, get, post
 from tests.serving.conversion_homes import AS_OF, PEOPLE, FakeConversions
 from tests.serving.fakes import fake_scorer

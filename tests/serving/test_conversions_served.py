@@ -11,20 +11,20 @@ import pytest
 from rich.console import Console
 
 from features.errors import BundleError
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.conversion_schemas import ConversionsRequest
-from serving.conversions import ConversionScorer
-from serving.serve import serve
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages.conversion_schemas import ConversionsRequest
+from serving.scoring.conversions import ConversionScorer
+from serving.server.serve import serve
 from tests.serving.conversion_homes import AS_OF, PEOPLE, REFUSED, copied, filled
 from tests.serving.servers import free_port, running
-from training.champion import champion_path, promote
+from training.bundles.champion import champion_path, promote
+from training.bundles.manifest import CONVERSION
 from training.conversion.boosting import BoosterSettings
 from training.conversion.bundle import load_conversion_bundle
 from training.conversion.fit import FitSettings
 from training.conversion.job import ConversionChoices, ConversionJob
-from training.manifest import CONVERSION
 from training.steps import Steps
 
 NOTES = [f"n{i}" for i in range(12)]

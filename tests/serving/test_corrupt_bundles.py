@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from features.settings import Settings
-from serving.consent_watch import ConsentWatch
-from serving.follow import Follower
-from serving.open_scorers import open_scorers
-from serving.scorer import Scorer
-from serving.served import Served
+from serving.champions.follow import Follower
+from serving.champions.open_scorers import open_scorers
+from serving.champions.served import Served
+from serving.consent.watch import ConsentWatch
+from serving.scoring.scorer import Scorer
 from tests.serving.corrupt_bundles import KINDS
 from tests.serving.homes import tiny_home
-from training.bundle import score_golden_rows
-from training.bundle_files import SizeLimits, check_files, check_name
-from training.champion import champion_path, check_whole, verify_named
-from training.manifest import TAGS, Kind
-from training.pointer import Promotion, move_pointer
+from training.bundles.champion import champion_path, check_whole, verify_named
+from training.bundles.files import SizeLimits, check_files, check_name
+from training.bundles.manifest import TAGS, Kind
+from training.bundles.pointer import Promotion, move_pointer
+from training.tags.bundle import score_golden_rows
 
 
 @pytest.fixture(scope="module")

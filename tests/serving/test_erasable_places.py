@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from features.delta_table import LogTable
-from features.erasable import ErasablePlace
+from features.erasure.erasable import ErasablePlace
 from features.errors import RightsError
-from features.event_log import EventLog
-from features.inbox import Inbox
-from features.rights_file import rights_path, writing
+from features.inbox.inbox import Inbox
+from features.log.delta_table import LogTable
+from features.log.event_log import EventLog
+from features.rights.file import rights_path, writing
 from features.settings import Settings
-from serving.erasure import places_of
+from serving.rights.erasure import places_of
 from tests.serving.canaries import CANARY, NAMED, SECOND, found, full_home, keys
 
 PLACES = {
@@ -139,7 +139,7 @@ def test_an_open_inbox_does_not_read_the_log_again(settings: Settings) -> None:
 def test_a_file_that_somebody_writes_is_erased_from_later(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.erase_stores._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("serving.rights.erase_stores._WAIT_SECONDS", 0.0)
     person, accounts = keys(settings)
     writer = sqlite3.connect(settings.store_file, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from features.erasures import ask, carry_out, erased_since, receipt, receipts, unfinished
+from features.erasure.erasures import ask, carry_out, erased_since, receipt, receipts, unfinished
+from features.erasure.person_keys import PersonKeys, person_keys
 from features.errors import EventLogError, RightsError
-from features.event_log import EventLog
-from features.identity import load_key
-from features.inbox import Inbox
-from features.inbox_mover import move
+from features.inbox.inbox import Inbox
+from features.inbox.mover import move
 from features.locks import exclusive
-from features.person_keys import PersonKeys, person_keys
-from features.rights import Rights
-from features.rights_file import rights_path, writing
+from features.log.event_log import EventLog
+from features.people.identity import load_key
+from features.rights.file import rights_path, writing
+from features.rights.ledger import Rights
+from features.rights.tombstones import tombstone
 from features.settings import Settings
-from features.tombstones import tombstone
-from serving.erasure import erase_person, finish, places_of
+from serving.rights.erasure import erase_person, finish, places_of
 from tests.features.log_cases import rows
 from tests.serving.canaries import CANARY, NAMED, SECOND, T, found, full_home, import_all, keys, send
 

@@ -18,13 +18,13 @@ import httpx
 import pytest
 
 from features.errors import EventLogError, InboxError
-from features.event_log import EventLog
-from features.inbox_batch import ROW_COLUMNS
-from features.inbox_state import state_in
+from features.inbox.batch import ROW_COLUMNS
+from features.inbox.state import state_in
+from features.log.event_log import EventLog
 from features.settings import Settings
-from serving.access import KeyRing
-from serving.events import Ingest, open_ingest
-from serving.scorer import Scorer
+from serving.api.events import Ingest, open_ingest
+from serving.guard.access import KeyRing
+from serving.scoring.scorer import Scorer
 from tests.features.live_shop import sent
 from tests.serving.calls import BODY, application, call, post
 from tests.serving.fakes import fake_scorer

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.event_log import EventLog
-from features.identity import Pseudonyms, load_key
-from features.inbox import Inbox
-from features.inbox_mover import move
-from features.live_catalogue import LiveCatalogue
-from features.live_events import LiveReader
+from features.inbox.inbox import Inbox
+from features.inbox.live_catalogue import LiveCatalogue
+from features.inbox.live_events import LiveReader
+from features.inbox.mover import move
+from features.log.event_log import EventLog
+from features.people.identity import Pseudonyms, load_key
 from features.settings import Settings
-from serving.conversion_schemas import ConversionsRequest
-from serving.conversions import ConversionScorer
-from serving.feed_histories import FedHistories
-from serving.feeder import Feeder, FillNeededError
-from serving.parity_histories import check_histories
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.sqlite_store import SqliteHistories
+from serving.live.feed_histories import FedHistories
+from serving.live.feeder import Feeder, FillNeededError
+from serving.live.parity_histories import check_histories
+from serving.messages.conversion_schemas import ConversionsRequest
+from serving.scoring.conversions import ConversionScorer
 from tests.serving.conversion_homes import (
     AS_OF,
     DAY,

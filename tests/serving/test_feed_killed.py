@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.inbox import Inbox
-from features.inbox_mover import move
+from features.inbox.inbox import Inbox
+from features.inbox.mover import move
 from features.settings import Settings
-from serving.feeder import FillNeededError
-from serving.sqlite_store import SqliteStore
-from serving.store import Live, Update
+from serving.live.feeder import FillNeededError
+from serving.online.sqlite_store import SqliteStore
+from serving.online.store import Live, Update
 from tests.serving.live_homes import NOW, event, filled, live_home, live_shop
 
 NOTHING = np.zeros((0, 1), np.float32)

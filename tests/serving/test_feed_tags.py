@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.inbox_mover import move
+from features.inbox.mover import move
 from features.settings import Settings
-from serving.parity import check_rows
-from serving.store import Update
+from serving.live.parity import check_rows
+from serving.online.store import Update
 from tests.serving.live_homes import DAY, KINDS, NOW, LiveShop, event, filled, key_of, live_home, live_shop
 
 

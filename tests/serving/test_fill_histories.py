@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from features.acts import code_of
 from features.errors import EventLogError, LogTooShortError
 from features.events import KINDS
-from features.identity import account_key, load_key
+from features.people.acts import code_of
+from features.people.identity import account_key, load_key
 from features.settings import Settings
-from serving import fill_histories as module
-from serving.shared_facts import SharedFacts
-from serving.sqlite_histories import SqliteHistories
+from serving.histories import fill as module
+from serving.histories.shared_facts import SharedFacts
+from serving.histories.sqlite_store import SqliteHistories
 from tests.serving.conversion_homes import (
     ALONE,
     AS_OF,

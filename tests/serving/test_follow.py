@@ -15,20 +15,20 @@ from threading import Event
 import pytest
 
 from features.errors import StoreError
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.consent_watch import ConsentWatch
-from serving.follow import Follower
-from serving.open_scorers import Champions, open_scorers
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
+from serving.champions.follow import Follower
+from serving.champions.open_scorers import Champions, open_scorers
+from serving.consent.watch import ConsentWatch
+from serving.messages.schemas import AccountRef
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
 from tests.serving.bundle_variants import another
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import tiny_home
-from training.bundle import load_bundle
-from training.champion import champion_path, promote
-from training.manifest import TAGS, Kind, check_manifest
+from training.bundles.champion import champion_path, promote
+from training.bundles.manifest import TAGS, Kind, check_manifest
+from training.tags.bundle import load_bundle
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def verified(folder: Path, kind: Kind = TAGS) -> None:
         check_manifest(folder, kind)
 
-    monkeypatch.setattr("serving.open_scorers.verify_named", verified)
+    monkeypatch.setattr("serving.champions.open_scorers.verify_named", verified)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import StoreError
-from serving.histories import HistoryStore
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.sqlite_store import SqliteHistories
+from serving.histories.store import HistoryStore
 
 AS_OF = 1_509_494_400
 SCHEMA = pa.schema([("event_time", pa.int64()), ("kind", pa.string()), ("read_percent", pa.float64())])

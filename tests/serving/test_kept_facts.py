@@ -10,12 +10,12 @@ import pytest
 
 from features.errors import StoreError
 from features.settings import Settings
-from serving.candidates import impressions_of
-from serving.conversion_schemas import Context
-from serving.histories import Shared
-from serving.kept_facts import KeptFacts
-from serving.packed_acts import ACTS_SCHEMA, acts_of
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.kept_facts import KeptFacts
+from serving.histories.packed import ACTS_SCHEMA, acts_of
+from serving.histories.sqlite_store import SqliteHistories
+from serving.histories.store import Shared
+from serving.messages.conversion_schemas import Context
+from serving.scoring.candidates import impressions_of
 from tests.serving.conversion_homes import AS_OF, FEATURES, copied, filled
 
 

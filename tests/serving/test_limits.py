@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.access import KeyRing
-from serving.limits import Limits, nesting
-from serving.scorer import Scorer
+from serving.guard.access import KeyRing
+from serving.guard.limits import Limits, nesting
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import BODY, application, call, get, post
 from tests.serving.fakes import fake_scorer
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.access import KeyRing
-from serving.api import build_api
-from serving.consent_watch import ConsentWatch
-from serving.conversions import ConversionScorer
-from serving.events import open_ingest
-from serving.feeding import open_feeder
-from serving.limits import Guard
-from serving.open_scorers import Champions, open_scorers
-from serving.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
-from serving.service import build_service
-from serving.sqlite_histories import SqliteHistories
+from serving.api.events import open_ingest
+from serving.api.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
+from serving.api.routes import build_api
+from serving.champions.open_scorers import Champions, open_scorers
+from serving.consent.watch import ConsentWatch
+from serving.guard.access import KeyRing
+from serving.guard.limits import Guard
+from serving.histories.sqlite_store import SqliteHistories
+from serving.scoring.conversions import ConversionScorer
+from serving.server.feeding import open_feeder
+from serving.server.service import build_service
 from tests.serving.calls import get, post
 from tests.serving.conversion_homes import FakeConversions
 from tests.serving.conversion_homes import filled as histories_filled

@@ -15,15 +15,15 @@ import pytest
 import uvicorn
 
 from features.errors import SettingsError
-from serving.access import ApiKey, KeyRing
-from serving.deadlines import ARRIVED, TIMEOUT_HEADER, asked_seconds
-from serving.draining import Draining, DrainingServer
-from serving.limits import Guard
-from serving.metrics import Metrics
-from serving.metrics_port import metrics_served
-from serving.problems import Problem
-from serving.rates import Rates
-from serving.workers import Workers
+from serving.guard.access import ApiKey, KeyRing
+from serving.guard.deadlines import ARRIVED, TIMEOUT_HEADER, asked_seconds
+from serving.guard.draining import Draining, DrainingServer
+from serving.guard.limits import Guard
+from serving.guard.rates import Rates
+from serving.guard.workers import Workers
+from serving.messages.metrics import Metrics
+from serving.messages.problems import Problem
+from serving.server.metrics_port import metrics_served
 from tests.serving.calls import application, get
 from tests.serving.fakes import fake_scorer
 from tests.serving.homes import tiny_home

@@ -14,23 +14,23 @@ import pytest
 from typer.testing import CliRunner
 
 from features.errors import BundleError, StoreError, TaxonomyError, TrainingError
-from features.identity import account_key, load_key
+from features.people.identity import account_key, load_key
 from features.settings import Settings
-from features.taxonomy import load_taxonomy
-from serving.added_columns import open_store
-from serving.backfill import backfill
-from serving.cli import build_app
-from serving.new_tags import Change, add_from_rules, add_from_seeds, remove
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.seed_list import seeds_folder
-from serving.sqlite_store import SqliteStore
+from features.taxonomy.taxonomy import load_taxonomy
+from serving.cli.main import build_app
+from serving.messages.schemas import AccountRef
+from serving.online.added_columns import open_store
+from serving.online.backfill import backfill
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
+from serving.tags.new_tags import Change, add_from_rules, add_from_seeds, remove
+from serving.tags.seed_list import seeds_folder
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
-from training.bundle import Bundle, load_bundle, score_golden_rows
-from training.champion import champion_path, promote
-from training.job import TagJob
-from training.metrics import tag_metrics
+from training.bundles.champion import champion_path, promote
+from training.quality.metrics import tag_metrics
 from training.steps import Steps
+from training.tags.bundle import Bundle, load_bundle, score_golden_rows
+from training.tags.job import TagJob
 
 AS_OF = START + 130 * DAY
 PRESENT = START + 149 * DAY
@@ -77,7 +77,7 @@ def home(trained: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     Bundles are checked in this process, which is faster; the home of the other fixtures does as the product does.
     """
-    monkeypatch.setattr("serving.new_tags.checker", lambda: nullcontext(score_golden_rows))
+    monkeypatch.setattr("serving.tags.new_tags.checker", lambda: nullcontext(score_golden_rows))
     settings = trained.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(trained.home, settings.home)
     (tmp_path / "more.toml").write_text(FRAGMENT, encoding="utf-8")
@@ -268,7 +268,7 @@ def test_nothing_is_learned_of_who_withdrew_since(
         asked.append((as_of, now))
         return [account_key(load_key(settings), "shop", f"u{n}") for n in range(109)]
 
-    monkeypatch.setattr("serving.new_tags.withdrawn_since", withdrawn_since)
+    monkeypatch.setattr("serving.tags.new_tags.withdrawn_since", withdrawn_since)
     with pytest.raises(TrainingError, match=r"too few seeds: [01] people"):
         add_from_seeds(home, listed(tmp_path / "club.csv", range(110)), CLUB, Steps(), now=PRESENT + DAY)
     assert asked == [(PRESENT, PRESENT + DAY)]

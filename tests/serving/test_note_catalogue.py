@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from features.acts import code_of
-from serving.note_catalogue import NoteCatalogue
+from features.people.acts import code_of
+from serving.histories.note_catalogue import NoteCatalogue
 
 NOTES = pa.table(
     {

@@ -9,13 +9,13 @@ import pytest
 
 from features.errors import BundleError, StoreError, ZhongcaoError
 from features.settings import Settings
-from serving.consent_watch import ConsentWatch
-from serving.conversions import ConversionScorer
-from serving.open_scorers import ConversionsOrNot, TagsOrNot, open_scorers, what_is_served
-from serving.scorer import Scorer
+from serving.champions.open_scorers import ConversionsOrNot, TagsOrNot, open_scorers, what_is_served
+from serving.consent.watch import ConsentWatch
+from serving.scoring.conversions import ConversionScorer
+from serving.scoring.scorer import Scorer
 from tests.serving.conversion_homes import FEATURES, FakeConversions, FirstColumns
 from tests.serving.homes import tiny_home
-from training.manifest import TAGS, Kind, check_manifest
+from training.bundles.manifest import TAGS, Kind, check_manifest
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         bundle.model = MODELS[folder.name]
         return bundle
 
-    monkeypatch.setattr("serving.open_scorers.verify_named", verified)
-    monkeypatch.setattr("serving.open_scorers.load_conversion_bundle", loaded)
+    monkeypatch.setattr("serving.champions.open_scorers.verify_named", verified)
+    monkeypatch.setattr("serving.champions.open_scorers.load_conversion_bundle", loaded)
 
 
 MODELS = {"conversion-good": Warm(), "conversion-other": Other()}

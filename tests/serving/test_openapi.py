@@ -13,13 +13,13 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from features.errors import EventLogError
-from serving.api import build_api
-from serving.cli import build_app
-from serving.openapi import openapi
-from serving.problem_kinds import KINDS
-from serving.route_table import NEEDS, ROUTES, RouteSpec
-from serving.scorer import Scorer
-from serving.served import Served
+from serving.api.openapi import openapi
+from serving.api.route_table import NEEDS, ROUTES, RouteSpec
+from serving.api.routes import build_api
+from serving.champions.served import Served
+from serving.cli.main import build_app
+from serving.messages.problem_kinds import KINDS
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, call
 from tests.serving.fakes import fake_scorer
 from tests.serving.json_schema import faults

@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from features.event_log import EventLog
-from features.identity import load_key
+from features.log.event_log import EventLog
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.conversions import ConversionScorer
-from serving.events import Ingest, open_ingest
-from serving.openapi import openapi
-from serving.openrtb_people import OpenRtbSettings, read_openrtb_ids
-from serving.scorer import Scorer
-from serving.sqlite_histories import SqliteHistories
+from serving.api.events import Ingest, open_ingest
+from serving.api.openapi import openapi
+from serving.histories.sqlite_store import SqliteHistories
+from serving.openrtb.people import OpenRtbSettings, read_openrtb_ids
+from serving.scoring.conversions import ConversionScorer
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, post
 from tests.serving.conversion_homes import AS_OF, FakeConversions
 from tests.serving.fakes import fake_scorer

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from features.errors import BundleError, SettingsError
-from features.taxonomy import Taxonomy
-from serving.openrtb import Enricher
-from serving.openrtb_people import OpenRtbId, OpenRtbSettings, accounts_of, read_openrtb_ids
-from serving.openrtb_schemas import BidRequest
-from serving.scorer import Scorer
+from features.taxonomy.taxonomy import Taxonomy
+from serving.openrtb.enrich import Enricher
+from serving.openrtb.people import OpenRtbId, OpenRtbSettings, accounts_of, read_openrtb_ids
+from serving.openrtb.schemas import BidRequest
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, post
 from tests.serving.fakes import DAIRY, KEY, TAXONOMY, FakeBundle, fake_scorer, filled_store
 
@@ -137,7 +137,7 @@ def test_a_deadline_that_passes_gives_it_back_as_it_was(
 
 
 def test_a_request_without_tmax_is_answered(app: Any, scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.routes_openrtb.USUAL_TMAX", 60_000)
+    monkeypatch.setattr("serving.openrtb.routes.USUAL_TMAX", 60_000)
     assert enrich(app, {"id": "1", "user": USER})[0] == "enriched"
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.openrtb_consent import why_not_personal
-from serving.openrtb_schemas import BidRequest
-from serving.tc_string import read_tc_string
+from serving.openrtb.consent import why_not_personal
+from serving.openrtb.schemas import BidRequest
+from serving.openrtb.tc_string import read_tc_string
 
 PUBLISHED = (
     "COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA.IFoEUQQgAIQwgIwQABAEAAAAOIAACAIAAAAQAIAgEAACEAAAAAg"

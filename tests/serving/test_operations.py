@@ -11,11 +11,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from features.settings import Settings
-from serving.connection import MOST_HEAD_BYTES
-from serving.conversion_schemas import Candidate, CandidateAnswer, Context, ConversionsAnswer, ConversionsRequest
-from serving.limits import Limits
-from serving.problems import Problem
-from serving.schemas import TagsAnswer, TagsRequest
+from serving.guard.connection import MOST_HEAD_BYTES
+from serving.guard.limits import Limits
+from serving.messages.conversion_schemas import (
+    Candidate,
+    CandidateAnswer,
+    Context,
+    ConversionsAnswer,
+    ConversionsRequest,
+)
+from serving.messages.problems import Problem
+from serving.messages.schemas import TagsAnswer, TagsRequest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 

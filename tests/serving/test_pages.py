@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.evaluation_page import write_evaluation
-from serving.report import PersonCard, TagLine, write_report
-from serving.study_page import write_study
+from serving.pages.evaluation_page import write_evaluation
+from serving.pages.report import PersonCard, TagLine, write_report
+from serving.pages.study_page import write_study
 from tests.training.small_log import small_taxonomy
-from training.bootstrap import Difference
-from training.evaluation import Evaluation, reliability
-from training.metrics import macro_metrics, tag_metrics
-from training.plots import draw_evaluation
-from training.refits import Refit
-from training.slices import Slice
-from training.stability import compare_assignments
-from training.study import Addition, Study
+from training.quality.bootstrap import Difference
+from training.quality.metrics import macro_metrics, tag_metrics
+from training.study.refits import Refit
+from training.study.study import Addition, Study
+from training.tags.evaluation import Evaluation, reliability
+from training.tags.plots import draw_evaluation
+from training.tags.slices import Slice
+from training.tags.stability import compare_assignments
 
 EVIL = "<script>alert(1)</script>"
 TAXONOMY = small_taxonomy()

@@ -14,28 +14,28 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from features.catalog import layout_for
 from features.errors import BundleError, StoreError
-from features.identity import load_key
-from features.impression_features import ImpressionFeatures
+from features.impressions.features import ImpressionFeatures
+from features.people.identity import load_key
+from features.rows.catalog import layout_for
 from features.settings import Settings
-from features.taxonomy import Taxonomy, taxonomy_of
-from serving.conversion_schemas import ConversionsRequest
-from serving.conversions import ConversionScorer
-from serving.sqlite_histories import SqliteHistories
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages.conversion_schemas import ConversionsRequest
+from serving.scoring.conversions import ConversionScorer
 from tests.serving.conversion_homes import AS_OF, DAY, PEOPLE, REFUSED, START, batch_rows, copied, filled, person_of
 from tests.serving.homes import tiny_model
-from training.bundle import load_bundle, write_bundle
-from training.champion import champion_path, promote, verify_bundle
+from training.bundles.champion import champion_path, promote, verify_bundle
+from training.bundles.manifest import CONVERSION, MANIFEST, bundle_version, canonical_json, write_manifest
 from training.conversion.boosting import BoosterSettings
 from training.conversion.bundle import load_conversion_bundle
 from training.conversion.fit import FitSettings
 from training.conversion.job import ConversionChoices, ConversionJob
 from training.conversion.tag_choice import NEWEST
 from training.conversion.tag_scorer import BundleScorer
-from training.manifest import CONVERSION, MANIFEST, bundle_version, canonical_json, write_manifest
 from training.source import LogSource
 from training.steps import Steps
+from training.tags.bundle import load_bundle, write_bundle
 
 NOTES = [f"n{i}" for i in range(12)]
 SMALL = FitSettings(BoosterSettings(trees=8, leaves=4, min_data_in_leaf=20), min_positives=20)

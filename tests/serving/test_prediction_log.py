@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from features.errors import PredictionLogError, RightsError
 from features.settings import Settings
-from serving import prediction_log
-from serving.metrics import Metrics
-from serving.prediction_files import PredictionFiles
-from serving.prediction_ids import day_made, is_sampled, made_at, new_id
-from serving.prediction_log import PredictionLog, read
+from serving.messages.metrics import Metrics
+from serving.predictions import log as prediction_log
+from serving.predictions.files import PredictionFiles
+from serving.predictions.ids import day_made, is_sampled, made_at, new_id
+from serving.predictions.log import PredictionLog, read
 from tests.serving.predictions import ANN, BOB, ROW, SCORES, made, of
 from tests.source_tree import ROOT
 
@@ -262,7 +262,7 @@ def test_metrics_show_the_counts(log: PredictionLog) -> None:
 def test_erasure_says_when_a_reader_keeps_the_bytes(
     log: PredictionLog, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.sqlite_file._WRITER_WAITS_SECONDS", 0.05)
+    monkeypatch.setattr("serving.online.sqlite_file._WRITER_WAITS_SECONDS", 0.05)
     log.keep(of(ANN))
     log.flush()
     [path] = folder.glob("*.sqlite")
@@ -313,7 +313,7 @@ def test_files_are_their_owners(log: PredictionLog, folder: Path) -> None:
 WRITES_FOR_EVER = """
 import sys, time
 from pathlib import Path
-from serving.prediction_log import PredictionLog
+from serving.predictions.log import PredictionLog
 from tests.serving.predictions import ANN, of
 
 log = PredictionLog(Path(sys.argv[1]), share=1.0, days=30, reserve_bytes=0)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from features.errors import BundleError
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.conversion_schemas import ConversionsRequest
-from serving.conversions import ConversionScorer
-from serving.prediction_files import PredictionFiles
-from serving.prediction_log import PredictionLog
-from serving.prediction_record import digest
-from serving.scorer import Scorer
-from serving.sqlite_histories import SqliteHistories
+from serving.histories.sqlite_store import SqliteHistories
+from serving.messages.conversion_schemas import ConversionsRequest
+from serving.predictions.files import PredictionFiles
+from serving.predictions.log import PredictionLog
+from serving.predictions.record import digest
+from serving.scoring.conversions import ConversionScorer
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, get, post
 from tests.serving.conversion_homes import AS_OF, WITHDREW, FakeConversions, person_of
 from tests.serving.fakes import AS_OF as FILLED

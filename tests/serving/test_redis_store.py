@@ -10,12 +10,12 @@ import pytest
 
 from features.errors import SettingsError, StoreError
 from features.settings import Settings, load_settings
-from serving.erasure import places_of
-from serving.redis_erase import RedisPlace
-from serving.redis_link import checked
-from serving.redis_store import RedisStore
-from serving.store import OnlineStore, StoredState, Update
-from serving.stores import open_store
+from serving.online.choice import open_store
+from serving.online.redis_erase import RedisPlace
+from serving.online.redis_link import checked
+from serving.online.redis_store import RedisStore
+from serving.online.store import OnlineStore, StoredState, Update
+from serving.rights.erasure import places_of
 from tests.beyond import require
 from tests.serving.live_contract import AS_OF, matrix
 from tests.serving.redis_server import PASSWORD, redis_server, server

@@ -9,17 +9,17 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from features.erasures import Receipt, unfinished
-from features.identity import account_key, load_key
+from features.erasure.erasures import Receipt, unfinished
 from features.locks import exclusive
-from features.rights import Rights, opt_out
-from features.rights_file import rights_path
+from features.people.identity import account_key, load_key
+from features.rights.file import rights_path
+from features.rights.ledger import Rights, opt_out
 from features.settings import Settings
-from serving.access import KeyRing
-from serving.consent_watch import ConsentWatch
-from serving.erasure import Eraser
-from serving.people_rights import PeopleRights
-from serving.scorer import Scorer
+from serving.consent.watch import ConsentWatch
+from serving.guard.access import KeyRing
+from serving.rights.erasure import Eraser
+from serving.rights.people_rights import PeopleRights
+from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, call
 from tests.serving.fakes import FakeBundle, filled_store
 
@@ -101,8 +101,8 @@ def test_erasing(app: Any, settings: Settings, by_key: bool) -> None:
 def test_an_erasure_that_waits_counts_already(
     app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("serving.people_rights._WAIT_SECONDS", 0.0)
-    monkeypatch.setattr("serving.erasure._AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("serving.rights.people_rights._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("serving.rights.erasure._AGAIN_SECONDS", 0.05)
     with exclusive(settings.work_dir / "retrain.lock"):
         answer = ask(app, "DELETE", "/v1/people/me", headers=WHO)
         assert (answer.status_code, answer.json()["finished_at"]) == (200, None)

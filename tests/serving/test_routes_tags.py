@@ -10,12 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from features.errors import BundleError
-from serving.catalogue import label
-from serving.nutrition import label_rows
-from serving.routes_tags import own_tags
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
+from serving.api.routes_tags import own_tags
+from serving.messages.schemas import AccountRef
+from serving.messages.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
+from serving.scoring.scorer import Scorer
+from serving.tags.catalogue import label
+from serving.tags.nutrition import label_rows
 from tests.serving.calls import application, get
 from tests.serving.fakes import AS_OF, DAIRY, KEY, TAXONOMY, FakeBundle, fake_scorer, filled_store
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from features.errors import StoreError
-from serving.schemas import AccountRef, PersonRef
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
+from serving.messages.schemas import AccountRef, PersonRef
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
 from tests.serving.fakes import AS_OF, DAIRY, KEY, LINKED, FakeBundle, FakeLayout, fake_scorer
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from features.errors import SourceError
-from features.identity import account_key
+from features.people.identity import account_key
 from features.settings import Settings
-from serving.consent import WITHDRAWN
-from serving.seed_list import (
+from serving.consent.log import WITHDRAWN
+from serving.online.sqlite_store import SqliteStore
+from serving.tags.seed_list import (
     EMPTY,
     TWICE,
     UNKNOWN,
@@ -23,7 +24,6 @@ from serving.seed_list import (
     read_seeds,
     unmatched_file,
 )
-from serving.sqlite_store import SqliteStore
 
 KEY = b"k" * 32
 ANN, BOB = account_key(KEY, "shop", "ann"), account_key(KEY, "shop", "bob")

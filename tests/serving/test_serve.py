@@ -12,19 +12,19 @@ import httpx
 import pytest
 
 from features.errors import AccessError, BundleError, SettingsError, StoreError
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.serve import _listen, _reserve, serve
-from serving.sqlite_store import SqliteStore
+from serving.messages.schemas import AccountRef
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
+from serving.server.serve import _listen, _reserve, serve
 from tests.serving.fakes import AS_OF
 from tests.serving.homes import PEOPLE, tiny_home
 from tests.serving.servers import START_SECONDS, free_port, running
 from tests.source_tree import ROOT
-from training.bundle import load_bundle
-from training.champion import champion_path
-from training.tags import TagModel
+from training.bundles.champion import champion_path
+from training.tags.bundle import load_bundle
+from training.tags.model import TagModel
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_head_without_end_is_cut_off(home: Settings) -> None:
 @pytest.mark.e2e
 def test_without_a_champion_the_command_says_what_to_do(tmp_path: Path) -> None:
     environment = {**os.environ, "ZHONGCAO_HOME": str(tmp_path / "empty"), "ZHONGCAO_CONFIG": os.devnull}
-    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(free_port())]
+    command = [sys.executable, "-m", "serving.cli.main", "serve", "--port", str(free_port())]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=START_SECONDS, env=environment, cwd=ROOT, check=False
     )

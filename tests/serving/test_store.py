@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from features.errors import StoreError
-from serving.sqlite_store import SqliteStore
-from serving.store import OnlineStore
+from serving.online.sqlite_store import SqliteStore
+from serving.online.store import OnlineStore
 from tests.serving.live_contract import AS_OF, LiveContract, matrix
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import default_person_features, default_scope_features
 from features.definitions import CONDITIONS, MEASURES, Aggregate, past
 from features.events import KINDS
-from features.fitted import Affinities
-from serving.words import Language, Vocabulary, in_words
-from training.pairs import CROSS_NAMES
-from training.statics import STATIC_NAMES
+from features.rows.catalog import default_person_features, default_scope_features
+from features.rows.fitted import Affinities
+from serving.words.factors import Language, Vocabulary, in_words
+from training.tags.pairs import CROSS_NAMES
+from training.tags.statics import STATIC_NAMES
 
 NAMES = Vocabulary(
     {"dairy": ("Dairy", "乳品"), "cds": ("CDs and DVDs", "光盘")},

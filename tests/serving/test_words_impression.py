@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from features.impression_features import ImpressionFeatures
-from serving.words_impression import explained, impression_in_words
+from features.impressions.features import ImpressionFeatures
+from serving.words.impression import explained, impression_in_words
 from tests.training.chained_model import FEATURES, chained_model, rows
+from training.conversion.explain import explain
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_the_strongest_reasons_of_each_candidate_are_said() -> None:
     x = rows(3)
     x[0] = np.nan
     said = explained(model, x, "purchase", 2, [{}, {"brand": "Acme"}, {}])
-    strongest = model.explain(x, "purchase", 2)
+    strongest = [explanation.strongest(2) for explanation in explain(model, x, "purchase")]
     assert [[f.feature for f in some] for some in said] == [[f.feature for f in some] for some in strongest]
     assert all(f.value is None and f.feature in FEATURES for f in said[0])
     assert [f.words for f in said[1]] == [

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from serving.problems import Problem
-from serving.workers import Ticket, Workers, kind_of
+from serving.guard.workers import Ticket, Workers, kind_of
+from serving.messages.problems import Problem
 
 LARGE = kind_of("/v1/conversions", 20_000)
 SMALL = kind_of("/v1/tags", 60)

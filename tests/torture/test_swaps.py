@@ -17,22 +17,22 @@ from typing import Any
 import httpx
 import pytest
 
-from features.identity import load_key
+from features.people.identity import load_key
 from features.settings import Settings
-from serving.consent_watch import ConsentWatch
-from serving.open_scorers import Champions, open_scorers
-from serving.running_servers import await_servers
-from serving.schemas import AccountRef
-from serving.scorer import Scorer
-from serving.sqlite_store import SqliteStore
+from serving.champions.open_scorers import Champions, open_scorers
+from serving.champions.running_servers import await_servers
+from serving.consent.watch import ConsentWatch
+from serving.messages.schemas import AccountRef
+from serving.online.sqlite_store import SqliteStore
+from serving.scoring.scorer import Scorer
 from tests.serving.bundle_variants import another
 from tests.serving.corrupt_bundles import KINDS
 from tests.serving.homes import tiny_home
 from tests.serving.servers import free_port, running
-from training.bundle import load_bundle
-from training.champion import champion_path, roll_back, verify_named
-from training.manifest import TAGS
-from training.pointer import Promotion, move_pointer
+from training.bundles.champion import champion_path, roll_back, verify_named
+from training.bundles.manifest import TAGS
+from training.bundles.pointer import Promotion, move_pointer
+from training.tags.bundle import load_bundle
 
 SWAPS = int(os.environ.get("SWAPS", "200"))
 SEEDS = 20

@@ -8,8 +8,8 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import Platt
 from training.conversion.model import Booster, ConversionModel, Curve, Stage
+from training.quality.calibration import Platt
 
 FEATURES = ("person_click_count_7d", "note_click_count_30d", "person_brand_cart_count_7d", "price")
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from features.settings import Settings
 from features.sources.mapping import load_text
-from features.taxonomy import Taxonomy, taxonomy_of
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from tests.features.log_cases import imported
-from training.fit import TagSettings
-from training.head_fit import HeadSettings
-from training.job import JobSettings
-from training.pooled import PooledSettings
+from training.tags.fit import TagSettings
+from training.tags.head_fit import HeadSettings
+from training.tags.job import JobSettings
+from training.tags.pooled import PooledSettings
 
 START = 1_704_067_200  # 2024-01-01
 DAY = 86_400

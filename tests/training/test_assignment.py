@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from features.errors import TrainingError
-from training.assignment import NOBODY, AssignmentRule, assignment_thresholds, beats_base_rate
-from training.metrics import normalised_entropy
+from training.quality.metrics import normalised_entropy
+from training.tags.assignment import NOBODY, AssignmentRule, assignment_thresholds, beats_base_rate
 
 
 def one_tag(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from features.days import DAY_SECONDS as DAY
 from features.errors import LogTooShortError
-from training.auto_plan import Spacing, auto_plan
 from training.splits import mature
+from training.tags.auto_plan import Spacing, auto_plan
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from training.binned import Bins, bin_matrix, open_bins
-from training.pairs import Matrix
+from training.tags.binned import Bins, bin_matrix, open_bins
+from training.tags.pairs import Matrix
 
 ROWS, COLUMNS = 300, 5
 

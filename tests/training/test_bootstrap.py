@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from features.errors import TrainingError
-from training.bootstrap import paired_bootstrap, weighted_ranking
-from training.metrics import macro_metrics
+from training.quality.bootstrap import paired_bootstrap, weighted_ranking
+from training.quality.metrics import macro_metrics
 
 
 def example(seed: int, people: int = 60, tags: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def test_the_same_as_measuring_every_copied_draw_from_scratch() -> None:
 def test_blocks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, a, b = example(2)
     whole = paired_bootstrap(labels, a, b, resamples=20, seed=3)
-    monkeypatch.setattr("training.bootstrap._WEIGHTS_AT_ONCE", 180)
+    monkeypatch.setattr("training.quality.bootstrap._WEIGHTS_AT_ONCE", 180)
     for name, figures in paired_bootstrap(labels, a, b, resamples=20, seed=3).items():
         assert figures == pytest.approx(whole[name])
     assert paired_bootstrap(labels, a, b, resamples=20, seed=4)["macro_auc"].low != whole["macro_auc"].low

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.calibration import Platt, choose_blend, fit_levels, fit_platt, logit, sigmoid
+from training.quality.calibration import Platt, choose_blend, fit_levels, fit_platt, logit, sigmoid
 
 
 def outcomes_of(logits: np.ndarray, seed: int) -> np.ndarray:

@@ -11,8 +11,8 @@ import pytest
 from features.errors import BundleError, FeatureError, LogTooShortError, TrainingError
 from features.settings import Settings
 from tests.training.conversion_world import DAY, Known, tiny_world
-from training.calibration import sigmoid
-from training.champion import champion_path, promote, verify_bundle
+from training.bundles.champion import champion_path, promote, verify_bundle
+from training.bundles.manifest import CONVERSION
 from training.conversion.baselines import logistic_regression
 from training.conversion.boosting import Answers, BoosterSettings, base_logit, binned, derivatives
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
@@ -23,7 +23,7 @@ from training.conversion.examples import LATEST
 from training.conversion.examples import Known as KnownThen
 from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.model import ConversionModel
-from training.manifest import CONVERSION
+from training.quality.calibration import sigmoid
 
 SMALL = BoosterSettings(trees=40, leaves=8, learning_rate=0.12, min_data_in_leaf=40, feature_fraction=1.0)
 

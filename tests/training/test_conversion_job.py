@@ -18,7 +18,7 @@ from features.world.importing import import_world
 from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings
 from features.world.writer import write_world
-from serving.cli import build_app
+from serving.cli.main import build_app
 from training.conversion.boosting import BoosterSettings
 from training.conversion.bundle import load_conversion_bundle
 from training.conversion.evaluation import OURS, ConversionEvaluation

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from features.errors import TrainingError
 from features.events import EVENTS, IDENTITIES, ITEMS, NOTE_ITEMS, NOTES
-from features.impression_features import ImpressionFeatures
-from features.responses import DEFAULT_WINDOWS
+from features.impressions.features import ImpressionFeatures
+from features.impressions.responses import DEFAULT_WINDOWS
 from training.conversion.source import ConversionSource, Outcomes
 from training.source import LogSource
 from training.steps import Steps

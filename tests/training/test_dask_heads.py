@@ -11,10 +11,10 @@ from features.errors import TrainingError
 from features.settings import Settings
 from tests.beyond import require
 from tests.training.dask_cluster import cluster_of, scheduler
-from training.binned import Bins, bin_matrix
-from training.dask_heads import DaskHeads, head_trainer
-from training.head_fit import HeadSettings
-from training.heads import ThreadedHeads
+from training.tags.binned import Bins, bin_matrix
+from training.tags.dask_heads import DaskHeads, head_trainer
+from training.tags.head_fit import HeadSettings
+from training.tags.heads import ThreadedHeads
 
 __all__ = ["scheduler"]
 
@@ -88,7 +88,7 @@ def test_workers_are_needed(tmp_path: Path) -> None:
 
 def test_a_scheduler_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     require("distributed")
-    monkeypatch.setattr("training.dask_heads.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("training.tags.dask_heads.LOOK_SECONDS", 0.2)
     bins, labels = some_data()
     with pytest.raises(TrainingError, match=r"no Dask scheduler answers: 'tcp://127.0.0.1:1'; start one"):
         DaskHeads("tcp://127.0.0.1:1").fit(bins, labels, ACTIVE, SETTINGS, seed=3)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.training.dask_cluster import scheduler
-from training.pooled import PooledSettings
+from training.tags.pooled import PooledSettings
 
 __all__ = ["scheduler"]
 

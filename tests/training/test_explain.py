@@ -6,15 +6,15 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from features.fitted import BASIS, Affinities
-from serving.words import Vocabulary, in_words
+from features.rows.fitted import BASIS, Affinities
+from serving.words.factors import Vocabulary, in_words
 from tests.serving.homes import tiny_home
-from training.bundle import load_bundle
-from training.calibration import Platt
-from training.champion import champion_path
-from training.explain import Explanation, explain
-from training.statics import STATIC_NAMES
-from training.tags import TagModel
+from training.bundles.champion import champion_path
+from training.quality.calibration import Platt
+from training.tags.bundle import load_bundle
+from training.tags.explain import Explanation, explain
+from training.tags.model import TagModel
+from training.tags.statics import STATIC_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from training.figures import draw
+from training.quality.figures import draw
 
 
 def line(axes: Axes) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.binned import Bins, bin_matrix, open_bins
-from training.calibration import sigmoid
-from training.head_fit import HeadSettings, fit_head, sampled_rows
-from training.heads import HeadTrainer, ThreadedHeads, head_logits
-from training.metrics import Labels
-from training.pairs import Matrix
+from training.quality.calibration import sigmoid
+from training.quality.metrics import Labels
+from training.tags.binned import Bins, bin_matrix, open_bins
+from training.tags.head_fit import HeadSettings, fit_head, sampled_rows
+from training.tags.heads import HeadTrainer, ThreadedHeads, head_logits
+from training.tags.pairs import Matrix
 
 EXACT = HeadSettings(min_positives=20, trees=8, leaves=4, min_data_in_leaf=10, feature_fraction=0.5)
 FAST = replace(EXACT, negatives=3, least_negatives=0)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError, LogTooShortError, TrainingError
-from features.event_log import EventLog
+from features.log.event_log import EventLog
 from features.settings import Settings
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
-from training.bundle import load_bundle
-from training.champion import champion_path, promote, verify_bundle
-from training.job import TagJob
-from training.manifest import MANIFEST, canonical_json, write_manifest
+from training.bundles.champion import champion_path, promote, verify_bundle
+from training.bundles.manifest import MANIFEST, canonical_json, write_manifest
 from training.registry import Registry
 from training.source import present_of
 from training.steps import Steps
+from training.tags.bundle import load_bundle
+from training.tags.job import TagJob
 
 AS_OF = START + 130 * DAY
 TAXONOMY = small_taxonomy()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from training.metrics import (
+from training.quality.metrics import (
     expected_calibration_error,
     lift_top_decile,
     log_loss,

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import BundleError, TrainingError
-from training.assignment import AssignmentRule
-from training.bundle import Bundle
-from training.calibration import Platt, sigmoid
-from training.metrics import tag_metrics
-from training.new_tag_choice import blended, choices_of, choose_share, measured, spread
-from training.new_tag_model import rescaled
-from training.new_tag_seeds import LEAST_SEEDS, everybody, others_wanted, require_seeds
+from training.new_tags.choice import blended, choices_of, choose_share, measured, spread
+from training.new_tags.model import rescaled
+from training.new_tags.seeds import LEAST_SEEDS, everybody, others_wanted, require_seeds
+from training.quality.calibration import Platt, sigmoid
+from training.quality.metrics import tag_metrics
+from training.tags.assignment import AssignmentRule
+from training.tags.bundle import Bundle
 
 
 def scored(n: int = 4_000, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,15 +6,15 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 
-from features.catalog import layout_for
-from features.outcomes import fit_thresholds, label_history, outcomes
-from features.population import population
-from features.rows import build_rows
-from features.taxonomy import taxonomy_of
-from features.taxonomy_addition import added_tags
+from features.people.population import population
+from features.rows.build import build_rows
+from features.rows.catalog import layout_for
+from features.rows.outcomes import fit_thresholds, label_history, outcomes
+from features.taxonomy.addition import added_tags
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.features.logs import DAY, START, Event, event, logs, table_of
-from training.new_tag_log import keep_needed, needed
-from training.new_tag_model import extended_layout
+from training.new_tags.log import keep_needed, needed
+from training.new_tags.model import extended_layout
 
 WORDS = {"name": "t", "name_zh": "t", "meaning": "x"}
 SHOP = taxonomy_of(

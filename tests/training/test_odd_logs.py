@@ -12,13 +12,13 @@ from features.days import instant_of
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from features.sources.mapping import load_text
-from features.taxonomy import Taxonomy, taxonomy_of
+from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from tests.features.log_cases import imported
 from tests.training.small_log import DAY, MAPPING, START, small_choices
-from training.bundle import load_bundle
-from training.job import TagJob
 from training.source import open_source
 from training.steps import Steps
+from training.tags.bundle import load_bundle
+from training.tags.job import TagJob
 
 WORDS = {"name": "x", "name_zh": "x", "meaning": "x"}
 

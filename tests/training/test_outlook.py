@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.outlook import BASIS, Basis, Moments, Outlook
+from training.tags.outlook import BASIS, Basis, Moments, Outlook
 
 NAMES = ("purchase_days_30d", "purchase_decayed90_all@tag", "purchase_recency_all@tag", "something_else")
 NAN = float("nan")

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import training.outlook_fit
-from features.catalog import layout_for
-from features.fitted import fit_affinities
+import training.tags.outlook_fit
+from features.rows.catalog import layout_for
+from features.rows.fitted import fit_affinities
 from tests.training.small_log import small_taxonomy
-from training.outlook_fit import fit_outlook, window_moments
-from training.pairs import Fitted, PairView, Window
-from training.statics import tag_statics
+from training.tags.outlook_fit import fit_outlook, window_moments
+from training.tags.pairs import Fitted, PairView, Window
+from training.tags.statics import tag_statics
 
 TAXONOMY = small_taxonomy()
 TAGS = len(TAXONOMY.tags)
@@ -35,8 +35,8 @@ def test_moments_are_sums_over_people_taken_evenly(
     most: int, people: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = some_window()
-    monkeypatch.setattr(training.outlook_fit, "MOST_PEOPLE", most)
-    monkeypatch.setattr(training.outlook_fit, "_AT_ONCE", 4)
+    monkeypatch.setattr(training.tags.outlook_fit, "MOST_PEOPLE", most)
+    monkeypatch.setattr(training.tags.outlook_fit, "_AT_ONCE", 4)
     found = window_moments(VIEW, window)
     chosen = np.array(people)
     for tag in range(TAGS):

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.small_log import small_taxonomy
-from training.evaluation import Evaluation, reliability
-from training.metrics import macro_metrics, tag_metrics
-from training.plots import draw_evaluation
+from training.quality.metrics import macro_metrics, tag_metrics
+from training.tags.evaluation import Evaluation, reliability
+from training.tags.plots import draw_evaluation
 
 
 def evaluation(labels: np.ndarray) -> Evaluation:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.serving.homes import tiny_home
-from training.bundle import load_bundle
-from training.champion import champion_path
-from training.pairs import Window
-from training.pooled import PooledSettings, fit_pooled, negative_share, pooled_logits, sample_pairs
-from training.tags import TagModel
+from training.bundles.champion import champion_path
+from training.tags.bundle import load_bundle
+from training.tags.model import TagModel
+from training.tags.pairs import Window
+from training.tags.pooled import PooledSettings, fit_pooled, negative_share, pooled_logits, sample_pairs
 
 SETTINGS = PooledSettings(trees=6, leaves=4, min_data_in_leaf=5)
 
@@ -72,6 +72,6 @@ def test_blocks_of_pairs_do_not_change_the_model(model: TagModel, monkeypatch: p
     windows = [window(model, seed=seed) for seed in (5, 6)]
     active = np.ones(len(model.taxonomy.tags), bool)
     whole, _ = fit_pooled(model.view, windows, active, SETTINGS, seed=3, threads=1)
-    monkeypatch.setattr("training.pooled.GATHER_PAIRS", 17)
+    monkeypatch.setattr("training.tags.pooled.GATHER_PAIRS", 17)
     parts, _ = fit_pooled(model.view, windows, active, SETTINGS, seed=3, threads=1)
     assert parts.model_to_string() == whole.model_to_string()

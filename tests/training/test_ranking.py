@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training.ranking import average_precision, roc_auc
+from training.quality.ranking import average_precision, roc_auc
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import training.heads
-import training.job
+import training.tags.heads
+import training.tags.job
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
-from training.job import TagJob
 from training.steps import Steps
+from training.tags.job import TagJob
 
 AS_OF = START + 130 * DAY
 
@@ -31,12 +31,12 @@ def test_a_rerun_trains_no_finished_head_again(tmp_path: Path, monkeypatch: pyte
         raise CutOffError
 
     with monkeypatch.context() as patched:
-        patched.setattr(training.job, "write_bundle", cut_off)
+        patched.setattr(training.tags.job, "write_bundle", cut_off)
         with pytest.raises(CutOffError):
             job().train()
     assert (job().folder / "unfinished").exists()
     with monkeypatch.context() as patched:
-        patched.setattr(training.heads, "fit_head", cut_off)
+        patched.setattr(training.tags.heads, "fit_head", cut_off)
         resumed = job().train()
     assert {path.name: path.read_bytes() for path in resumed.iterdir()} == expected
     assert not (job().folder / "unfinished").exists()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from features.events import EVENTS, ITEMS, NOTE_ITEMS, NOTES
-from features.impression_features import ImpressionFeatures
-from features.responses import DEFAULT_WINDOWS
+from features.impressions.features import ImpressionFeatures
+from features.impressions.responses import DEFAULT_WINDOWS
 from tests.features.logs import DAY, START
 from tests.features.test_impressions import ITEM_ROWS, NOTE_ROWS, canonical
 from tests.features.test_population import link, links_of

@@ -12,7 +12,7 @@ _LEAN = """
 import sys
 from training.lean_start import import_lightgbm
 import_lightgbm()
-import training.bundle, training.new_tag_choice
+import training.tags.bundle, training.new_tags.choice
 print([name for name in ("sklearn", "pandas", "numba") if name in sys.modules])
 import sklearn
 """

@@ -4,12 +4,12 @@ import duckdb
 import numpy as np
 import pytest
 
-from features.catalog import layout_for
+from features.rows.catalog import layout_for
 from features.spine import spine_of
 from tests.training.small_log import DAY, small_taxonomy
-from training.metrics import macro_metrics
-from training.pairs import PairView
-from training.slices import measure_slices, platforms_of, tag_groups
+from training.quality.metrics import macro_metrics
+from training.tags.pairs import PairView
+from training.tags.slices import measure_slices, platforms_of, tag_groups
 
 TAXONOMY = small_taxonomy()
 TAGS = len(TAXONOMY.tags)

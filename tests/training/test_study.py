@@ -10,22 +10,22 @@ import pytest
 
 from features.settings import Settings
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
-from training import refits as refits_module
-from training.ablation import NarrowView, ablation, families
-from training.bootstrap import paired_bootstrap
-from training.calibration import sigmoid
-from training.evaluation import Evaluation
-from training.job import TagJob
-from training.learning_curve import fewer_instants, fewer_people, of_people
-from training.outlook import Outlook
-from training.outlook_fit import window_moments
-from training.pairs import Fitted, PairView, Window
-from training.pooled import fit_pooled, pooled_logits
-from training.refits import Refit, Refits
-from training.statics import STATIC_NAMES
+from training.quality.bootstrap import paired_bootstrap
+from training.quality.calibration import sigmoid
 from training.steps import Steps
-from training.study import PARTS, Study, TagStudy
-from training.study_plots import draw_study
+from training.study import refits as refits_module
+from training.study.ablation import NarrowView, ablation, families
+from training.study.learning_curve import fewer_instants, fewer_people, of_people
+from training.study.plots import draw_study
+from training.study.refits import Refit, Refits
+from training.study.study import PARTS, Study, TagStudy
+from training.tags.evaluation import Evaluation
+from training.tags.job import TagJob
+from training.tags.outlook import Outlook
+from training.tags.outlook_fit import window_moments
+from training.tags.pairs import Fitted, PairView, Window
+from training.tags.pooled import fit_pooled, pooled_logits
+from training.tags.statics import STATIC_NAMES
 
 AS_OF = START + 130 * DAY
 TAXONOMY = small_taxonomy()

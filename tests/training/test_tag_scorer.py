@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from features.acts import code_of
-from features.catalog import layout_for
 from features.errors import TrainingError
 from features.events import EVENTS
-from features.impressions import read_impressions
+from features.impressions.table import read_impressions
+from features.people.acts import code_of
+from features.rows.catalog import layout_for
 from tests.features.logs import DAY, START
 from tests.features.test_impressions import NOTE_ROWS, canonical, seen
 from tests.training.small_log import small_taxonomy

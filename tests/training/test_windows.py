@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import features.rows
-import training.windows
-from features.catalog import layout_for
-from features.taxonomy import taxonomy_of
+import features.rows.build
+import training.tags.windows
+from features.rows.catalog import layout_for
+from features.taxonomy.taxonomy import taxonomy_of
 from tests.features.logs import DAY, START, Event, event, logs, table_of
 from tests.features.test_population import Link, identities, link, links_of
-from training.pairs import Window
 from training.source import LogSource
-from training.windows import WindowBuilder
+from training.tags.pairs import Window
+from training.tags.windows import WindowBuilder
 
 INSTANT = START + 30 * DAY
 KNOWN_AT = INSTANT + 9 * DAY
@@ -148,8 +148,8 @@ def test_people_a_few_at_a_time_give_the_same_bytes(monkeypatch: pytest.MonkeyPa
     links = [link("1", "a", "P", START), link("2", "c", "P", START)]
     whole = built(log, links, None)
     assert len(whole.persons) == 4
-    monkeypatch.setattr(features.rows, "CELLS", 1)
-    monkeypatch.setattr(training.windows, "HISTORY_CELLS", 3 * len(LAYOUT.tags) * len(LAYOUT.tag_names))
+    monkeypatch.setattr(features.rows.build, "CELLS", 1)
+    monkeypatch.setattr(training.tags.windows, "HISTORY_CELLS", 3 * len(LAYOUT.tags) * len(LAYOUT.tag_names))
     same(built(log, links, None), whole)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from numba import config
 
-from features import incremental_kernels
 from features.errors import SettingsError
+from features.incremental import kernels as incremental_kernels
 from training.compact.kernels import encode, score_blocks, score_row
 from training.compact.pruned import score_pruned
 from training.compact.walk import prune, same_columns, score_walked

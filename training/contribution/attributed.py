@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.paths import LEVELS, Paths, column
+from features.paths.paths import LEVELS, Paths, column
 from features.small_tables import codes_of
 from training.contribution import credit as rules
 from training.contribution.question import Question

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.days import DAY_SECONDS
 from features.errors import TrainingError
-from features.paths import Paths
+from features.paths.paths import Paths
 from training.contribution.journeys import Journeys, journeys_of, members_of
 from training.contribution.markov import removal_effects
 from training.contribution.shapley import Game

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.paths import column
+from features.paths.paths import column
 from training.contribution.attributed import Attributed
 from training.contribution.question import Question
 from training.contribution.roi import RoiCurve, roi_curve

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS, day_of
 from features.errors import FeatureError
-from features.ownership import owners
+from features.people.ownership import owners
 from training.contribution.funnel_query import funnel_query
 
 Basis = Literal["click_date", "order_date"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from features.conversions import GIVEN_BACK
+from features.paths.conversions import GIVEN_BACK
 
 SESSION_SECONDS: Final = 1_800
 """After so long without entering the shop, a jump from a note's link was a bounce."""

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from features.paths import Paths, column
+from features.paths.paths import Paths, column
 
 Int64 = npt.NDArray[np.int64]
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.conversions import GIVEN_BACK
 from features.events import ASSIGNMENTS, EARLIEST_TIME, ITEMS, NOTES
 from features.joins import relation_of
-from features.population import population
+from features.paths.conversions import GIVEN_BACK
+from features.people.population import population
 from features.small_tables import codes_of, columns_of
 
 Ints = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from features.days import DAY_SECONDS, day_text
 from features.errors import ContributionError
-from features.paths import BY, By, Windows
+from features.paths.paths import BY, By, Windows
 
 CLICK_DAYS: Final = (7, 15, 30)
 VIEW_DAYS: Final = (1, 7)

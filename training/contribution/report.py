@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from features.brand_paths import BrandPaths, read_paths
-from features.paths import column
+from features.paths.brand_paths import BrandPaths, read_paths
+from features.paths.paths import column
 from training.contribution.attributed import Attributed, Credit, Shape
 from training.contribution.caused import (
     NO_CAMPAIGN,

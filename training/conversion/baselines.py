@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from training.baselines import signed_log
-from training.calibration import sigmoid
 from training.conversion.boosting import Answers, base_logit
 from training.conversion.chain import Fitter
 from training.conversion.examples import Floats, Known, Matrix
+from training.quality.calibration import sigmoid
+from training.tags.baselines import signed_log
 
 LOGISTIC_ROWS: Final = 150_000
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import lightgbm as lgb
 import numpy as np
 
-from training.calibration import sigmoid
 from training.conversion.examples import Floats, Ints, Mask, Matrix
+from training.quality.calibration import sigmoid
 
 _NEWTON_STEPS = 25
 

@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError, FeatureError
-from features.tag_scores import ScoredTags
-from training import bundle as tag_bundles
-from training.conversion.model import ConversionModel, Stage
-from training.manifest import (
+from features.impressions.tag_scores import ScoredTags
+from training.bundles.manifest import (
     CONVERSION,
     TAGS,
     bundle_version,
@@ -26,7 +24,9 @@ from training.manifest import (
     publish_bundle,
     write_golden,
 )
+from training.conversion.model import ConversionModel, Stage
 from training.saved_booster import booster_text
+from training.tags import bundle as tag_bundles
 
 _GOLDEN_ROWS: Final = 16
 
@@ -115,7 +115,7 @@ def load_conversion_bundle(folder: Path) -> ConversionBundle:
     """Load a bundle after its hashes are checked.
 
     As with tag models, a bundle whose maker is not this installation goes through
-    `training.champion.verify_bundle` first.
+    `training.bundles.champion.verify_bundle` first.
 
     Raises
     ------

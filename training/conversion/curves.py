@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from training.calibration import Platt, fit_platt, keeping_mean, sigmoid
 from training.conversion.examples import Floats, Ints
 from training.conversion.model import Curve, log_odds
-from training.metrics import Labels
+from training.quality.calibration import Platt, fit_platt, keeping_mean, sigmoid
+from training.quality.metrics import Labels
 
 _FOLDS: Final = 4
 _SLOPES: Final = (0.5, 1.25)

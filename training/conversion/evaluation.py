@@ -19,7 +19,7 @@ from training.conversion.fit import FitSettings
 from training.conversion.model import ConversionModel
 from training.conversion.quality import People, Quality, Ratio, quality
 from training.conversion.source import Sample
-from training.json_figures import from_json, to_json
+from training.quality.json_figures import from_json, to_json
 
 NEW_DAYS: Final = 7
 _FEWEST: Final = 500

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.errors import FeatureError
-from training.calibration import sigmoid
 from training.conversion.examples import Floats, Matrix
 from training.conversion.model import ConversionModel, Stage, log_odds
-from training.explain import Explanation, Factor
+from training.quality.calibration import sigmoid
+from training.tags.explain import Explanation, Factor
 
 _SMALL = 1e-7
 

@@ -12,11 +12,11 @@ from typing import Any, Final, get_args
 
 from features.days import DAY_SECONDS, day_text
 from features.errors import LogTooShortError, TrainingError
-from features.impression_features import ImpressionFeatures
-from features.response_query import Match
-from features.responses import DEFAULT_WINDOWS
+from features.impressions.features import ImpressionFeatures
+from features.impressions.response_query import Match
+from features.impressions.responses import DEFAULT_WINDOWS
 from features.settings import Settings
-from training.bundle import Bundle, load_bundle
+from training.bundles.manifest import CONVERSION
 from training.code import code_version
 from training.conversion.bundle import load_conversion_bundle, write_conversion_bundle
 from training.conversion.evaluation import ConversionEvaluation, evaluate_conversion
@@ -25,9 +25,9 @@ from training.conversion.fit import ConversionLog, FitSettings, fit_conversion
 from training.conversion.source import ConversionSource, Outcomes, Sample
 from training.conversion.tag_choice import chosen_tags
 from training.conversion.tag_scorer import BundleScorer
-from training.finished import Finished
-from training.manifest import CONVERSION
 from training.steps import Steps
+from training.tags.bundle import Bundle, load_bundle
+from training.tags.finished import Finished
 
 _BOOSTERS: Final = 12
 _SAMPLE: Final = "sample"

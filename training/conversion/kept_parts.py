@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.durable import publish, write_durably
-from features.impressions import IMPRESSION_SCHEMA
+from features.impressions.table import IMPRESSION_SCHEMA
 from training.conversion.examples import Floats, Ints, Matrix
 
 _FACTS: Final = "facts.json"
@@ -29,7 +29,7 @@ class Part:
     Parameters
     ----------
     table
-        n impressions, schema `features.impressions.IMPRESSION_SCHEMA`.
+        n impressions, schema `features.impressions.table.IMPRESSION_SCHEMA`.
     known_at
         From when their answers were known, int64 [n, K].
     weight

@@ -11,13 +11,12 @@ import numpy as np
 
 from features.days import DAY_SECONDS
 from features.errors import FeatureError
-from training.calibration import Platt, sigmoid
 from training.conversion.examples import Floats, Matrix
+from training.quality.calibration import Platt, sigmoid
 from training.saved_booster import AnyBooster
 
 if TYPE_CHECKING:
     from training.compact.candidates import CandidateForest
-    from training.explain import Factor
 
 _LEAST = 1e-9
 
@@ -204,17 +203,6 @@ class ConversionModel:
             scores = [booster.predict(rows, raw_score=True, num_threads=threads) for booster in self.boosters]
             raw = np.stack(scores, axis=1)
         return self.combine(raw)
-
-    def explain(self, rows: Matrix, target: str, most: int = 5) -> list[list[Factor]]:
-        """Return the strongest reasons for each row's probability of a target, strongest first.
-
-        See Also
-        --------
-        training.conversion.explain.explain : all contributions; with the bias they add up to the log odds.
-        """
-        from training.conversion.explain import explain  # noqa: PLC0415
-
-        return [explanation.strongest(most) for explanation in explain(self, rows, target)]
 
     def check(self, rows: Matrix) -> None:
         """Refuse rows of another number of columns with a `FeatureError`."""

@@ -12,14 +12,14 @@ import duckdb
 import numpy as np
 
 from features.events import table
-from features.history import NoteHistory
-from features.impression_columns import KEPT_KINDS
-from features.impression_features import ImpressionFeatures, known_after, rows_by_person
-from features.impressions import Impressions, read_impressions
-from features.person_parts import PersonParts
-from features.response_query import Match
-from features.responses import Responses, responses
-from features.tag_scores import TagScores
+from features.impressions.columns import KEPT_KINDS
+from features.impressions.features import ImpressionFeatures, known_after, rows_by_person
+from features.impressions.history import NoteHistory
+from features.impressions.response_query import Match
+from features.impressions.responses import Responses, responses
+from features.impressions.table import Impressions, read_impressions
+from features.impressions.tag_scores import TagScores
+from features.log.person_parts import PersonParts
 from training.conversion.examples import Floats, Ints
 from training.conversion.kept_parts import Part
 from training.source import LogSource

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.conversion.examples import Floats, Ints
-from training.json_figures import from_json
-from training.metrics import Labels, equal_count_bins, log_loss, normalised_entropy
-from training.ranking import average_precision, roc_auc
+from training.quality.json_figures import from_json
+from training.quality.metrics import Labels, equal_count_bins, log_loss, normalised_entropy
+from training.quality.ranking import average_precision, roc_auc
 
 DECILES: Final = 10
 RESAMPLES: Final = 200
@@ -36,7 +36,7 @@ class Quality:
     impressions, positives
         How many, and how many led to the target.
     auc, ap, log_loss, normalised_entropy
-        See `training.metrics`.
+        See `training.quality.metrics`.
     total
         Sum of the probabilities over the number of positives.
     deciles

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS
 from features.errors import EventLogError, LogTooShortError, TrainingError
-from features.event_log import EventLog
-from features.impression_features import ImpressionFeatures
-from features.impressions import Impressions, count_impressions
-from features.responses import TARGETS, Responses
+from features.impressions.features import ImpressionFeatures
+from features.impressions.responses import TARGETS, Responses
+from features.impressions.table import Impressions, count_impressions
+from features.log.event_log import EventLog
 from features.settings import Settings
 from training.conversion.examples import Examples, Floats, Ints
 from training.conversion.kept_parts import KeptParts, Part

@@ -10,10 +10,10 @@ from typing import Final
 from features.days import day_text
 from features.errors import BundleError, TrainingError
 from features.settings import Settings
-from training.bundle import Bundle, load_bundle
-from training.champion import verify_bundle
+from training.bundles.champion import verify_bundle
+from training.bundles.manifest import TAGS
 from training.conversion.tag_scorer import PeopleScorer
-from training.manifest import TAGS
+from training.tags.bundle import Bundle, load_bundle
 
 NEWEST: Final = "newest"
 """Asks for the newest bundle of the home that knows nothing of the impressions."""

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from features.days import DAY_SECONDS
 from features.errors import TrainingError
-from features.impressions import Impressions
-from features.outcomes import fit_thresholds
-from features.population import population
+from features.impressions.table import Impressions
+from features.impressions.tag_scores import ScoredTags, TagScores
+from features.people.population import population
+from features.rows.outcomes import fit_thresholds
+from features.rows.thresholds import Thresholds
 from features.spine import Spine
-from features.tag_scores import ScoredTags, TagScores
-from features.thresholds import Thresholds
-from training.bundle import Bundle
 from training.source import LogSource
-from training.windows import wide_rows
+from training.tags.bundle import Bundle
+from training.tags.windows import wide_rows
 
 STEP_DAYS: Final = 7
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Codes
 from training.uplift.base import Matrix
 from training.uplift.learners import Effects, SLearner, UpliftLearner, XLearner

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Codes
 
 Matrix = NDArray[np.float64]

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.catalog import default_person_features, default_scope_features
 from features.errors import TrainingError
 from features.events import CAMPAIGNS
 from features.joins import relation_of
-from features.layout import RowLayout
-from features.population import population
-from features.rows import build_rows
+from features.people.population import population
+from features.rows.build import build_rows
+from features.rows.catalog import default_person_features, default_scope_features
+from features.rows.layout import RowLayout
 from features.scopes import Scopes
 from features.small_tables import columns_of
 from training.contribution.holdout import check_alike

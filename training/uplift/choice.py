@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Codes
 from training.uplift.base import Matrix, fit_mean
 from training.uplift.learners import UpliftLearner

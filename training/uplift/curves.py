@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TrainingError
-from training.metrics import Floats
+from training.quality.metrics import Floats
 
 Draws = NDArray[np.float64]
 

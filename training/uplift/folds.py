@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import TrainingError
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Codes
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Codes
 from training.uplift.base import Matrix
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.curves import curves_of, effect_at, ranked_sums
 
 SHARES: Final = (0.1, 0.2, 0.3)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from features.errors import TrainingError
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Arms, Codes, find_arms
 from training.uplift.base import Matrix, fit_arm_chances, fit_mean
 from training.uplift.folds import balanced_folds

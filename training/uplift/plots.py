@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.figures import INK, OURS, PEER, draw
+from training.quality.figures import INK, OURS, PEER, draw
 from training.uplift.worth import ArmWorth
 
 _OTHER: Final = "#f2a65a"

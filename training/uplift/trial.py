@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import SourceError
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.arms import Arms, Codes, find_arms
 from training.uplift.base import Matrix
 from training.uplift.hindsight import hindsight

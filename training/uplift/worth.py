@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import Floats
+from training.quality.metrics import Floats
 from training.uplift.base import fit_mean
 from training.uplift.curves import UpliftCurve, uplift_curve
 from training.uplift.folds import levelled

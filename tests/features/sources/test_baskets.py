@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import MappingError
-from features.event_log import EventLog
-from features.replay import replay
+from features.inbox.replay import replay
+from features.log.event_log import EventLog
 from features.sources.mapping import Mapping, mapping_of
 from tests.features.log_cases import imported, rows, settings_in, written
 

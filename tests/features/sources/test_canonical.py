@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.identity import account_key, load_key, person_key
+from features.people.identity import account_key, load_key, person_key
 from tests.features.log_cases import COLUMNS, NOW, imported, mapping, rows, settings_in, written
 
 

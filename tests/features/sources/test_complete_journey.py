@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.datasets.complete_journey import import_complete_journey
 from features.errors import EventLogError
-from features.event_log import EventLog
-from features.identity import account_key, load_key, person_key
-from features.population import population
+from features.log.event_log import EventLog
+from features.people.identity import account_key, load_key, person_key
+from features.people.population import population
 from features.settings import load_settings
-from features.sources.complete_journey import import_complete_journey
 from features.sources.mapping import TRUE_FROM
 from tests.features.log_cases import rows, settings_in
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import SourceError
-from features.sources.draft import draft
+from features.proposals.mapping import draft
 from features.sources.guess import guess, time_unit
 from features.sources.mapping import Mapping, load_mapping, load_text
 from features.sources.sample import take_sample

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from features.days import instant_of
-from features.event_log import EventLog
-from features.identity import account_key, load_key, person_key
-from features.population import population
+from features.log.event_log import EventLog
+from features.people.identity import account_key, load_key, person_key
+from features.people.population import population
 from features.settings import Settings
 from features.sources.mapping import load_mapping
 from tests.features.log_cases import imported, rows, settings_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.source_tree import LAYERS, ROOT, imported, modules
 
-ALLOWED = {Path("serving/cli_world.py"), Path("serving/world_page.py")}
+ALLOWED = {Path("serving/cli/world.py"), Path("serving/pages/world_page.py")}
 
 
 def of_world(path: Path) -> bool:
@@ -21,7 +21,7 @@ def test_the_world_is_imported_by_its_own_verbs_only() -> None:
         if not of_world(path) and any(f"{name}.".startswith("features.world.") for name in imported(path))
     }
     assert users <= ALLOWED
-    assert Path("serving/cli_world.py") in users
+    assert Path("serving/cli/world.py") in users
 
 
 def test_only_the_world_knows_where_its_truth_lies() -> None:

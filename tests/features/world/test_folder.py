@@ -12,7 +12,7 @@ import pytest
 from features.errors import SettingsError, SourceError
 from features.events import EVENTS
 from features.sources.mapping import load_mapping
-from features.taxonomy import load_taxonomy
+from features.taxonomy.taxonomy import load_taxonomy
 from features.world.folder import description, settings_of
 from features.world.importing import import_world
 from features.world.policy import BroadPolicy, InterestPolicy

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from features.days import DAY_SECONDS
-from features.paths import Paths
+from features.paths.paths import Paths
 from training.contribution.journeys import Journeys
 
 Touch = tuple[str, bool, int]  # note, click, seconds before the conversion

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from features.brand_paths import read_paths
-from features.paths import By, Paths, Windows
+from features.paths.brand_paths import read_paths
+from features.paths.paths import By, Paths, Windows
 from tests.features.brand_logs import (
     DAY,
     END,

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.conversions import read_conversions
 from features.errors import OverlapError
-from features.paths import Windows, paths_of
-from features.touches import read_touches
+from features.paths.conversions import read_conversions
+from features.paths.paths import Windows, paths_of
+from features.paths.touches import read_touches
 from tests.training.contribution.small_experiments import arms_of, at, events_of
 from training.contribution.credit import credit_by
 from training.contribution.credit import credits as credited_by

@@ -1,0 +1,1 @@
+"""Data sets with an importer of their own, on top of the log."""

@@ -1,0 +1,1 @@
+"""Erasing people from the log, the inbox and quarantine."""

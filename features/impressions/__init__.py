@@ -1,0 +1,1 @@
+"""Impressions: their rows of features and what came of them."""

@@ -1,0 +1,1 @@
+"""The inbox: live events, durable before they are acknowledged."""

@@ -1,0 +1,1 @@
+"""Live features: events folded into states, rows read from states."""

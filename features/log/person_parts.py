@@ -1,0 +1,97 @@
+"""A log cut by person: each part holds everything that its people's accounts ever did, and is read by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from features.people.person_links import PersonLinks, link_table, numbers_of
+
+_PART: Final = "person_part"
+_PARTS: Final = """
+select name as account, (min(hash(name)) over (partition by related) % {parts})::integer as {part} from names_
+"""
+_CUT: Final = """
+select e.*, coalesce(o.{part}, hash(e.account) % {parts})::integer as {part}
+from events_ e left join owned_ o using (account)
+"""
+
+
+class PersonParts:
+    """Events in parts, each a folder of Parquet files; made once, in one pass over the log.
+
+    Accounts that were ever one person's, directly or through others, lie in the same part, so that whatever is
+    asked about a person is answered alike from the part and from the whole log.
+
+    Parameters
+    ----------
+    events
+        Canonical events, a DuckDB relation.
+    identities
+        As for `features.people.person_links.PersonLinks`.
+    known_at
+        Links that had arrived by then count.
+    number
+        How many parts; a single one is the events themselves, and nothing is written.
+    folder
+        Where the parts are kept. Those that are there are used as they are: who names the folder sees to it that
+        it is of the same events.
+    """
+
+    def __init__(
+        self, events: duckdb.DuckDBPyRelation, identities: Any | None, *, known_at: int, number: int, folder: Path
+    ) -> None:
+        self._events, self._identities, self._number, self._folder = events, identities, number, folder
+        if number == 1:
+            return
+        owned_ = _related(identities, known_at, number)
+        links = link_table(identities)
+        of_link = pc.index_in(links["account"], owned_["account"])
+        self._links, self._part = links, pc.fill_null(owned_[_PART].take(of_link), -1)
+        if not folder.exists():
+            draft = folder.with_name(f".{folder.name}")
+            shutil.rmtree(draft, ignore_errors=True)
+            cut = events.query("events_", _CUT.format(part=_PART, parts=number))
+            cut.to_parquet(str(draft), partition_by=[_PART], compression="zstd")
+            draft.rename(folder)
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __getitem__(self, number: int) -> tuple[duckdb.DuckDBPyRelation, Any | None]:
+        """Return the events of a part, and the links of its accounts, in the columns that tell whose they are."""
+        if self._number == 1:
+            return self._events, self._identities
+        return self._events_of(number), self._links.filter(pc.equal(self._part, number))
+
+    def _events_of(self, number: int) -> duckdb.DuckDBPyRelation:
+        here = self._folder / f"{_PART}={number}"
+        if not here.exists():
+            return self._events.limit(0)
+        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in sorted(here.iterdir()))
+        columns = ", ".join(f'"{name}"' for name in self._events.columns)
+        return self._events.query(
+            "events_",
+            f"select {columns} from read_parquet([{files}], hive_partitioning = false)",  # noqa: S608
+        )
+
+
+def _related(identities: Any | None, known_at: int, parts: int) -> pa.Table:
+    """Return the part of every account that was ever linked, and of every person's key, which may be an account."""
+    held = PersonLinks(identities, known_at).holdings()
+    both = pa.chunked_array([*held["account"].chunks, *held["person"].chunks], pa.string()).combine_chunks()
+    names = both.dictionary_encode()
+    account, person = np.split(numbers_of(names.indices), 2)
+    many = len(names.dictionary)
+    links = coo_array((np.ones(len(account), np.int8), (account, person)), shape=(many, many))
+    _, related = connected_components(links, directed=False)
+    names_ = pa.table({"name": names.dictionary, "related": related})  # noqa: F841  (as above)
+    return duckdb.sql(_PARTS.format(part=_PART, parts=parts)).to_arrow_table()

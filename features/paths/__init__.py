@@ -1,0 +1,1 @@
+"""Conversion paths: touches and conversions of people."""

@@ -1,0 +1,1 @@
+"""Pseudonyms, whose account it was, and what people did."""

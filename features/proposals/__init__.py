@@ -1,0 +1,1 @@
+"""Drafts of a taxonomy from a log."""

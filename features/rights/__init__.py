@@ -1,0 +1,1 @@
+"""What people said about themselves, and how events are read since."""

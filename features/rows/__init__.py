@@ -1,0 +1,1 @@
+"""Wide rows: every feature of everybody at an instant."""

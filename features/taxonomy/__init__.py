@@ -1,0 +1,1 @@
+"""The audience taxonomy and the rules of its tags."""

@@ -1,0 +1,1 @@
+"""The routes of the prediction API and its document."""

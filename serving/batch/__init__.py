@@ -1,0 +1,1 @@
+"""Batch scoring into folders of Parquet files."""

@@ -1,0 +1,1 @@
+"""Which bundle answers, and how a better one takes its place."""

@@ -1,0 +1,1 @@
+"""The ``zhongcao`` command: one module for each group of verbs."""

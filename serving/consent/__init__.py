@@ -1,0 +1,1 @@
+"""Who has withdrawn consent, opted out, or deleted tags."""

@@ -1,0 +1,1 @@
+"""The store of person histories, and what conversion rows need beside the person."""

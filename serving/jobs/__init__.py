@@ -1,0 +1,1 @@
+"""The retraining chain and what it writes."""

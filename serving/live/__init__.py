@@ -1,0 +1,1 @@
+"""Live events become features, and the check that they equal the batch."""

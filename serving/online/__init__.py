@@ -1,0 +1,1 @@
+"""The online store: rows and states of people, in SQLite or Redis."""

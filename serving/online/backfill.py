@@ -1,0 +1,143 @@
+"""Filling the online store from the log: everybody's rows and states, from where live events go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.compute as pc
+
+from features.events import EVENTS
+from features.inbox.file import LOG_READER
+from features.inbox.hold import held_for
+from features.incremental.build import states_of
+from features.log.event_log import EventLog
+from features.people.person_links import PersonLinks, link_table
+from features.people.population import population
+from features.rights.withdrawals import withdrawn
+from features.settings import Settings
+from features.spine import Spine
+from serving.online.choice import open_store
+from serving.online.live_rows import RowBundle, RowFacts
+from serving.online.store import StoredState, StoreInfo
+from training.source import LogSource, open_source
+from training.steps import Steps
+
+TAGS_READER: Final = "tags"
+"""Of the inbox: feeds the online store."""
+_PEOPLE_AT_ONCE: Final = 1024
+
+
+@dataclass(frozen=True)
+class _People:
+    """Whom a fill is about.
+
+    Parameters
+    ----------
+    scored
+        Who gets a row, as of the fill.
+    everybody
+        Who ever had an event in the log, also after the fill's instant; whose accounts are whose is as of it.
+    refused
+        Who must not be personalised: nothing is kept of them, and nobody may mistake them for new.
+    links
+        Account → person, where they differ.
+    """
+
+    scored: Spine
+    everybody: Spine
+    refused: list[str]
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, source: LogSource, as_of: int, kinds: Sequence[str] | None) -> _People:
+        refused = withdrawn(source.identities, as_of, as_of)
+        ever = source.events.project("account, kind, 0::bigint as event_time, 0::bigint as arrived_at")
+        return cls(
+            population(source.events, source.identities, [as_of], source.timezone, kinds=kinds),
+            population(ever, source.identities, [as_of], source.timezone),
+            refused,
+            linked_accounts(source.identities, as_of, refused),
+        )
+
+
+def linked_accounts(identities: Any, as_of: int, refused: Sequence[str]) -> dict[str, str]:
+    """Return account → person of accounts under another person's key as of an instant, refused people's apart."""
+    silent = set(refused)
+    accounts = pc.unique(link_table(identities)["account"])
+    persons, _ = PersonLinks(identities, as_of).present(accounts, as_of)
+    return {
+        account: person
+        for account, person in zip(accounts.to_pylist(), persons.to_pylist(), strict=True)
+        if account != person and person not in silent
+    }
+
+
+def backfill(
+    settings: Settings, bundle: RowBundle, as_of: int, steps: Steps, kinds: Sequence[str] | None = None
+) -> StoreInfo:
+    """Replace the online store's content by everybody's rows and states; readers see the old ones until then.
+
+    Events that are accepted meanwhile are fed afterwards: the fill says up to which one the log held all, and later
+    ones are kept in the inbox.
+
+    Parameters
+    ----------
+    settings
+        Where log and store lie.
+    bundle
+        Whose rows.
+    as_of
+        Instant of the rows, epoch seconds.
+    steps
+        Tells how far it is.
+    kinds
+        Who gets a row: people with an event of these kinds; None for any event.
+
+    Returns
+    -------
+    StoreInfo
+        What the store holds.
+
+    Raises
+    ------
+    EventLogError
+        There is no log, or it holds no events.
+    StoreError
+        Another fill is under way.
+    """
+    log = EventLog.open(settings)
+    with held_for(log, TAGS_READER):
+        source = open_source(settings, copied=False)
+        position = log.log_table(EVENTS.name).position(LOG_READER, source.version)
+        people = _People.of(source, as_of, kinds)
+        facts = RowFacts.fitted(bundle.taxonomy, source.events, people.scored, as_of, kinds)
+        live = facts.layout(bundle)
+        scored = set(people.scored.persons)
+        store = open_store(settings)
+        total = -(-len(people.everybody) // _PEOPLE_AT_ONCE)
+        made = states_of(live, source.events, people.everybody, settled=as_of)
+        with (
+            steps.step("online store", max(total, 1)) as advance,
+            store.fill(bundle.layout.schema_hash, bundle.layout.width, as_of, source=source.data_version) as fill,
+        ):
+            while some := list(islice(made, _PEOPLE_AT_ONCE)):
+                rows = {person: live.row(state, as_of) for person, state in some if person in scored}
+                fill.add(list(rows), _stacked(list(rows.values()), bundle.layout.width))
+                states = [StoredState(state.pack(), position, as_of) for _, state in some]
+                fill.keep([person for person, _ in some], states)
+                advance()
+            fill.keep(people.refused, [StoredState(b"", position, as_of)] * len(people.refused))
+            fill.link(list(people.links), list(people.links.values()))
+            fill.live(position, live.schema_hash, facts.to_json())
+        info = store.describe()
+        store.close()
+        source.con.close()
+    return info
+
+
+def _stacked(rows: Sequence[np.ndarray[Any, np.dtype[np.float32]]], width: int) -> np.ndarray[Any, Any]:
+    return np.stack(rows) if rows else np.empty((0, width), np.float32)

@@ -1,0 +1,1 @@
+"""Segments in OpenRTB bid requests, where consent allows."""

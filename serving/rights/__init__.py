@@ -1,0 +1,1 @@
+"""People's rights in an installation: erasure place by place."""

@@ -1,0 +1,1 @@
+"""The scorers of tags and of conversions, without any web framework."""

@@ -1,0 +1,1 @@
+"""The process that serves: everything opened, fed, measured and stopped."""

@@ -1,0 +1,1 @@
+"""The serving tags: the catalogue, nutrition labels, tags added and taken away."""

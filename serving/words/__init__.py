@@ -1,0 +1,1 @@
+"""Features and factors in words, English and Chinese."""

@@ -1,0 +1,1 @@
+"""Bundles on disk: manifests, champions and the pointers to them."""

@@ -1,0 +1,1 @@
+"""New tags beside a trained model."""

@@ -1,0 +1,1 @@
+"""How good probabilities are: metrics, calibration, intervals, figures."""

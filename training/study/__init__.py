@@ -1,0 +1,1 @@
+"""A study of the recipe: ablation, learning curves, stability over windows."""

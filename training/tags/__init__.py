@@ -1,0 +1,1 @@
+"""The tag model: pooled and heads, trained, calibrated, explained, evaluated."""
