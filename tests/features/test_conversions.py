@@ -101,6 +101,11 @@ def test_refunds_that_name_no_known_order_are_reported() -> None:
     assert (values(found), found.unmatched["amount"].to_pylist()) == ([100], [9, 9])
 
 
+def test_a_refund_without_an_order_is_of_no_line_without_one() -> None:
+    found = read([bought(START, 100), event("refund", START, amount=9, brand="X")], brands=["X"])
+    assert (values(found), found.unmatched["amount"].to_pylist()) == ([100], [9])
+
+
 def test_a_refund_of_gifts_is_spread_over_them() -> None:
     gifts = [bought(START, 0, order="o"), bought(START, 0, order="o")]
     found = read([*gifts, event("refund", START, order="o", amount=5)]).table.to_pylist()[0]

@@ -86,7 +86,7 @@ _ACTS: Final = """
         coalesce(e.amount, 0) as amount
     from events_ e left join items i on i.item = e.item
         semi join through t
-            on t.kind = 'purchase' and (t.platform, t.account, t.bill) = (e.platform, e.account, e."order")
+            on t.kind = 'purchase' and t.platform = e.platform and t.account = e.account and t.bill = e."order"
     where e.kind in ('purchase', 'refund') and e.event_time < {as_of} and e.arrived_at <= {as_of}
 ), lines as (select * from orders where kind = 'purchase'
 ), refunds as (select * from orders where kind = 'refund'
