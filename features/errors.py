@@ -82,6 +82,10 @@ class TrainingError(ZhongcaoError):
     """A model cannot be trained on what was given."""
 
 
+class GateError(ZhongcaoError):
+    """Data or a model failed a check that stops the run; what served before goes on."""
+
+
 class OverlapError(ZhongcaoError):
     """An effect cannot be told from the data: nobody comparable was left without the campaign."""
 
