@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cache
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 from pydantic import TypeAdapter
 
 from serving.api.live_schema import LIVE_EVENT
+from serving.api.openapi_headers import ANSWER_HEADERS, REQUEST_PARAMETERS, headers_of, parameters_of
 from serving.api.route_table import ROUTES, RouteSpec
-from serving.api.routes_tags import ESCAPED
 from serving.guard.limits import LINES_TYPE
 from serving.messages.problem_kinds import KIND_OF_NAME, KINDS, ProblemKind
 
@@ -61,17 +62,8 @@ def openapi() -> dict[str, Any]:
         "components": {
             "schemas": {**components, "Problem": _problem_schema(), "LiveEvent": LIVE_EVENT},
             "examples": {kind.name: _problem_example(kind) for kind in KINDS},
-            "headers": {
-                "RequestId": {
-                    "description": "Under which the server's log knows the request.",
-                    "required": True,
-                    "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-                },
-                "RetryAfter": {
-                    "description": "Seconds to wait before the same request is sent again.",
-                    "schema": {"type": "integer", "minimum": 0},
-                },
-            },
+            "headers": ANSWER_HEADERS,
+            "parameters": REQUEST_PARAMETERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -122,11 +114,11 @@ def _operation(route: RouteSpec, schemas: dict[tuple[str, str], Any]) -> dict[st
         "summary": route.summary,
         "security": [] if route.scope is None else [{"key": []}, {}],
         "x-scope": route.scope,
-        "parameters": _parameters(route),
+        "parameters": parameters_of(route),
         "responses": {
             "200": {
                 "description": "The answer.",
-                "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}, **own_headers},
+                "headers": {**headers_of(), **own_headers},
                 "content": {"application/json": answered},
             },
             **_refusals(route),
@@ -140,28 +132,6 @@ def _operation(route: RouteSpec, schemas: dict[tuple[str, str], Any]) -> dict[st
     return operation
 
 
-def _parameters(route: RouteSpec) -> list[dict[str, Any]]:
-    text, escaped = {"type": "string", "minLength": 1}, {"type": "string", "pattern": ESCAPED}
-    found = [
-        {"name": name, "in": "path", "required": True, "description": said, "schema": text}
-        for name, said in route.path_values.items()
-    ]
-    found += [
-        {"name": name, "in": "header", "required": True, "description": said, "schema": escaped}
-        for name, said in route.headers.items()
-    ]
-    if route.query is not None:
-        properties = TypeAdapter(route.query).json_schema()["properties"]
-        found += [{"name": name, "in": "query", "schema": _plain(schema)} for name, schema in properties.items()]
-    return found
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter: one that may be left out cannot be null in an address."""
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    return {key: value for key, value in {**schema, **options[0]}.items() if key != "anyOf" and value is not None}
-
-
 def _refusals(route: RouteSpec) -> dict[str, Any]:
     by_status: dict[int, list[ProblemKind]] = defaultdict(list)
     for name in route.all_problems:
@@ -171,9 +141,7 @@ def _refusals(route: RouteSpec) -> dict[str, Any]:
 
 
 def _refusal(kinds: list[ProblemKind]) -> dict[str, Any]:
-    headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
-    if any(kind.again for kind in kinds):
-        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    headers = headers_of(again=any(kind.again for kind in kinds), keys=kinds[0].status == HTTPStatus.UNAUTHORIZED)
     return {
         "description": "; or ".join(kind.meaning for kind in kinds),
         "headers": headers,

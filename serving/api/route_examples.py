@@ -29,6 +29,17 @@ _LISTED: Final = {
 _IAB: Final = "Purchase Intent | Consumer Packaged Goods | Edible | Refrigerated | Dairy"
 _MODEL: Final = "tags-8ec1f69ce9df"
 _AS_OF: Final = 1512086400
+_RECEIPT: Final = {
+    "id": "1c0a52ffb6e07d93",
+    "person": "9d1f0c5b7ae24f6688c3b0a4d2e19f75",
+    "accounts": 2,
+    "asked_at": 1748736000,
+    "finished_at": 1748736002,
+    "places": [
+        {"place": "inbox", "removed": 1, "cut_off": False},
+        {"place": "log", "removed": 48, "cut_off": False},
+    ],
+}
 _WINDOWS: Final = {"click": 1.0, "ctcvr": 15.0}
 
 EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
@@ -158,6 +169,12 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             },
         },
     ),
+    "opt_out": (None, {"opted_out": True}),
+    "opt_in": (None, {"opted_out": False}),
+    "delete_tag": (None, {"tag": "dairy.will-buy", "removed": 1}),
+    "erase_me": (None, _RECEIPT),
+    "erase": (None, _RECEIPT),
+    "receipt": (None, _RECEIPT),
     "livez": (None, {"status": "live"}),
     "readyz": (None, {"status": "ready"}),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from features.erasure.erasures import Receipt
 from serving.api.events import EventsAnswer
 from serving.api.live_schema import EVENTS_BODY
 from serving.api.route_examples import EXAMPLES
-from serving.api.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER, PageRequest
+from serving.api.routes_tags import PageRequest
 from serving.champions.health import Liveness, Readiness
 from serving.guard.access import Scope
 from serving.messages.conversion_schemas import ConversionsAnswer, ConversionsRequest
@@ -26,10 +26,26 @@ _ANY: Final = ("key-needed", "not-allowed", "not-valid", "too-many", "failed", "
 _BODY: Final = ("unreadable", "too-large", "other-content", "not-valid")
 
 
-_WHO: Final = {
-    PLATFORM_HEADER: "Platform of the account, percent-encoded UTF-8.",
-    ACCOUNT_HEADER: "The account's id on it, percent-encoded UTF-8; it never stands in an address.",
-}
+@dataclass(frozen=True)
+class PathValue:
+    """What may stand for a name in braces of a path.
+
+    Parameters
+    ----------
+    meaning
+        What it names.
+    pattern
+        That it matches.
+    example
+        One of them.
+    """
+
+    meaning: str
+    pattern: str
+    example: str
+
+
+_TAG: Final = PathValue("Id of the tag.", "^[a-z0-9._-]{1,256}$", "dairy.will-buy")
 
 
 @dataclass(frozen=True)
@@ -52,10 +68,10 @@ class RouteSpec:
         Type of the body, or its schema; None for routes without one.
     query
         Model whose fields may follow the question mark.
-    headers
-        Name of a header that must be sent → meaning.
+    about_me
+        Whether headers must say whose account it is about.
     path_values
-        Name in braces → meaning.
+        Name in braces → what may stand there.
     answer_headers
         Name of a header of the answer → meaning.
     problems
@@ -74,8 +90,8 @@ class RouteSpec:
     answer: Any
     request: Any = None
     query: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    path_values: Mapping[str, str] = field(default_factory=dict)
+    about_me: bool = False
+    path_values: Mapping[str, PathValue] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     brand: bool = False
@@ -104,39 +120,41 @@ ROUTES: Final = (
     ),
     RouteSpec(
         "GET", "/v1/tags/{tag}", "tag", "One tag with its nutrition label.", "predict", LabelAnswer,
-        path_values={"tag": "Id of the tag."}, problems=("not-valid", "no-such-tag", "not-ready"),
+        path_values={"tag": _TAG}, problems=("not-valid", "no-such-tag", "not-ready"),
     ),
     RouteSpec(
         "GET", "/v1/people/me/tags", "own_tags", "What a person may see of themselves, through the platform.",
         "predict", OwnTagsAnswer, problems=("not-valid", "not-ready"),
-        headers=_WHO,
+        about_me=True,
     ),
     RouteSpec(
         "PUT", "/v1/people/me/opt-out", "opt_out", "Be personalised no more, from the next request on.",
-        "predict", OptOutAnswer, problems=("not-ready",), headers=_WHO,
+        "predict", OptOutAnswer, problems=("not-ready",), about_me=True,
     ),
     RouteSpec(
         "DELETE", "/v1/people/me/opt-out", "opt_in", "Take an opt-out back.",
-        "predict", OptOutAnswer, problems=("not-ready",), headers=_WHO,
+        "predict", OptOutAnswer, problems=("not-ready",), about_me=True,
     ),
     RouteSpec(
         "DELETE", "/v1/people/me/tags/{tag}", "delete_tag", "Have a tag never inferred of oneself again.",
-        "predict", DeletedTagAnswer, problems=("not-ready",), headers=_WHO,
-        path_values={"tag": "Id of the tag."},
+        "predict", DeletedTagAnswer, problems=("not-ready",), about_me=True,
+        path_values={"tag": _TAG},
     ),
     RouteSpec(
         "DELETE", "/v1/people/me", "erase_me", "Erase whoever has an account, with all accounts, from every place.",
-        "admin", Receipt, problems=("not-ready",), headers=_WHO,
+        "admin", Receipt, problems=("not-ready",), about_me=True,
     ),
     RouteSpec(
         "DELETE", "/v1/people/{person}", "erase", "Erase a person, with all accounts, from every place.",
         "admin", Receipt, problems=("not-valid", "not-ready"),
-        path_values={"person": "Key of the person, 32 hexadecimal digits; never an outside id."},
+        path_values={
+            "person": PathValue("Key of the person; never an outside id.", "^[0-9a-f]{32}$", "4f" * 16),
+        },
     ),
     RouteSpec(
         "GET", "/v1/erasures/{erasure}", "receipt", "The receipt of an erasure: what was done where.",
         "admin", Receipt, problems=("no-such-erasure", "not-ready"),
-        path_values={"erasure": "Id of the erasure."},
+        path_values={"erasure": PathValue("Id of the erasure.", "^[0-9a-f]{16}$", "1c0a52ffb6e07d93")},
     ),
     RouteSpec(
         "POST", "/v1/conversions", "conversions", "What would follow if a person saw some notes.", "predict",
