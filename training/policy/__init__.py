@@ -1,0 +1,1 @@
+"""Delivery policies: which note is shown to whom, and what it costs."""
