@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -27,13 +27,16 @@ class ScoredTags:
         T names; of the tags of one name at most one is about any category, and they make one column.
     categories
         T sets of category codes that each tag is about; ``*`` stands for every category.
+    ids
+        T ids of tags; empty where an earlier version of zhongcao did not note them.
     """
 
     patterns: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.patterns) != len(self.categories):
+        if len(self.patterns) != len(self.categories) or len(self.ids) not in (0, len(self.patterns)):
             raise FeatureError("each tag's name and categories are needed", value=len(self.categories))
         # Found wrong here rather than by the first row.
         self.places  # noqa: B018
@@ -52,12 +55,29 @@ class ScoredTags:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able facts, for a bundle."""
-        return {"patterns": list(self.patterns), "categories": [list(codes) for codes in self.categories]}
+        categories = [list(codes) for codes in self.categories]
+        return {"patterns": list(self.patterns), "categories": categories, "ids": list(self.ids)}
+
+    def without(self, scores: npt.NDArray[np.float32], gone: Collection[str]) -> npt.NDArray[np.float32]:
+        """Return scores, [n, T], without those of some tags; without any, where it is not known which they are.
+
+        Examples
+        --------
+        >>> tags = ScoredTags(("will-buy", "will-buy"), (("tea",), ("milk",)), ("tea.will-buy", "milk.will-buy"))
+        >>> tags.without(np.array([[0.25, 0.5]], np.float32), ["milk.will-buy", "other"]).tolist()
+        [[0.25, nan]]
+        """
+        if not gone:
+            return scores
+        out = scores.copy()
+        out[:, [not self.ids or tag in gone for tag in self.ids or self.patterns]] = np.nan
+        return out
 
     @classmethod
     def of_dict(cls, said: Mapping[str, Any]) -> Self:
         """Read what `to_dict` returned."""
-        return cls(tuple(said["patterns"]), tuple(tuple(codes) for codes in said["categories"]))
+        categories = tuple(tuple(codes) for codes in said["categories"])
+        return cls(tuple(said["patterns"]), categories, tuple(said.get("ids", ())))
 
 
 @dataclass(frozen=True)

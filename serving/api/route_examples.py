@@ -106,6 +106,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             "person": _PERSON,
             "known": True,
             "as_of": _AS_OF,
+            "person_as_of": 1512089997,
             "time": 1512090000,
             "window_days": _WINDOWS,
             "currency": "CNY",

@@ -117,7 +117,7 @@ def _conversions(
     def load(folder: Path) -> Callable[[], ConversionScorer]:
         bundle = load_conversion_bundle(folder)
         bundle.model.warm()
-        scorer = ConversionScorer(bundle, store, load_key(settings), withdrawn)
+        scorer = ConversionScorer(bundle, store, load_key(settings), withdrawn, withdrawn.deleted_tags)
 
         def warm() -> ConversionScorer:
             # Where the store is not filled, whoever takes the place of another is no more helpless than that.

@@ -82,6 +82,7 @@ class ConversionsAnswer:
     window_days: dict[str, float]
     currency: str
     candidates: list[CandidateScore]
+    person_as_of: int | None = None
     prediction_id: str | None = None
     request_id: str = ""
 

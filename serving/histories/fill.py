@@ -24,7 +24,7 @@ from features.people.person_links import PersonLinks
 from features.people.population import population
 from features.settings import Settings
 from features.spine import Spine
-from serving.consent.log import withdrawn_since
+from serving.consent.log import deleted_tags, withdrawn_since
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.person_scores import PersonScores, scoring_tags
 from serving.histories.shared_facts import share_facts
@@ -104,7 +104,11 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
         waiting = [spine for spine in parts if spine.persons[-1] > fill.done]
         what = f"histories{' and scores of ' + scored_by if scored_by else ''}"
         with steps.step(f"{what} as of {day_text(present, log.timezone)}", len(waiting) + 1) as advance:
-            scores = PersonScores(tags, con, source.events, source.people) if tags and waiting else None
+            scores = (
+                PersonScores(tags, con, source.events, source.people, deleted_tags(settings))
+                if tags and waiting
+                else None
+            )
             for spine in waiting:
                 _add(fill, source, spine, refused, scores)
                 advance()

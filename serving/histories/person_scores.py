@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import duckdb
@@ -49,18 +51,26 @@ class PersonScores:
         What was known at the instant, and the connection that it lives on.
     everybody
         As of the instant: the quantiles that rules compare with are those of all of them.
+    deleted
+        Key of a person → tags that must not be inferred.
     """
 
     def __init__(
-        self, bundle: Bundle, con: duckdb.DuckDBPyConnection, events: duckdb.DuckDBPyRelation, everybody: Spine
+        self,
+        bundle: Bundle,
+        con: duckdb.DuckDBPyConnection,
+        events: duckdb.DuckDBPyRelation,
+        everybody: Spine,
+        deleted: Mapping[str, AbstractSet[str]],
     ) -> None:
+        self._deleted = deleted
         self.scored_by = bundle.version
         self._people = PeopleScorer(bundle)
         self._con, self._events = con, events
         self._thresholds = self._people.thresholds(events, everybody)
 
     def of(self, spine: Spine) -> dict[str, Scores]:
-        """Return the scores of some people, by key; their events are held meanwhile."""
+        """Return some people's scores, by key, but for tags that they deleted; their events are held meanwhile."""
         owned = pa.table({"account": pc.unique(spine.accounts["account"])})  # noqa: F841
         own = self._events.query("events_", "select events_.* from events_ semi join owned using (account)")
         own.create(_SOME)
@@ -68,4 +78,7 @@ class PersonScores:
             scores = self._people.probabilities(self._con.table(_SOME), spine, self._thresholds)
         finally:
             self._con.execute(f"drop table {_SOME}")
-        return dict(zip(spine.persons, scores, strict=True))
+        found = dict(zip(spine.persons, scores, strict=True))
+        for person in found.keys() & self._deleted.keys():
+            found[person] = self._people.tags.without(found[person][None], self._deleted[person])[0]
+        return found

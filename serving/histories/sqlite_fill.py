@@ -14,7 +14,7 @@ import pyarrow as pa
 from serving.histories.store import NO_SCORES, HistoryFill, Scores, check_columns
 from serving.online.sqlite_file import SqliteFile
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _FILLS: Final = (
     "CREATE TABLE IF NOT EXISTS fills (number INTEGER PRIMARY KEY, serves INTEGER NOT NULL, columns BLOB NOT NULL,"
     " as_of INTEGER NOT NULL, source TEXT NOT NULL, scored_by TEXT NOT NULL, done TEXT NOT NULL,"
@@ -25,7 +25,7 @@ _TABLES: Final = {
     "histories": "(person TEXT NOT NULL UNIQUE, events BLOB NOT NULL, scores BLOB)",
     "links": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
     "shared": "(name TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
-    "live": "(only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL)",
+    "live": "(only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, arrived_at INTEGER NOT NULL)",
 }
 COUNT: Final = (
     "UPDATE fills SET people = (SELECT COUNT(*) FROM histories_{0} WHERE events <> x''),"
@@ -91,8 +91,8 @@ class SqliteHistoryFill(HistoryFill):
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(PUT_EVENTS.format(self._number), [(person, b"") for person in left_out])
             self._connection.execute(
-                f"INSERT OR REPLACE INTO live_{self._number} VALUES (1, ?)",  # noqa: S608
-                (seq,),
+                f"INSERT OR REPLACE INTO live_{self._number} SELECT 1, ?, as_of FROM fills WHERE number = ?",  # noqa: S608
+                (seq, self._number),
             )
             self._connection.execute("COMMIT")
 

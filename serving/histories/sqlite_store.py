@@ -78,7 +78,7 @@ class SqliteHistories(HistoryStore):
     def get(self, persons: Sequence[str]) -> Found:
         """Return each person's history, see `HistoryStore.get`."""
         with self._serving() as (connection, serving):
-            schema = _schema_of(serving.columns)
+            schema, live = _schema_of(serving.columns), _live(connection, serving)
             query = f"SELECT person, events, scores FROM histories_{serving.number} WHERE person IN (keys)"  # noqa: S608
             found = {
                 person: (
@@ -88,7 +88,7 @@ class SqliteHistories(HistoryStore):
                 for person, packed, scores in by_keys(connection, query, persons)
             }
         events, scores = ([found[person][of] if person in found else None for person in persons] for of in (0, 1))
-        return Found(serving.name, serving.as_of, events, scores, serving.scored_by)
+        return Found(serving.name, serving.as_of, events, scores, serving.scored_by, live)
 
     def shared(self) -> Shared:
         """Return what the fill knows beside the histories, see `HistoryStore.shared`."""
@@ -109,7 +109,12 @@ class SqliteHistories(HistoryStore):
             return _live(connection, serving)
 
     def append(
-        self, now: HistoryLive, seq: int, histories: Mapping[str, pa.RecordBatch], left_out: Sequence[str]
+        self,
+        now: HistoryLive,
+        seq: int,
+        arrived_at: int,
+        histories: Mapping[str, pa.RecordBatch],
+        left_out: Sequence[str],
     ) -> None:
         """Add events to histories, see `HistoryStore.append`."""
         with closing(self._file.writer()) as connection, self._file.named_errors():
@@ -136,7 +141,8 @@ class SqliteHistories(HistoryStore):
                 elif packed:
                     after.append((person, pack_events(merged(unpack_events(packed, schema), events))))
             connection.executemany(PUT_EVENTS.format(serving.number), after)
-            connection.execute(f"UPDATE live_{serving.number} SET seq = ?", (seq,))  # noqa: S608
+            moved = f"UPDATE live_{serving.number} SET seq = ?, arrived_at = max(arrived_at, ?)"  # noqa: S608
+            connection.execute(moved, (seq, arrived_at))
             connection.execute(
                 f"UPDATE fills SET people = people + ? WHERE number = {serving.number}",  # noqa: S608
                 (len(histories) - len(before),),
@@ -195,8 +201,8 @@ class SqliteHistories(HistoryStore):
 
 
 def _live(connection: sqlite3.Connection, serving: _Serving) -> HistoryLive | None:
-    found = connection.execute(f"SELECT seq FROM live_{serving.number}").fetchone()  # noqa: S608
-    return None if found is None else HistoryLive(serving.name, found[0])
+    found = connection.execute(f"SELECT seq, arrived_at FROM live_{serving.number}").fetchone()  # noqa: S608
+    return None if found is None else HistoryLive(serving.name, *found)
 
 
 @lru_cache(maxsize=4)

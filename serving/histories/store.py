@@ -22,6 +22,25 @@ NO_SCORES: Final[Mapping[str, Scores]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class HistoryLive:
+    """How far the histories are in the live events.
+
+    Parameters
+    ----------
+    fill
+        As in `Found`.
+    seq
+        Every event accepted up to it is in the histories.
+    arrived_at
+        When the last of them arrived; of a fill, its instant. Epoch seconds.
+    """
+
+    fill: str
+    seq: int
+    arrived_at: int
+
+
+@dataclass(frozen=True)
 class Found:
     """What the store knows of some people, all of one fill.
 
@@ -30,13 +49,15 @@ class Found:
     fill
         Names the fill; the shared parts of the same fill belong to it.
     as_of
-        Instant of the fill: nothing that happened or arrived later is in it, epoch seconds.
+        Instant of the fill: but for live events, nothing that happened or arrived later is in it, epoch seconds.
     events
         Each person's events, one row per event, columns as the fill declared them; None where there is nothing.
     scores
         Each person's scores of tags, float32; None where there are none.
     scored_by
         Names the models that the scores are of; empty for none.
+    live
+        How far the histories were in the live events; None where the fill takes none.
     """
 
     fill: str
@@ -44,6 +65,12 @@ class Found:
     events: list[pa.RecordBatch | None]
     scores: list[Scores | None]
     scored_by: str = ""
+    live: HistoryLive | None = None
+
+    @property
+    def fresh(self) -> int:
+        """Everything that had arrived by then is in the histories, live events included, epoch seconds."""
+        return self.as_of if self.live is None else max(self.as_of, self.live.arrived_at)
 
 
 @dataclass(frozen=True)
@@ -87,22 +114,6 @@ class HistoryInfo:
     people: int
     accounts: int
     scored_by: str = ""
-
-
-@dataclass(frozen=True)
-class HistoryLive:
-    """How far the histories are in the live events.
-
-    Parameters
-    ----------
-    fill
-        As in `Found`.
-    seq
-        Every event accepted up to it is in the histories.
-    """
-
-    fill: str
-    seq: int
 
 
 class HistoryFill(ABC):
@@ -238,7 +249,12 @@ class HistoryStore(ABC):
 
     @abstractmethod
     def append(
-        self, now: HistoryLive, seq: int, histories: Mapping[str, pa.RecordBatch], left_out: Sequence[str]
+        self,
+        now: HistoryLive,
+        seq: int,
+        arrived_at: int,
+        histories: Mapping[str, pa.RecordBatch],
+        left_out: Sequence[str],
     ) -> None:
         """Add events to histories and move the position: at once, or nothing.
 
@@ -246,8 +262,8 @@ class HistoryStore(ABC):
         ----------
         now
             Where the store is.
-        seq
-            Where it is then.
+        seq, arrived_at
+            Where it is then, and when the latest of the events arrived, epoch seconds.
         histories
             Person key → new events, oldest first. They are put among the old ones by the columns that order a
             history; of whom was left out before, none are.

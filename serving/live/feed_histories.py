@@ -58,7 +58,8 @@ class FedHistories(Fed):
                 of_event[event] = codes[person]
         agreeing = {code: person for person, code in codes.items() if person not in silent}
         histories = dict(person_batches(acts_of_events(table, of_event), agreeing))
-        self._store.append(live, int(rows[-1][0]), histories, sorted(silent))
+        arrived_at = max(table["arrived_at"].to_pylist())
+        self._store.append(live, int(rows[-1][0]), arrived_at, histories, sorted(silent))
 
     def _look(self) -> HistoryLive:
         live = self._store.live()

@@ -143,7 +143,9 @@ class ConversionsAnswer:
     known
         False: nothing is known of the person, and the answer is that of somebody without a history.
     as_of
-        Instant of what is known of persons and notes, epoch seconds.
+        Instant of what is known of notes, and of links and consent, epoch seconds.
+    person_as_of
+        What the person did and had arrived by then is counted, live events included, epoch seconds.
     time
         Instant that is answered for, epoch seconds.
     window_days
@@ -160,6 +162,7 @@ class ConversionsAnswer:
     person: dict[str, Any]
     known: bool
     as_of: int
+    person_as_of: int
     time: int
     window_days: dict[str, float]
     currency: str

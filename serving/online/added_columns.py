@@ -119,7 +119,7 @@ class ExtendedStore(OnlineStore):
             row = rows[place]
             if row is not None:
                 vector = np.concatenate([row.vector, columns])
-                rows[place] = StoredRow(row.as_of, vector, self._hash, f"{row.fill}+{self._mark}")
+                rows[place] = replace(row, vector=vector, schema_hash=self._hash, fill=f"{row.fill}+{self._mark}")
         return rows
 
     def scan(self, fill: str, first: str, end: str | None, size: int) -> Iterator[RowBlock]:

@@ -73,7 +73,7 @@ class RedisFill(Fill):
         check_block(persons, matrix, self._width)
         self._digest.update("\x1f".join(persons).encode())
         self._digest.update(np.ascontiguousarray(matrix).data)
-        self._put("rows", persons, [packed_row(self._as_of, row) for row in matrix])
+        self._put("rows", persons, [packed_row(self._as_of, None, self._as_of, row) for row in matrix])
 
     def keep(self, persons: Sequence[str], states: Sequence[StoredState]) -> None:
         """Add states, see `Fill.keep`."""

@@ -10,27 +10,30 @@ from numpy.typing import NDArray
 
 from serving.online.store import StoredState
 
-_AS_OF: Final = struct.Struct("<q")
+_ROW: Final = struct.Struct("<qqq")
 _SEQ_ARRIVED: Final = struct.Struct("<qq")
+_NONE: Final = -1
 _FLOAT: Final = np.dtype("<f4")
 
 
-def packed_row(as_of: int, vector: NDArray[np.float32]) -> bytes:
-    """Return an instant and a vector as bytes: int64, then float32 each.
+def packed_row(as_of: int, seq: int | None, arrived_at: int, vector: NDArray[np.float32]) -> bytes:
+    """Return a row as bytes: instant, last live event and its arrival, int64 each, then float32 each.
 
     Examples
     --------
-    >>> as_of, vector = unpacked_row(packed_row(1509494400, np.array([1, np.nan], np.float32)))
-    >>> as_of, vector.tolist()
-    (1509494400, [1.0, nan])
+    >>> *marks, vector = unpacked_row(packed_row(1509494400, None, 1509494399, np.array([1, np.nan], np.float32)))
+    >>> marks, vector.tolist()
+    ([1509494400, None, 1509494399], [1.0, nan])
     """
-    return _AS_OF.pack(as_of) + vector.astype(_FLOAT, copy=False).tobytes()
+    marks = _ROW.pack(as_of, _NONE if seq is None else seq, arrived_at)
+    return marks + vector.astype(_FLOAT, copy=False).tobytes()
 
 
-def unpacked_row(packed: bytes) -> tuple[int, NDArray[np.float32]]:
-    """Return the instant and the vector of `packed_row`; the vector is read-only."""
-    vector = np.frombuffer(packed, _FLOAT, offset=_AS_OF.size).astype(np.float32, copy=False)
-    return _AS_OF.unpack_from(packed)[0], vector
+def unpacked_row(packed: bytes) -> tuple[int, int | None, int, NDArray[np.float32]]:
+    """Return what `packed_row` was given; the vector is read-only."""
+    as_of, seq, arrived_at = _ROW.unpack_from(packed)
+    vector = np.frombuffer(packed, _FLOAT, offset=_ROW.size).astype(np.float32, copy=False)
+    return as_of, None if seq == _NONE else seq, arrived_at, vector
 
 
 def packed_state(state: StoredState) -> bytes:

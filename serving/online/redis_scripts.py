@@ -55,7 +55,7 @@ READ: Final = (
     + """
 local g = current()
 if not g then return false end
-return {g, redis.call('HMGET', key(g, 'meta'), 'fill', 'schema_hash'), values(key(g, ARGV[1]), ARGV, 2)}
+return {g, redis.call('HMGET', key(g, 'meta'), 'fill', 'schema_hash', 'as_of'), values(key(g, ARGV[1]), ARGV, 2)}
 """
 )
 

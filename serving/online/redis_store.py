@@ -64,8 +64,15 @@ class RedisStore(OnlineStore):
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
-        (fill, schema_hash), packed = self._read("rows", persons)
-        return [None if one is None else StoredRow(*unpacked_row(one), schema_hash, fill) for one in packed]
+        (fill, schema_hash, filled_at), packed = self._read("rows", persons)
+        found: list[StoredRow | None] = []
+        for one in packed:
+            if one is None:
+                found.append(None)
+                continue
+            as_of, seq, arrived_at, vector = unpacked_row(one)
+            found.append(StoredRow(as_of, vector, schema_hash, fill, int(filled_at), seq, arrived_at))
+        return found
 
     def scan(self, fill: str, first: str, end: str | None, size: int) -> Iterator[RowBlock]:
         """Yield the rows of everybody whose key lies in a range, see `OnlineStore.scan`."""
@@ -79,7 +86,7 @@ class RedisStore(OnlineStore):
                 generation, persons = answer[0].decode(), [person.decode() for person in answer[2]]
                 if not persons:
                     return
-                instants, vectors = zip(*map(unpacked_row, answer[3]), strict=True)
+                instants, _, _, vectors = zip(*map(unpacked_row, answer[3]), strict=True)
                 yield RowBlock(persons, np.array(instants, np.int64), np.stack(vectors))
                 after = f"({persons[-1]}"
         finally:
@@ -110,7 +117,11 @@ class RedisStore(OnlineStore):
         for one in updates:
             if one.vector is not None:
                 check_block([one.person], one.vector[None], info.width)
-            row = b"" if one.vector is None else packed_row(one.as_of, one.vector)
+            row = (
+                b""
+                if one.vector is None
+                else packed_row(one.as_of, one.state.seq, one.state.arrived_at, one.vector)
+            )
             changes += [one.person, packed_state(one.state), row]
         if not self._link.run(UPDATE, now.fill, now.seq, now.state_hash, now.facts, seq, *changes):
             raise moved_on(now, self.live())
@@ -129,16 +140,16 @@ class RedisStore(OnlineStore):
         live = None if seq is None else Live(fill, int(seq), state_hash, facts)
         return StoreInfo(schema_hash, int(width), int(as_of), people, accounts, fill), live
 
-    def _read(self, part: str, fields: Sequence[str]) -> tuple[tuple[str, str], list[Any]]:
-        """Return fill and layout, and the values of fields, all of one generation."""
+    def _read(self, part: str, fields: Sequence[str]) -> tuple[tuple[str, str, str], list[Any]]:
+        """Return fill, layout and instant of the fill, and the values of fields, all of one generation."""
         starts = range(0, max(len(fields), 1), _KEYS_AT_ONCE)
         for _ in range(_TRIES):
             pages = [
                 self._filled(self._link.run(READ, part, *fields[start : start + _KEYS_AT_ONCE])) for start in starts
             ]
             if len({(page[0], page[1][0]) for page in pages}) == 1:
-                fill, schema_hash = (one.decode() for one in pages[0][1])
-                return (fill, schema_hash), [value for page in pages for value in page[2]]
+                fill, schema_hash, as_of = (one.decode() for one in pages[0][1])
+                return (fill, schema_hash, as_of), [value for page in pages for value in page[2]]
         raise StoreError("the online store is filled again and again", next_step="try again")
 
     @staticmethod

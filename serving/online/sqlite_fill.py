@@ -22,7 +22,8 @@ _META: Final = (
     " as_of INTEGER NOT NULL, people INTEGER NOT NULL, accounts INTEGER NOT NULL, fill TEXT NOT NULL)"
 )
 _TABLES: Final = {
-    "rows": "(person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, vector BLOB NOT NULL)",
+    "rows": "(person TEXT NOT NULL UNIQUE, as_of INTEGER NOT NULL, seq INTEGER, arrived_at INTEGER NOT NULL,"
+    " vector BLOB NOT NULL)",
     "states": "(person TEXT NOT NULL UNIQUE, content BLOB NOT NULL, seq INTEGER NOT NULL,"
     " arrived_at INTEGER NOT NULL)",
     "accounts": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
@@ -30,8 +31,9 @@ _TABLES: Final = {
     " facts TEXT NOT NULL)",
 }
 PUT_ROW: Final = (
-    "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (person)"
-    " DO UPDATE SET as_of = excluded.as_of, vector = excluded.vector"
+    "INSERT INTO rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (person)"
+    " DO UPDATE SET as_of = excluded.as_of, seq = excluded.seq, arrived_at = excluded.arrived_at,"
+    " vector = excluded.vector"
 )
 PUT_STATE: Final = (
     "INSERT INTO states VALUES (?, ?, ?, ?) ON CONFLICT (person)"
@@ -96,7 +98,7 @@ class SqliteFill(Fill):
         packed = np.ascontiguousarray(matrix)
         self._digest.update("\x1f".join(persons).encode())
         self._digest.update(packed.data)
-        self._put("rows", [(p, as_of, row.tobytes()) for p, row in zip(persons, packed, strict=True)])
+        self._put("rows", [(p, as_of, None, as_of, row.tobytes()) for p, row in zip(persons, packed, strict=True)])
 
     def keep(self, persons: Sequence[str], states: Sequence[StoredState]) -> None:
         """Add states, see `Fill.keep`."""

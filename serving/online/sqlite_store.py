@@ -26,6 +26,10 @@ from serving.online.store import (
 )
 
 _DESCRIBE: Final = "SELECT schema_hash, width, as_of, people, accounts, fill FROM meta"
+_ROWS: Final = (
+    "SELECT person, rows.as_of, vector, schema_hash, fill, meta.as_of, seq, arrived_at"
+    " FROM rows, meta WHERE person IN (keys)"
+)
 _LIVE: Final = "SELECT fill, seq, state_hash, facts FROM meta JOIN live ON TRUE"
 
 
@@ -59,10 +63,9 @@ class SqliteStore(OnlineStore):
 
     def get(self, persons: Sequence[str]) -> list[StoredRow | None]:
         """Return each person's row, see `OnlineStore.get`."""
-        query = "SELECT person, rows.as_of, vector, schema_hash, fill FROM rows, meta WHERE person IN (keys)"
         found = {
-            person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), schema_hash, fill)
-            for person, as_of, packed, schema_hash, fill in self._select(query, persons)
+            person: StoredRow(as_of, np.frombuffer(packed, dtype=np.float32), *rest)
+            for person, as_of, packed, *rest in self._select(_ROWS, persons)
         }
         return [found.get(person) for person in persons]
 
@@ -101,7 +104,9 @@ class SqliteStore(OnlineStore):
 
     def update(self, now: Live, seq: int, updates: Sequence[Update]) -> None:
         """Put in what live events made of people, see `OnlineStore.update`."""
-        rows = [(u.person, u.as_of, u.vector) for u in updates if u.vector is not None]
+        rows = [
+            (u.person, u.as_of, u.state.seq, u.state.arrived_at, u.vector) for u in updates if u.vector is not None
+        ]
         states = [(u.person, u.state.content, u.state.seq, u.state.arrived_at) for u in updates]
         with closing(self._file.writer()) as connection, self._file.named_errors():
             connection.execute("BEGIN IMMEDIATE")
@@ -109,11 +114,11 @@ class SqliteStore(OnlineStore):
             if found is None or Live(*found) != now:
                 raise moved_on(now, None if found is None else Live(*found))
             (width,) = connection.execute("SELECT width FROM meta").fetchone()
-            for person, _, vector in rows:
+            for person, *_, vector in rows:
                 check_block([person], vector[None], width)
             known = by_keys(connection, "SELECT person FROM rows WHERE person IN (keys)", [row[0] for row in rows])
             new = len(rows) - len(list(known))
-            connection.executemany(PUT_ROW, [(person, as_of, vector.tobytes()) for person, as_of, vector in rows])
+            connection.executemany(PUT_ROW, [(*rest, vector.tobytes()) for *rest, vector in rows])
             connection.executemany(PUT_STATE, states)
             connection.execute("UPDATE live SET seq = ?", (seq,))
             connection.execute("UPDATE meta SET people = people + ?", (new,))

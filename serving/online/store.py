@@ -26,14 +26,19 @@ class StoredRow:
         Wide feature row, float32 [width]; NaN where a value is missing.
     schema_hash
         Of the row layout that the vector follows.
-    fill
-        Names what the store held when the row was read, see `StoreInfo`.
+    fill, filled_at
+        Name of what the store held when the row was read, see `StoreInfo`, and instant of that fill.
+    seq, arrived_at
+        Of the last live event in the row; None, and `as_of`, for a row as the fill wrote it.
     """
 
     as_of: int
     vector: NDArray[np.float32]
     schema_hash: str
-    fill: str = ""
+    fill: str
+    filled_at: int
+    seq: int | None
+    arrived_at: int
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,8 @@ class StoredState:
     ----------
     content
         `features.incremental.state.PersonState.pack`; empty where it cannot be used until the next fill.
-    seq
-        Of the person's last event in it; of a fill, the fill's.
-    arrived_at
-        When that event arrived; of a fill, its instant. Epoch seconds.
+    seq, arrived_at
+        Of the person's last event in it; of a fill, the fill's and its instant, epoch seconds.
     """
 
     content: bytes
@@ -110,10 +113,8 @@ class Update:
 
     Parameters
     ----------
-    person
-        Key.
-    state
-        New state.
+    person, state
+        Key, and new state.
     as_of
         Instant of the row, epoch seconds.
     vector

@@ -41,6 +41,10 @@ class Made(NamedTuple):
         Instant of the features, epoch seconds.
     watermark
         What had arrived by then is in them, epoch seconds.
+    filled_at
+        Instant of the fill that the features go on from, epoch seconds.
+    seq
+        Of the last live event in the features; None where they are the fill's alone.
     asked
         What was asked for beside the person: never an account.
     answer
@@ -59,6 +63,8 @@ class Made(NamedTuple):
     source: str
     as_of: int
     watermark: int
+    filled_at: int
+    seq: int | None
     asked: Mapping[str, Any]
     answer: Sequence[Any]
     features: NDArray[np.float32]
@@ -107,7 +113,7 @@ class Prediction:
 
     Parameters
     ----------
-    id, person, as_of, watermark, asked
+    id, person, as_of, watermark, filled_at, seq, asked
         As in `Made`.
     origin
         What it has in common with others.
@@ -128,6 +134,8 @@ class Prediction:
     origin: Origin
     as_of: int
     watermark: int
+    filled_at: int
+    seq: int | None
     asked: dict[str, Any]
     answer: list[dict[str, Any]]
     shape: tuple[int, ...]
@@ -147,6 +155,8 @@ def pack(made: Made) -> bytes:
     own = {
         "as_of": made.as_of,
         "watermark": made.watermark,
+        "filled_at": made.filled_at,
+        "seq": made.seq,
         "asked": made.asked,
         "answer": answer,
         "shape": made.features.shape,
@@ -163,15 +173,20 @@ def unpack(prediction: str, person: str | None, origin: Origin, body: bytes, fea
     --------
     >>> row = np.array([1.5, np.nan], np.float32)
     >>> asked, name = {"top": 3}, "018bcfe5-68fa-7000-8000-000000000000"
-    >>> made = Made(name, "tags", "p", "tags-1", "h", "v1", 7, 7, asked, [], row, None)
+    >>> made = Made(name, "tags", "p", "tags-1", "h", "v1", 7, 7, 5, 3, asked, [], row, None)
     >>> read = unpack(name, "p", Origin("tags", "tags-1", "", "c", "h", "v1", 1.0), pack(made), None)
-    >>> read.asked, read.shape, read.features_hash == digest(row), read.features
-    ({'top': 3}, (2,), True, None)
+    >>> read.asked, read.seq, read.shape, read.features_hash == digest(row), read.features
+    ({'top': 3}, 3, (2,), True, None)
     """
-    own = orjson.loads(spread(body))
+    own = {"filled_at": 0, "seq": None} | orjson.loads(spread(body))
     shape = tuple(own.pop("shape"))
     row = None if features is None else np.frombuffer(spread(features), np.float32).reshape(shape)
     return Prediction(prediction, person, origin, shape=shape, features=row, **own)
+
+
+def left_out(tags: Sequence[str]) -> dict[str, list[str]]:
+    """Return what `asked` says of tags that the person has deleted; nothing where there are none."""
+    return {"left_out": list(tags)} if tags else {}
 
 
 def digest(array: NDArray[Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from features.people.identity import account_key
 from serving.histories.kept_facts import KeptFacts
 from serving.histories.packed import acts_of
 from serving.histories.shared_facts import SharedFacts
-from serving.histories.store import HistoryInfo, HistoryStore
+from serving.histories.store import Found, HistoryInfo, HistoryStore
 from serving.messages.conversion_schemas import (
     CandidateAnswer,
     ConversionsAnswer,
@@ -29,7 +29,7 @@ from serving.messages.conversion_schemas import (
 )
 from serving.messages.schemas import AccountRef, PersonRef
 from serving.predictions.log import PredictionLog
-from serving.predictions.record import Made
+from serving.predictions.record import Made, left_out
 from serving.scoring.candidates import AskedCandidates, impressions_of
 
 _DIGITS: Final = 9
@@ -87,7 +87,9 @@ class AskedRows:
     person
         Key of the person; None where nothing is known of them.
     found
-        Name and instant of the fill that the history is of.
+        What the store of histories knew of the person, and of which fill.
+    left_out
+        Tags that the person has deleted, ascending.
     asked
         The candidates as n impressions of one person at one instant.
     matrix
@@ -97,7 +99,8 @@ class AskedRows:
     facts: SharedFacts
     as_of: int
     person: str | None
-    found: tuple[str, int]
+    found: Found
+    left_out: list[str]
     asked: AskedCandidates
     matrix: NDArray[np.float32]
 
@@ -123,6 +126,8 @@ class ConversionScorer:
         Installation key that account ids are hashed with.
     withdrawn
         Tells whose history must not be used, as of now.
+    deleted_tags
+        Tells which tags must not be inferred of whom, as of now, by keys of persons and accounts.
 
     Raises
     ------
@@ -136,11 +141,13 @@ class ConversionScorer:
         store: HistoryStore,
         key: bytes,
         withdrawn: Callable[[], AbstractSet[str]] = frozenset,
+        deleted_tags: Callable[[], Mapping[str, AbstractSet[str]]] = dict,
     ) -> None:
         self.bundle = bundle
         self.store = store
         self._key = key
         self._withdrawn = withdrawn
+        self._deleted_tags = deleted_tags
         self._features = _features_of(bundle)
         # Without the scores that it was trained with, the answers would be silently worse.
         scored = set() if bundle.tags is None else set(bundle.tags.patterns)
@@ -198,6 +205,7 @@ class ConversionScorer:
             person=asked.person.model_dump(),
             known=rows.known,
             as_of=rows.as_of,
+            person_as_of=rows.found.fresh,
             time=rows.asked.numbers.time,
             window_days=dict(self.bundle.model.window_days),
             currency=rows.facts.currency,
@@ -210,6 +218,8 @@ class ConversionScorer:
         name, person = self._keys_of(asked.person)
         withdrawn = self._withdrawn()
         found = self.store.get([] if person in withdrawn or name in withdrawn else [person])
+        deleted = self._deleted_tags()
+        gone = sorted(deleted.get(name, frozenset()) | deleted.get(person, frozenset())) if deleted else []
         self._check_scores(found.scored_by)
         facts, rows = self._facts.of(found)
         [history], [scores] = found.events or [None], found.scores or [None]
@@ -231,42 +241,49 @@ class ConversionScorer:
         )
         code = code_of(person)
         matrix = rows.rows(
-            acts_of(history, code), candidates.numbers, self._scores(person, scores, found.as_of), person=code
+            acts_of(history, code),
+            candidates.numbers,
+            self._scores(person, scores, found.as_of, gone),
+            person=code,
         )
         known = None if history is None else person
-        return AskedRows(facts, min(found.as_of, facts.as_of), known, (found.fill, found.as_of), candidates, matrix)
+        return AskedRows(facts, min(found.as_of, facts.as_of), known, found, gone, candidates, matrix)
 
     def _made(
         self, name: str, *, asked: ConversionsRequest, rows: AskedRows, candidates: list[CandidateAnswer]
     ) -> Made:
-        fill, as_of = rows.found
+        found = rows.found
         said = {
             "candidates": asked.candidates,
             "context": asked.context,
             "time": rows.asked.numbers.time,
             "notes": {"fill": rows.facts.fill, "as_of": rows.facts.as_of},
-        }
+        } | left_out(rows.left_out)
         return Made(
             id=name,
             kind="conversions",
             person=rows.person,
             model=self.bundle.version,
             schema=self._schema,
-            source=fill,
-            as_of=as_of,
-            watermark=as_of,
+            source=found.fill,
+            as_of=found.as_of,
+            watermark=found.fresh,
+            filled_at=found.as_of,
+            seq=None if found.live is None else found.live.seq,
             asked=said,
             answer=candidates,
             features=rows.matrix,
             scores=None,
         )
 
-    def _scores(self, person: str, scores: NDArray[np.float32] | None, as_of: int) -> TagScores | None:
-        """Return a person's scores, as of the fill; without, columns are missing as in training."""
+    def _scores(
+        self, person: str, scores: NDArray[np.float32] | None, as_of: int, gone: Sequence[str]
+    ) -> TagScores | None:
+        """Return a person's scores, as of the fill, but for deleted tags; columns are missing as in training."""
         tags = self.bundle.tags
         if tags is None or scores is None:
             return None
-        return TagScores(np.array([as_of]), ((person,),), (scores[None],), tags)
+        return TagScores(np.array([as_of]), ((person,),), (tags.without(scores[None], gone),), tags)
 
     def _check_scores(self, scored_by: str) -> None:
         wanted = self.bundle.tags_bundle

@@ -16,7 +16,7 @@ from features.taxonomy.taxonomy import Taxonomy
 from serving.messages.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
 from serving.online.store import OnlineStore, StoredRow, StoreInfo
 from serving.predictions.log import PredictionLog
-from serving.predictions.record import Made
+from serving.predictions.record import Made, left_out
 from serving.words.factors import Vocabulary, in_words
 from training.tags.explain import Factor
 
@@ -167,21 +167,21 @@ class Scorer:
         ]
         probabilities = self._probabilities([row for row in rows if row is not None])
         answers = []
-        said = {"top": top, "min_probability": min_probability}
+        said: dict[str, object] = {"top": top, "min_probability": min_probability}
         for asked, name, key, row in zip(people, names, keys, rows, strict=True):
             sent = asked.model_dump()
             if row is None:
                 answers.append(PersonAnswer(sent, "unknown", None, []))
                 continue
             scores = next(probabilities)
-            if deleted:
-                scores = self._without(scores, deleted.get(name, frozenset()) | deleted.get(key, frozenset()))
+            gone = sorted(deleted.get(name, frozenset()) | deleted.get(key, frozenset())) if deleted else []
+            scores = self._without(scores, gone)
             chosen = self._chosen(scores, top, min_probability)
             tags = self._tags(chosen, scores)
             if explain:
                 for tag, factors in zip(tags, self.bundle.model.explain(row.vector, chosen), strict=True):
                     tag.factors = [self._factor(factor) for factor in factors]
-            made = partial(self._made, person=key, row=row, scores=scores, tags=tags, asked=said)
+            made = partial(self._made, person=key, row=row, scores=scores, tags=tags, asked=said | left_out(gone))
             prediction = None if log is None else log.keep(made)
             answers.append(PersonAnswer(sent, "known", row.as_of, tags, prediction))
         return answers
@@ -204,7 +204,9 @@ class Scorer:
             schema=row.schema_hash,
             source=row.fill,
             as_of=row.as_of,
-            watermark=row.as_of,
+            watermark=row.arrived_at,
+            filled_at=row.filled_at,
+            seq=row.seq,
             asked=asked,
             answer=tags,
             features=row.vector,
@@ -220,7 +222,7 @@ class Scorer:
         persons = iter(self.store.resolve([name for name, linked in zip(names, by_account, strict=True) if linked]))
         return names, [next(persons) if linked else name for name, linked in zip(names, by_account, strict=True)]
 
-    def _without(self, scores: NDArray[np.float64], deleted: AbstractSet[str]) -> NDArray[np.float64]:
+    def _without(self, scores: NDArray[np.float64], deleted: Sequence[str]) -> NDArray[np.float64]:
         places = [self._numbers[tag] for tag in deleted if tag in self._numbers]
         if not places:
             return scores

@@ -61,6 +61,25 @@ class LiveContract:
         assert store.describe().people == 3
         assert store.describe().as_of == AS_OF
 
+    def test_a_row_says_its_last_event_and_its_fill(self, store: OnlineStore) -> None:
+        live = self.with_states(store)
+        fill = (live.fill, AS_OF)
+        new, silent = StoredState(b"a1", 8, AS_OF + 4), StoredState(b"b1", 10, AS_OF + 5)
+        store.update(
+            live, 11, [Update("a", new, AS_OF + 6, np.array([10], np.float32)), Update("b", silent, 0, None)]
+        )
+        rows = store.get(["a", "b"])
+        # What moves a state alone leaves the row at what is in it.
+        assert [row and (row.fill, row.filled_at, row.seq, row.arrived_at) for row in rows] == [
+            (*fill, 8, AS_OF + 4),
+            (*fill, None, AS_OF),
+        ]
+        with store.fill("h", 1, AS_OF + 9) as again:
+            again.add(["a"], matrix((3,)))
+        [row] = store.get(["a"])
+        assert row is not None
+        assert (row.filled_at, row.seq, row.arrived_at) == (AS_OF + 9, None, AS_OF + 9)
+
     def test_who_updates_second_is_refused(self, store: OnlineStore) -> None:
         live = self.with_states(store)
         store.update(live, 8, [])

@@ -26,6 +26,8 @@ def made(prediction: str, person: str | None = ANN, row: np.ndarray = ROW) -> Ma
         source="v3-10-ab",
         as_of=1_700_000_000,
         watermark=1_700_000_100,
+        filled_at=1_699_999_000,
+        seq=41,
         asked={"top": 20, "min_probability": 0.0},
         answer=[DAIRY],
         features=row,

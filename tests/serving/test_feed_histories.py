@@ -89,6 +89,12 @@ def test_a_click_shows_in_the_next_answer(clicks: Clicks) -> None:
     after = scorer.answer(asked, END + 2)
     assert after.candidates[0].probabilities["click"] < before.candidates[0].probabilities["click"]
     assert scorer.answer(asked, END).candidates == before.candidates
+    # What is known of notes is as of the fill all the same.
+    assert before.person_as_of == before.as_of == after.as_of
+    assert after.person_as_of == clicks.now > after.as_of
+    rows = scorer.rows(asked, END + 2)
+    assert rows.found.live is not None
+    assert rows.found.live.seq == clicks.inbox.last_seq
 
 
 def test_histories_are_those_of_the_log_and_a_false_one_is_found(clicks: Clicks) -> None:
@@ -110,7 +116,7 @@ def test_histories_are_those_of_the_log_and_a_false_one_is_found(clicks: Clicks)
     person = person_of(clicks.settings, 5)
     held = clicks.store.get([person]).events[0]
     assert held is not None
-    clicks.store.append(live, live.seq, {person: held.slice(0, 1)}, [])
+    clicks.store.append(live, live.seq, live.arrived_at, {person: held.slice(0, 1)}, [])
     found = check_histories(clicks.settings, clicks.store, 500, 0)
     assert [(one.what, one.column) for one in found.differences] == [("history", "events")]
     assert person not in str(found.differences)

@@ -16,14 +16,27 @@ from rich.console import Console
 
 from features.errors import BundleError, StoreError
 from features.impressions.features import ImpressionFeatures
-from features.people.identity import load_key
+from features.people.identity import account_key, load_key
+from features.rights.ledger import delete_tag
 from features.rows.catalog import layout_for
 from features.settings import Settings
 from features.taxonomy.taxonomy import Taxonomy, taxonomy_of
 from serving.histories.sqlite_store import SqliteHistories
 from serving.messages.conversion_schemas import ConversionsRequest
+from serving.messages.schemas import AccountRef
 from serving.scoring.conversions import ConversionScorer
-from tests.serving.conversion_homes import AS_OF, DAY, PEOPLE, REFUSED, START, batch_rows, copied, filled, person_of
+from tests.serving.conversion_homes import (
+    AS_OF,
+    DAY,
+    PEOPLE,
+    REFUSED,
+    START,
+    batch_rows,
+    copied,
+    filled,
+    note_rows,
+    person_of,
+)
 from tests.serving.homes import tiny_model
 from training.bundles.champion import champion_path, promote, verify_bundle
 from training.bundles.manifest import CONVERSION, MANIFEST, bundle_version, canonical_json, write_manifest
@@ -136,6 +149,48 @@ def test_who_is_unknown_has_no_scores(scorer: ConversionScorer) -> None:
     made = scorer.rows(asked("0" * 32, AS_OF), 0)
     assert not made.known
     assert np.isnan(made.matrix[:, -2:]).all()
+
+
+def test_deleted_tags_are_no_columns(trained: Trained, scorer: ConversionScorer) -> None:
+    person = person_of(trained.home, 7)
+    key, bundle = load_key(trained.home), scorer.bundle
+    gone: dict[str, set[str]] = {}
+    heeding = ConversionScorer(bundle, scorer.store, key, deleted_tags=lambda: gone)
+    before = scorer.rows(asked(person, AS_OF), 0)
+    own = [bundle.model.features.index(f"score_{name}") for name in ("will-click", "will-buy")]
+    about = [note["category"] for note in note_rows()]
+    for by in (person, account_key(key, "red", "u7")):
+        gone.clear()
+        gone[by] = {"tea.will-click", "milk.never-heard-of"}
+        by_account = asked(person, AS_OF).model_copy(update={"person": AccountRef(platform="red", account="u7")})
+        after = heeding.rows(by_account, 0)
+        missing = np.isnan(after.matrix[:, own])
+        assert missing.tolist() == [[category == "tea", False] for category in about]
+        kept = np.where(np.isnan(after.matrix), before.matrix, after.matrix)
+        assert kept.tobytes() == before.matrix.tobytes()
+        assert after.left_out == ["milk.never-heard-of", "tea.will-click"]
+    # Of a bundle that does not know the ids of its tags, no score is read.
+    earlier = replace(bundle, tags=replace(bundle.tags, ids=()))
+    unsure = ConversionScorer(earlier, scorer.store, key, deleted_tags=lambda: {person: {"tea.will-click"}})
+    assert np.isnan(unsure.rows(asked(person, AS_OF), 0).matrix[:, own]).all()
+
+
+def test_a_fill_keeps_no_score_of_a_deleted_tag(trained: Trained, tmp_path: Path) -> None:
+    home = copied(trained.home, tmp_path)
+    person, number = person_of(home, 7), 0
+    delete_tag(home, [account_key(load_key(home), "shop", "u7")], "tea.will-click")
+    store = SqliteHistories(home.histories_file)
+    [before] = store.get([person]).scores
+    filled(home)
+    [after] = store.get([person]).scores
+    store.close()
+    assert before is not None
+    assert after is not None
+    tags = load_conversion_bundle(trained.bundle).tags
+    assert tags is not None
+    number = tags.ids.index("tea.will-click")
+    assert np.flatnonzero(np.isnan(after)).tolist() == [number]
+    assert np.delete(after, number).tobytes() == np.delete(before, number).tobytes()
 
 
 def test_a_store_with_other_scores_is_to_be_filled_anew(trained: Trained, conversion_home: Settings) -> None:

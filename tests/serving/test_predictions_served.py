@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features.errors import BundleError
@@ -13,6 +14,7 @@ from features.people.identity import load_key
 from features.settings import Settings
 from serving.histories.sqlite_store import SqliteHistories
 from serving.messages.conversion_schemas import ConversionsRequest
+from serving.online.store import StoredState, Update
 from serving.predictions.files import PredictionFiles
 from serving.predictions.log import PredictionLog
 from serving.predictions.record import digest
@@ -70,6 +72,7 @@ def test_each_person_has_a_prediction(scorer: Scorer, log: PredictionLog, tmp_pa
     assert second is not None
     assert (first.person, second.person) == (DAIRY, LINKED)
     assert (first.as_of, first.watermark, first.asked) == (FILLED, FILLED, {"top": 1, "min_probability": 0.0})
+    assert (first.filled_at, first.seq) == (FILLED, None)
     tag = answers[0]["tags"][0]
     assert first.answer == [{name: tag[name] for name in ("id", "probability", "assigned")}]
     [row] = scorer.store.get([DAIRY])
@@ -79,6 +82,27 @@ def test_each_person_has_a_prediction(scorer: Scorer, log: PredictionLog, tmp_pa
     assert (first.origin.kind, first.origin.model) == ("tags", "fake-1")
     assert (first.origin.schema, first.origin.source) == ("layout-1", scorer.store.describe().fill)
     assert b"dairy lover" not in content(folder)
+
+
+def test_a_prediction_names_the_last_event_in_it_and_what_was_deleted(
+    log: PredictionLog, tmp_path: Path, folder: Path
+) -> None:
+    store = filled_store(tmp_path)
+    with store.fill("layout-1", 3, FILLED, replace=False) as fill:
+        fill.live(7, "states-1", "{}")
+    live = store.live()
+    assert live is not None
+    state, row = StoredState(b"s", 8, FILLED + 4), np.array([0.9, 0.25, 1], np.float32)
+    store.update(live, 9, [Update(DAIRY, state, FILLED + 6, row)])
+    scorer = Scorer(FakeBundle(), store, KEY, deleted_tags=lambda: {DAIRY: {"dairy.will-buy"}})
+    [answer] = post(application(scorer, tmp_path, predictions=log), json={"people": [ACCOUNT]}).json()["people"]
+    log.flush()
+    kept = PredictionFiles(folder).get(answer["prediction_id"])
+    assert kept is not None
+    assert (kept.as_of, kept.watermark, kept.filled_at, kept.seq) == (FILLED + 6, FILLED + 4, FILLED, 8)
+    assert kept.asked["left_out"] == ["dairy.will-buy"]
+    assert [tag["id"] for tag in kept.answer] == ["bread.will-buy"]
+    store.close()
 
 
 def test_without_a_log_nothing_is_named(scorer: Scorer, tmp_path: Path) -> None:
@@ -135,6 +159,7 @@ def test_conversions_are_kept_with_what_was_asked(
     assert kept.person == person_of(conversion_home, 7)
     assert kept.answer == answer["candidates"]
     assert (kept.as_of, kept.watermark, kept.asked["time"]) == (AS_OF, AS_OF, AS_OF + 60)
+    assert (kept.filled_at, kept.seq) == (AS_OF, None)
     assert (kept.asked["candidates"], kept.asked["context"]) == (candidates, context)
     fill = conversions.store.shared().fill
     assert (kept.origin.source, kept.asked["notes"]) == (fill, {"fill": fill, "as_of": AS_OF})

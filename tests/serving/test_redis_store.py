@@ -103,8 +103,8 @@ class TestRedisStore(StoreContract):
             fill.add(["a"], matrix((1,)))
             fill.keep(["a"], [StoredState(b"held", 1, 2)])
             fill.live(1, "s", "{}")
-        key = b"zhongcao:%s:" % self.client.get("zhongcao:current")
-        assert self.client.hget(key + b"rows", "a") == b"\x02\x01" + bytes(6) + b"\x00\x00\x80\x3f"
+        key, stored = b"zhongcao:%s:" % self.client.get("zhongcao:current"), b"\x02\x01" + bytes(6)
+        assert self.client.hget(key + b"rows", "a") == stored + b"\xff" * 8 + stored + b"\x00\x00\x80\x3f"
         assert self.client.hget(key + b"states", "a") == b"\x01" + bytes(7) + b"\x02" + bytes(7) + b"held"
 
     def test_people_who_came_by_updates_are_scanned(self, store: OnlineStore) -> None:

@@ -45,7 +45,11 @@ class PeopleScorer:
         """The tags whose scores are columns."""
         members = dict(self.bundle.taxonomy.scopes.members)
         tags = [self.bundle.taxonomy.tags[number] for number in self._numbers]
-        return ScoredTags(tuple(tag.pattern for tag in tags), tuple(tuple(members[tag.scope]) for tag in tags))
+        return ScoredTags(
+            tuple(tag.pattern for tag in tags),
+            tuple(tuple(members[tag.scope]) for tag in tags),
+            tuple(tag.id for tag in tags),
+        )
 
     @property
     def patterns(self) -> tuple[str, ...]:
