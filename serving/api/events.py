@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from features.settings import Settings
 from serving.guard.limits import LINES_TYPE, Limits, nesting
 from serving.messages.problems import Problem
 
+_log = logging.getLogger("zhongcao.serving")
 MOST_EVENTS: Final = 1000
 _AT_ONCE: Final = 16
 _DEPTH: Final = Limits().depth
@@ -129,13 +131,19 @@ def open_ingest(settings: Settings, opened: ExitStack) -> Ingest | ZhongcaoError
     try:
         log = EventLog.open(settings)
     except EventLogError as error:
-        return error
+        return _not_taken(error)
     try:
         inbox = opened.enter_context(Inbox(log))
     except (sqlite3.Error, OSError) as error:
-        return InboxError(f"the inbox cannot be opened until the server is started again: {error}", retry_after=60)
+        said = f"the inbox cannot be opened until the server is started again: {error}"
+        return _not_taken(InboxError(said, retry_after=60))
     opened.enter_context(Mover(inbox, settings.move_seconds))
     return Ingest(inbox, _reader(log, settings, opened))
+
+
+def _not_taken(error: ZhongcaoError) -> ZhongcaoError:
+    _log.warning("events are not taken: %s", error)
+    return error
 
 
 def _reader(log: EventLog, settings: Settings, opened: ExitStack) -> LiveReader:
@@ -163,7 +171,9 @@ class EventsRoute:
         """Answer a request."""
         ingest = self._ingest
         if isinstance(ingest, ZhongcaoError):
-            raise Problem(503, f"events are not taken: {ingest}", headers={"Retry-After": "60"})
+            # Why says the server's own log: it names files, which are nobody else's business.
+            said = "events are not taken: this server has no inbox for them; its log says why"
+            raise Problem(503, said, headers={"Retry-After": "60"})
         body = await request.body()
         key = request.state.key
         lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() == LINES_TYPE

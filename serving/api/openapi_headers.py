@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from serving.api.route_table import RouteSpec
-from serving.api.routes_tags import ACCOUNT_HEADER, ESCAPED, PLATFORM_HEADER
+from serving.api.who_asks import ACCOUNT_HEADER, ACCOUNT_PATTERN, PLATFORM_HEADER, PLATFORM_PATTERN
 from serving.guard.deadlines import MOST_MS, TIMEOUT_HEADER
 
 _SECONDS: Final = {"type": "integer", "minimum": 0}
@@ -46,7 +46,7 @@ REQUEST_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "in": "header",
         "required": True,
         "description": "Platform of the account, percent-encoded UTF-8.",
-        "schema": {"type": "string", "pattern": ESCAPED},
+        "schema": {"type": "string", "pattern": PLATFORM_PATTERN},
         "example": "xiaohongshu",
     },
     "Account": {
@@ -54,7 +54,7 @@ REQUEST_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "in": "header",
         "required": True,
         "description": "The account's id on it, percent-encoded UTF-8; it never stands in an address.",
-        "schema": {"type": "string", "pattern": ESCAPED},
+        "schema": {"type": "string", "pattern": ACCOUNT_PATTERN},
         "example": "reader%201",
     },
 }

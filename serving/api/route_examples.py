@@ -100,6 +100,10 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             "person": _PERSON,
             "candidates": ["note-31", {"note": "note-77", "price": 19900}],
             "context": {"platform": "red"},
+            "explain": True,
+            "explain_target": "click",
+            "explain_top": 1,
+            "explain_factors": 1,
         },
         {
             "model": "conversion-64542ba18096",
@@ -119,8 +123,18 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
                     "no_expected_value": None,
                     "value": 14890,
                     "value_from": "price",
+                    "factors": [
+                        {
+                            "words": "opened notes about tea 3 times in the last 7 days",
+                            "words_zh": "近7天点开tea的笔记3次",
+                            "feature": "person_category_click_count_7d",
+                            "value": 3.0,
+                            "effect": 0.418224,
+                        }
+                    ],
                 }
             ],
+            "explained": "click",
             "prediction_id": "019a9d2e-8f02-7b6a-a4d7-60c2f18e935b",
         },
     ),

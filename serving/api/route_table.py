@@ -15,7 +15,7 @@ from serving.api.routes_tags import PageRequest
 from serving.champions.health import Liveness, Readiness
 from serving.guard.access import Scope
 from serving.messages.conversion_schemas import ConversionsAnswer, ConversionsRequest
-from serving.messages.schemas import TagsAnswer, TagsRequest
+from serving.messages.schemas import PERSON_PATTERN, TAG_PATTERN, TagsAnswer, TagsRequest
 from serving.messages.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
 from serving.openrtb.enrich import STATUSES
 from serving.openrtb.routes import STATUS_HEADER
@@ -45,7 +45,7 @@ class PathValue:
     example: str
 
 
-_TAG: Final = PathValue("Id of the tag.", "^[a-z0-9._-]{1,256}$", "dairy.will-buy")
+_TAG: Final = PathValue("Id of the tag.", TAG_PATTERN, "dairy.will-buy")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ ROUTES: Final = (
         "DELETE", "/v1/people/{person}", "erase", "Erase a person, with all accounts, from every place.",
         "admin", Receipt, problems=("not-valid", "not-ready"),
         path_values={
-            "person": PathValue("Key of the person; never an outside id.", "^[0-9a-f]{32}$", "4f" * 16),
+            "person": PathValue("Key of the person; never an outside id.", PERSON_PATTERN, "4f" * 16),
         },
     ),
     RouteSpec(

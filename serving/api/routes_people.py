@@ -14,13 +14,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.errors import RightsError
-from serving.api.routes_tags import NoQuery, query_of, who_asks
+from serving.api.routes_tags import NoQuery, query_of
+from serving.api.who_asks import who_asks
 from serving.messages.problems import Problem
+from serving.messages.schemas import PERSON_PATTERN, TAG_PATTERN
 from serving.rights.people_rights import PeopleRights
 
 _AT_ONCE: Final = 4
-_KEY: Final = re.compile(r"[0-9a-f]{32}")
-_TAG_CHARACTERS: Final = 256
+_KEY: Final = re.compile(PERSON_PATTERN)
+_TAG: Final = re.compile(TAG_PATTERN)
 
 
 def people_routes(rights: PeopleRights | None) -> list[Route]:
@@ -54,7 +56,7 @@ def people_routes(rights: PeopleRights | None) -> list[Route]:
 
     async def delete_tag(request: Request) -> Response:
         account, tag = who_asks(request), request.path_params["tag"]
-        if len(tag) > _TAG_CHARACTERS or not tag.isprintable():
+        if not _TAG.fullmatch(tag):
             raise Problem(422, "no tag has such an id")
         return await done(request, lambda it: it.delete_tag(it.key_of(account), tag))
 

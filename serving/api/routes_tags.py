@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Annotated, Final, TypeVar
-from urllib.parse import unquote
+from typing import Annotated, TypeVar
 
 import orjson
 from anyio.to_thread import run_sync
@@ -14,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from serving.api.who_asks import who_asks
 from serving.champions.served import Served
 from serving.messages.bodies import faults_of
 from serving.messages.problems import Problem
@@ -21,13 +20,6 @@ from serving.messages.schemas import MOST_TAGS, AccountRef
 from serving.messages.tag_schemas import OwnTag, OwnTagsAnswer
 from serving.scoring.scorer import Scorer
 from serving.tags.catalogue import MOST_LISTED, USUALLY_LISTED, catalogue, label
-
-PLATFORM_HEADER: Final = "Zhongcao-Platform"
-ACCOUNT_HEADER: Final = "Zhongcao-Account"
-"""Who asks about themselves, percent-encoded UTF-8: headers stand in no address and in no usual access log."""
-
-ESCAPED: Final = r"^(?:[ -$&-~]|%(?:[2-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+$"
-"""Printable ASCII, everything else and the percent sign itself percent-encoded; no control characters."""
 
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -106,25 +98,6 @@ def query_of(request: Request, wanted: type[Query]) -> Query:
         return wanted.model_validate(dict(given))
     except ValidationError as error:
         raise Problem(422, "the address asks for what there is not", errors=faults_of(error, wanted, {})) from error
-
-
-def who_asks(request: Request) -> AccountRef:
-    """Return the account that the headers name.
-
-    Raises
-    ------
-    Problem
-        They name none.
-    """
-    try:
-        names = {"platform": PLATFORM_HEADER, "account": ACCOUNT_HEADER}
-        given = {field: request.headers.get(header) for field, header in names.items()}
-        # Otherwise one account could be written in two ways, as a lone % or as %25.
-        escaped = {field: value for field, value in given.items() if value and re.fullmatch(ESCAPED, value)}
-        return AccountRef.model_validate({f: unquote(value, errors="strict") for f, value in escaped.items()})
-    except (ValidationError, UnicodeDecodeError) as error:
-        needed = f"say who asks in the headers {PLATFORM_HEADER} and {ACCOUNT_HEADER}, percent-encoded UTF-8"
-        raise Problem(422, needed) from error
 
 
 def _json(answer: object) -> Response:

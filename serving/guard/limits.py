@@ -127,12 +127,12 @@ class Guard:
         self._in_work += 1
         try:
             headers = Headers(scope=scope)
-            opened = scope["path"] in self._open_paths
+            opened = self._let_in(scope, headers)
             seconds = None if opened else asked_seconds(headers.get(TIMEOUT_HEADER))
             late = late if seconds is None else min(late, seconds)
             async with asyncio.timeout(started + late - monotonic()):
-                ticket = self._admit(scope, headers, seconds)
-                if ticket is not None:
+                if not opened:
+                    ticket = self._admit(scope, headers, seconds)
                     scope["state"]["work"] = partial(self._workers.run, ticket)
                 await self._app(scope, self._bounded(scope, receive), answer.send)
         except Problem as problem:
@@ -154,14 +154,18 @@ class Guard:
                 self._workers.leave(ticket)
             self._metrics.answered(scope["path"], answer.status, monotonic() - started)
 
-    def _admit(self, scope: Scope, headers: Headers, seconds: float | None) -> Ticket | None:
+    def _let_in(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether the path is open to everybody; raise the refusal where it is not, and there is one."""
         scope["state"]["key"] = None
         refusal = self._refusal(scope, headers)
         scope["state"]["admitted"] = refusal is None
         if scope["path"] in self._open_paths:
-            return None
+            return True
         if refusal is not None:
             raise refusal
+        return False
+
+    def _admit(self, scope: Scope, headers: Headers, seconds: float | None) -> Ticket:
         if (key := scope["state"]["key"]) is not None:
             self._rates.take(key)
         if self._in_work > self._limits.at_once:

@@ -15,6 +15,13 @@ MOST_EXPLAINED: Final = 1000
 NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]+$"
 
 
+PERSON_PATTERN: Final = "^[0-9a-f]{32}$"
+"""Of the pseudonymous keys of people."""
+
+TAG_PATTERN: Final = "^[a-z0-9._-]{1,256}$"
+"""Of the ids of tags."""
+
+
 class Strict(BaseModel):
     """A body, or a part of one."""
 
@@ -31,7 +38,7 @@ class AccountRef(Strict):
 class PersonRef(Strict):
     """A person named by the pseudonymous key that zhongcao made."""
 
-    person: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    person: Annotated[str, Field(pattern=PERSON_PATTERN)]
 
 
 _BY_ACCOUNT: Final = "<by account>"

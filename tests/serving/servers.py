@@ -27,15 +27,16 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    home: Settings, port: int, seconds: float = START_SECONDS * 2
+    home: Settings, port: int, seconds: float = START_SECONDS * 2, *options: str, **settings: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     environment = {
         **os.environ,
         "ZHONGCAO_HOME": str(home.home),
         "ZHONGCAO_CONFIG": os.devnull,
         "ZHONGCAO_THREADS": "2",
+        **{f"ZHONGCAO_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "serving.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "serving.cli.main", "serve", "--port", str(port), *options]
     # One pipe for both, so that whatever the server writes anywhere is looked at.
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT

@@ -182,14 +182,18 @@ def test_callers_that_are_too_many_are_told_to_come_again(app: Any, ingest: Inge
     assert [answer.status_code for answer in answers[4:]] == [200] * 16
 
 
-def test_without_a_log_events_are_refused_and_predictions_answered(scorer: Scorer, tmp_path: Path) -> None:
+def test_without_a_log_events_are_refused_and_predictions_answered(
+    scorer: Scorer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with ExitStack() as opened:
         nothing = open_ingest(Settings(home=tmp_path / "none", mlruns=tmp_path / "mlruns"), opened)
     assert isinstance(nothing, EventLogError)
     app = application(scorer, tmp_path, ingest=nothing)
     refused = post(app, path=PATH, json={"events": [sent(1)]})
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
-    assert "there is no event log" in refused.json()["detail"]
+    assert "no inbox for them; its log says why" in refused.json()["detail"]
+    assert "/" not in refused.json()["detail"]
+    assert f"events are not taken: there is no event log in {tmp_path}" in caplog.text
     assert post(app, json=BODY).status_code == 200
 
 

@@ -1,0 +1,43 @@
+"""More than 5,000 requests made up from the OpenAPI document, to a running server, are answered as it says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import settings
+
+from serving.guard.access import KeyRing
+from tests.serving.schema_cases import SCHEMA, Sender, over_http
+from tests.serving.servers import free_port, running
+from tests.serving.whole_homes import whole_home
+
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "100"))
+LEAST = 5_000
+
+
+@pytest.fixture(scope="module")
+def sender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
+    home = whole_home(tmp_path_factory.mktemp("home"))
+    ring = KeyRing(home.access_file)
+    key, *poor = [ring.add(scope, [scope])[0] for scope in ("admin", "predict", "ingest")]
+    with running(home, free_port(), 3_600, "--require-key", openrtb_ids="user.id=shop") as (_, url):
+        yield Sender(over_http(url), key, dict(zip(("predict", "ingest"), poor, strict=True)))
+
+
+@SCHEMA.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+def test_answers_are_as_documented(case: schemathesis.Case, sender: Sender) -> None:
+    sender(case)
+
+
+def test_they_were_many(sender: Sender) -> None:
+    by_status = Counter[int]()
+    for (_, status), count in sender.seen.items():
+        by_status[status] += count
+    sys.stdout.write(f"{sender.seen.total():,} requests; by status {dict(sorted(by_status.items()))}\n")
+    assert sender.seen.total() >= LEAST
