@@ -6,8 +6,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable
-from functools import partial
-from typing import cast
+from hashlib import sha256
 
 from features.errors import SettingsError
 from features.settings import Settings
@@ -79,6 +78,35 @@ def person_key(key: bytes, person: str) -> str:
     return _keyed(key, f"person\x1f{person}")
 
 
+def _prepared(key: bytes, beginning: str) -> Callable[[str], str]:
+    """Return what hashes texts of one beginning, as `_keyed` does, which takes more than three times as long.
+
+    HMAC as in RFC 2104, with what all texts have in common hashed beforehand.
+    """
+    block = key.ljust(sha256().block_size, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    inner.update(beginning.encode())
+
+    def make(text: str) -> str:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(text.encode())
+        outside.update(inside.digest())
+        return outside.hexdigest()[:_HEX_DIGITS]
+
+    return make
+
+
+class _Known(dict[str, str]):
+    """Word → pseudonym, made when it is first looked up."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        self._make = make
+
+    def __missing__(self, word: str) -> str:
+        made = self[word] = self._make(word)
+        return made
+
+
 class Pseudonyms:
     """Keyed hashes of many ids, each computed once.
 
@@ -93,24 +121,21 @@ class Pseudonyms:
     def __init__(self, key: bytes, limit: int = 1_000_000) -> None:
         self._key = key
         self._limit = limit
-        self._accounts: dict[str, dict[str, str]] = {}
-        self._persons: dict[str, str] = {}
+        self._accounts: dict[str, _Known] = {}
+        self._persons = _Known(_prepared(key, "person\x1f"))
 
     def accounts(self, platform: str, accounts: list[str]) -> list[str]:
         """Return the pseudonyms of accounts on one platform."""
-        known = self._accounts.setdefault(platform, {})
-        return self._known(known, accounts, partial(account_key, self._key, platform))
+        known = self._accounts.get(platform)
+        if known is None:
+            known = self._accounts.setdefault(platform, _Known(_prepared(self._key, f"account\x1f{platform}\x1f")))
+        return self._of(known, accounts)
 
     def persons(self, persons: list[str]) -> list[str]:
         """Return the pseudonyms of persons."""
-        return self._known(self._persons, persons, partial(person_key, self._key))
+        return self._of(self._persons, persons)
 
-    def _known(self, known: dict[str, str], words: list[str], make: Callable[[str], str]) -> list[str]:
+    def _of(self, known: _Known, words: list[str]) -> list[str]:
         if len(known) > self._limit:
             known.clear()
-        found = list(map(known.get, words))
-        if None in found:
-            for place, pseudonym in enumerate(found):
-                if pseudonym is None:
-                    found[place] = known[words[place]] = make(words[place])
-        return cast("list[str]", found)
+        return list(map(known.__getitem__, words))
