@@ -68,6 +68,7 @@ class CandidateScore:
     no_expected_value: str | None
     value: int | None
     value_from: str | None
+    factors: list[Factor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class ConversionsAnswer:
     currency: str
     candidates: list[CandidateScore]
     person_as_of: int | None = None
+    explained: str | None = None
     prediction_id: str | None = None
     request_id: str = ""
 
@@ -188,6 +190,45 @@ class OwnTags:
     status: str
     as_of: int | None
     tags: list[OwnTag]
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Whether somebody is personalised no more."""
+
+    opted_out: bool
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedTag:
+    """A tag that is never inferred again, and how many lines of batch outputs said it."""
+
+    tag: str
+    removed: int
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPlace:
+    """What an erasure did in one place; `removed` is None while it is still to be done."""
+
+    place: str
+    removed: int | None
+    cut_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an erasure; `finished_at` is None while it is under way."""
+
+    id: str
+    person: str
+    accounts: int
+    asked_at: int
+    finished_at: int | None
+    places: list[ErasedPlace]
     request_id: str = ""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -14,12 +14,16 @@ from serving.client import calls
 from serving.client.answers import (
     Catalogue,
     ConversionsAnswer,
+    DeletedTag,
     Enriched,
     EventsAnswer,
+    OptOut,
     OwnTags,
+    Receipt,
     TagLabel,
     TagsAnswer,
 )
+from serving.client.attempts import Attempts
 from serving.client.calls import Account, Call, Candidate, Person
 from serving.client.retries import Retries
 
@@ -45,8 +49,10 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, transport=transport)
+        self._timeout = timeout
         self._retries = retries or Retries()
+        self._deadline: float | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,6 +65,12 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    def within(self, seconds: float) -> Self:
+        """Do what `Client.within` does."""
+        hurried = copy(self)
+        hurried._deadline = seconds
+        return hurried
 
     async def tags(
         self,
@@ -78,9 +90,22 @@ class AsyncClient:
         context: Mapping[str, object],
         *,
         window_days: float | None = None,
+        explain: str | bool = False,
+        explain_top: int = 5,
+        explain_factors: int = 5,
     ) -> ConversionsAnswer:
         """Do what `Client.conversions` does."""
-        return await self._send(calls.conversions(person, candidates, context, window_days))
+        return await self._send(
+            calls.conversions(
+                person,
+                candidates,
+                context,
+                window_days,
+                explain=explain,
+                explain_top=explain_top,
+                explain_factors=explain_factors,
+            )
+        )
 
     async def events(self, events: Iterable[Mapping[str, object]]) -> EventsAnswer:
         """Do what `Client.events` does."""
@@ -108,21 +133,49 @@ class AsyncClient:
         """Do what `Client.own_tags` does."""
         return await self._send(calls.own_tags(account))
 
+    async def opt_out(self, account: Account) -> OptOut:
+        """Do what `Client.opt_out` does."""
+        return await self._send(calls.opt_out(account))
+
+    async def opt_in(self, account: Account) -> OptOut:
+        """Do what `Client.opt_in` does."""
+        return await self._send(calls.opt_in(account))
+
+    async def delete_tag(self, account: Account, tag_id: str) -> DeletedTag:
+        """Do what `Client.delete_tag` does."""
+        return await self._send(calls.delete_tag(account, tag_id))
+
+    async def erase(self, person: Person) -> Receipt:
+        """Do what `Client.erase` does."""
+        return await self._send(calls.erase(person))
+
+    async def receipt(self, erasure: str) -> Receipt:
+        """Do what `Client.receipt` does."""
+        return await self._send(calls.receipt(erasure))
+
+    async def live(self) -> dict[str, Any]:
+        """Do what `Client.live` does."""
+        return await self._send(calls.document("/livez"))
+
+    async def ready(self) -> dict[str, Any]:
+        """Do what `Client.ready` does."""
+        return await self._send(calls.document("/readyz"))
+
+    async def openapi(self) -> dict[str, Any]:
+        """Do what `Client.openapi` does."""
+        return await self._send(calls.document("/v1/openapi.json"))
+
     async def _send(self, call: Call[Answer]) -> Answer:
-        begun, tried = time.monotonic(), 1
+        attempts = Attempts(call, self._retries, self._timeout, self._deadline)
         while True:
-            outcome = await self._try(call)
-            passed = time.monotonic() - begun
-            wait = self._retries.wait(outcome, again=call.again, tried=tried, passed=passed)
+            outcome = await self._try(attempts.request())
+            wait = attempts.pause(outcome)
             if wait is None:
                 return call.finish(outcome)
             await asyncio.sleep(wait)
-            tried += 1
 
-    async def _try(self, call: Call[Answer]) -> httpx.Response | httpx.RequestError:
+    async def _try(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
         try:
-            return await self._http.request(
-                call.method, call.path, content=call.content, headers=dict(call.headers)
-            )
+            return await self._http.request(**request)
         except httpx.RequestError as error:
             return error

@@ -13,9 +13,12 @@ import httpx
 from serving.client.answers import (
     Catalogue,
     ConversionsAnswer,
+    DeletedTag,
     Enriched,
     EventsAnswer,
+    OptOut,
     OwnTags,
+    Receipt,
     TagLabel,
     TagsAnswer,
     read,
@@ -95,10 +98,19 @@ def conversions(
     candidates: Sequence[Candidate],
     context: Mapping[str, object],
     window_days: float | None,
+    *,
+    explain: str | bool,
+    explain_top: int,
+    explain_factors: int,
 ) -> Call[ConversionsAnswer]:
     """Return the call of `Client.conversions`."""
-    asked = {"person": asdict(person), "candidates": list(candidates), "context": dict(context)}
-    return _post("/v1/conversions", {**asked, "window_days": window_days}, ConversionsAnswer)
+    asked: dict[str, object] = {"person": asdict(person), "candidates": list(candidates), "context": dict(context)}
+    asked["window_days"] = window_days
+    if explain:
+        target = explain if isinstance(explain, str) else None
+        asked |= {"explain": True, "explain_target": target}
+        asked |= {"explain_top": explain_top, "explain_factors": explain_factors}
+    return _post("/v1/conversions", asked, ConversionsAnswer)
 
 
 def events(some: Iterable[Mapping[str, object]]) -> Iterator[Call[EventsAnswer]]:
@@ -150,9 +162,45 @@ def tag(tag_id: str) -> Call[TagLabel]:
 
 def own_tags(account: Account) -> Call[OwnTags]:
     """Return the call of `Client.own_tags`; who asks stands in headers, never in the address."""
+    return Call("GET", "/v1/people/me/tags", _reader(OwnTags), headers=_about(account))
+
+
+def opt_out(account: Account) -> Call[OptOut]:
+    """Return the call of `Client.opt_out`."""
+    return Call("PUT", "/v1/people/me/opt-out", _reader(OptOut), headers=_about(account))
+
+
+def opt_in(account: Account) -> Call[OptOut]:
+    """Return the call of `Client.opt_in`."""
+    return Call("DELETE", "/v1/people/me/opt-out", _reader(OptOut), headers=_about(account))
+
+
+def delete_tag(account: Account, tag_id: str) -> Call[DeletedTag]:
+    """Return the call of `Client.delete_tag`."""
+    path = f"/v1/people/me/tags/{quote(tag_id, safe='')}"
+    return Call("DELETE", path, _reader(DeletedTag), headers=_about(account))
+
+
+def erase(person: Person) -> Call[Receipt]:
+    """Return the call of `Client.erase`; asked twice, it is the same erasure as long as it is under way."""
+    if isinstance(person, PersonKey):
+        return Call("DELETE", f"/v1/people/{quote(person.person, safe='')}", _reader(Receipt))
+    return Call("DELETE", "/v1/people/me", _reader(Receipt), headers=_about(person))
+
+
+def receipt(erasure: str) -> Call[Receipt]:
+    """Return the call of `Client.receipt`."""
+    return Call("GET", f"/v1/erasures/{quote(erasure, safe='')}", _reader(Receipt))
+
+
+def document(path: str) -> Call[dict[str, Any]]:
+    """Return the call of a route whose answer is taken as it is."""
+    return Call("GET", path, _as_it_is)
+
+
+def _about(account: Account) -> dict[str, str]:
     said = {"Zhongcao-Platform": account.platform, "Zhongcao-Account": account.account}
-    headers = {name: quote(value, safe="") for name, value in said.items()}
-    return Call("GET", "/v1/people/me/tags", _reader(OwnTags), headers=headers)
+    return {name: quote(value, safe="") for name, value in said.items()}
 
 
 def _post(path: str, body: Mapping[str, object], answer: type[Answer]) -> Call[Answer]:
@@ -177,6 +225,10 @@ def _reader(kind: type[Answer]) -> Callable[[httpx.Response], Answer]:
         return read(kind, {**document, "request_id": response.headers.get("X-Request-Id", "")})
 
     return answer
+
+
+def _as_it_is(response: httpx.Response) -> dict[str, Any]:
+    return dict(response.json())
 
 
 def _enriched(response: httpx.Response) -> Enriched:

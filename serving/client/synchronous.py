@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -13,12 +14,16 @@ from serving.client import calls
 from serving.client.answers import (
     Catalogue,
     ConversionsAnswer,
+    DeletedTag,
     Enriched,
     EventsAnswer,
+    OptOut,
     OwnTags,
+    Receipt,
     TagLabel,
     TagsAnswer,
 )
+from serving.client.attempts import Attempts
 from serving.client.calls import Account, Call, Candidate, Person
 from serving.client.retries import Retries
 
@@ -54,8 +59,10 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._http = httpx.Client(base_url=url, headers=headers, transport=transport)
+        self._timeout = timeout
         self._retries = retries or Retries()
+        self._deadline: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +75,22 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def within(self, seconds: float) -> Self:
+        """Return the same client, with the same connections, for calls whose answer is wanted in time.
+
+        Each request tells the server what is left of the time, in the header `X-Request-Timeout-Ms`: what it cannot
+        answer by then is refused at once, `OverloadedError` or `TooLateError`. No try is begun after it, and none
+        waits longer for a connection or a part of the answer.
+
+        Parameters
+        ----------
+        seconds
+            Of one call, all its tries and waits included; each request of `events` and `catalogue` is one.
+        """
+        hurried = copy(self)
+        hurried._deadline = seconds
+        return hurried
 
     def tags(
         self,
@@ -99,6 +122,9 @@ class Client:
         context: Mapping[str, object],
         *,
         window_days: float | None = None,
+        explain: str | bool = False,
+        explain_top: int = 5,
+        explain_factors: int = 5,
     ) -> ConversionsAnswer:
         """Return what would follow if a person saw some notes.
 
@@ -112,8 +138,22 @@ class Client:
             ``{"platform": ...}``, and what else is known of the impressions.
         window_days
             Must be the model's; None where any will do.
+        explain
+            Whether to say why, in words; or the target to explain, that of a purchase by default.
+        explain_top, explain_factors
+            Of how many of the most probable candidates, and how many reasons each, up to 20.
         """
-        return self._send(calls.conversions(person, candidates, context, window_days))
+        return self._send(
+            calls.conversions(
+                person,
+                candidates,
+                context,
+                window_days,
+                explain=explain,
+                explain_top=explain_top,
+                explain_factors=explain_factors,
+            )
+        )
 
     def events(self, events: Iterable[Mapping[str, object]]) -> EventsAnswer:
         """Send events, in requests of up to 1,000, and return a verdict on each, in the order sent.
@@ -144,19 +184,49 @@ class Client:
         """Return what a person may see of themselves."""
         return self._send(calls.own_tags(account))
 
+    def opt_out(self, account: Account) -> OptOut:
+        """Have somebody personalised no more, from the next request on."""
+        return self._send(calls.opt_out(account))
+
+    def opt_in(self, account: Account) -> OptOut:
+        """Take an opt-out back."""
+        return self._send(calls.opt_in(account))
+
+    def delete_tag(self, account: Account, tag_id: str) -> DeletedTag:
+        """Have a tag never inferred of somebody again."""
+        return self._send(calls.delete_tag(account, tag_id))
+
+    def erase(self, person: Person) -> Receipt:
+        """Erase a person, with all accounts, from every place; ask for the receipt again until it is finished."""
+        return self._send(calls.erase(person))
+
+    def receipt(self, erasure: str) -> Receipt:
+        """Return what an erasure has done so far."""
+        return self._send(calls.receipt(erasure))
+
+    def live(self) -> dict[str, Any]:
+        """Return what `GET /livez` answers."""
+        return self._send(calls.document("/livez"))
+
+    def ready(self) -> dict[str, Any]:
+        """Return what `GET /readyz` answers; raise `NotReadyError` where the server is not."""
+        return self._send(calls.document("/readyz"))
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        return self._send(calls.document("/v1/openapi.json"))
+
     def _send(self, call: Call[Answer]) -> Answer:
-        begun, tried = time.monotonic(), 1
+        attempts = Attempts(call, self._retries, self._timeout, self._deadline)
         while True:
-            outcome = self._try(call)
-            passed = time.monotonic() - begun
-            wait = self._retries.wait(outcome, again=call.again, tried=tried, passed=passed)
+            outcome = self._try(attempts.request())
+            wait = attempts.pause(outcome)
             if wait is None:
                 return call.finish(outcome)
             time.sleep(wait)
-            tried += 1
 
-    def _try(self, call: Call[Answer]) -> httpx.Response | httpx.RequestError:
+    def _try(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
         try:
-            return self._http.request(call.method, call.path, content=call.content, headers=dict(call.headers))
+            return self._http.request(**request)
         except httpx.RequestError as error:
             return error

@@ -81,7 +81,7 @@ class NoteCatalogue:
         self.numbers["video"] = floats(pc.equal(column("media").cast(pa.string()), "video"))
         self.numbers["paid"] = np.nan_to_num(floats(column("paid").cast(pa.bool_())))
         self.price = [*column("price").to_pylist(), None]
-        self.brand, self.category = (_texts(column(name)) for name in ("brand", "category"))
+        self.brand, self.category, self.topic = (_texts(column(name)) for name in ("brand", "category", "topic"))
         self._on: dict[str, NDArray[np.int64]] = {}
 
     def __len__(self) -> int:

@@ -9,9 +9,12 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from features.events import EARLIEST_TIME
 from features.spine import LATEST_INSTANT
-from serving.messages.schemas import NO_CONTROL, PERSON_PARTS, Someone, Strict
+from serving.messages.schemas import NO_CONTROL, PERSON_PARTS, FactorAnswer, Someone, Strict
 
 MOST_CANDIDATES: Final = 1000
+MOST_EXPLAINED_CANDIDATES: Final = 20
+"""Of one request: each costs as much as scoring a thousand."""
+MOST_FACTORS: Final = 20
 MOST_MINOR_UNITS: Final = 10**15
 _BY_ID: Final = "<by id>"
 _BY_FEATURES: Final = "<by features>"
@@ -88,6 +91,10 @@ class ConversionsRequest(Strict):
     candidates: Annotated[list[AnyCandidate], Field(min_length=1, max_length=MOST_CANDIDATES)]
     context: Context
     window_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+    explain: bool = False
+    explain_target: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_CONTROL)] | None = None
+    explain_top: Annotated[int, Field(ge=1, le=MOST_EXPLAINED_CANDIDATES)] = 5
+    explain_factors: Annotated[int, Field(ge=1, le=MOST_FACTORS)] = 5
 
 
 CONVERSION_PARTS: Final[dict[str, type[Strict]]] = {**PERSON_PARTS, _BY_FEATURES: Candidate, "context": Context}
@@ -119,6 +126,8 @@ class CandidateAnswer:
     value_from
         What told: ``price`` of the candidate or of its item, or the mean order of its ``brand and category``, its
         ``category``, its ``brand``, or of ``all``.
+    factors
+        Strongest reasons for the probability of the target that is explained; None for candidates without.
     """
 
     note: str | None
@@ -128,6 +137,7 @@ class CandidateAnswer:
     no_expected_value: NoExpectedValue | None
     value: int | None
     value_from: Literal["price", "brand and category", "category", "brand", "all"] | None
+    factors: list[FactorAnswer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,8 @@ class ConversionsAnswer:
         ISO 4217 code of the values.
     candidates
         As asked.
+    explained
+        Target whose probabilities the candidates' factors explain; None where nothing was to be explained.
     prediction_id
         Names the prediction, for the impressions that it leads to.
     """
@@ -167,4 +179,5 @@ class ConversionsAnswer:
     window_days: dict[str, float]
     currency: str
     candidates: list[CandidateAnswer]
+    explained: str | None = None
     prediction_id: str | None = None

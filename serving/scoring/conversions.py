@@ -31,9 +31,9 @@ from serving.messages.schemas import AccountRef, PersonRef
 from serving.predictions.log import PredictionLog
 from serving.predictions.record import Made, left_out
 from serving.scoring.candidates import AskedCandidates, impressions_of
+from serving.scoring.reasons import SALE, explain_best, target_to_explain
 
 _DIGITS: Final = 9
-_SALE: Final = "ctcvr"
 
 
 class ConversionsModel(Protocol):
@@ -192,13 +192,18 @@ class ConversionScorer:
         Raises
         ------
         RequestError
-            The context's time lies before the fill, or the window is another than the model's.
+            The context's time lies before the fill, the window is another than the model's, or the model lacks the
+            target to explain.
         StoreError
             The store of histories cannot be read, or was filled for other tag models.
         """
+        model = self.bundle.model
         self._check_window(asked.window_days)
+        explained = target_to_explain(asked, model.targets)
         rows = self.rows(asked, now)
         candidates = self._candidates(rows)
+        if explained is not None:
+            explain_best(candidates, asked, explained, model, rows=rows.matrix, notes=rows.facts.notes)
         made = partial(self._made, asked=asked, rows=rows, candidates=candidates)
         return ConversionsAnswer(
             model=self.bundle.version,
@@ -207,9 +212,10 @@ class ConversionScorer:
             as_of=rows.as_of,
             person_as_of=rows.found.fresh,
             time=rows.asked.numbers.time,
-            window_days=dict(self.bundle.model.window_days),
+            window_days=dict(model.window_days),
             currency=rows.facts.currency,
             candidates=candidates,
+            explained=explained,
             prediction_id=None if log is None else log.keep(made),
         )
 
@@ -302,9 +308,9 @@ class ConversionScorer:
         worths = [values.of(*sold) for sold in asked.sold]
         expected: list[float | None] = [None] * len(worths)
         lacking: list[NoExpectedValue | None] = ["the model has no target ctcvr"] * len(worths)
-        if _SALE in targets:
+        if SALE in targets:
             told = np.array([np.nan if worth.value is None else worth.value for worth in worths])
-            products = (probabilities[:, targets.index(_SALE)] * told).round(_DIGITS).tolist()
+            products = (probabilities[:, targets.index(SALE)] * told).round(_DIGITS).tolist()
             expected = [None if worth.value is None else e for worth, e in zip(worths, products, strict=True)]
             lacking = ["nothing tells the value of a purchase" if e is None else None for e in expected]
         value, told_by = zip(*worths, strict=True)
@@ -312,7 +318,7 @@ class ConversionScorer:
 
     def _check_window(self, days: float | None) -> None:
         windows = self.bundle.model.window_days
-        trained = windows.get(_SALE, max(windows.values()))
+        trained = windows.get(SALE, max(windows.values()))
         if days is not None and days != trained:
             raise RequestError(
                 "the model was trained for another window_days; each target's own is in the answer",
