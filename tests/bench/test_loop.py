@@ -11,7 +11,8 @@ from bench.loop_run import POLICIES
 
 def weeks(caused: float, clicks: float) -> dict[str, list[float]]:
     return {
-        "caused": [caused] * 12, "spent": [2.0] * 12, "impression": [100.0] * 12, "click": [clicks] * 12, "engaged": [clicks] * 12,
+        "caused": [caused] * 12,
+        "spent": [2.0] * 12, "impression": [100.0] * 12, "click": [clicks] * 12, "engaged": [clicks] * 12,
         "hide": [1.0] * 12, "impression beauty": [50.0] * 12, "store_visit beauty": [caused] * 12,
     }  # fmt: skip
 
