@@ -27,12 +27,12 @@ class Audience:
     Parameters
     ----------
     zhongcao
-        Client that gives up quickly.
+        Client; predictions are asked for within `TIME_SECONDS`, which the server is told.
     """
 
     def __init__(self, zhongcao: Client) -> None:
-        self._zhongcao = zhongcao
         tags = zhongcao.catalogue().tags
+        self._zhongcao = zhongcao.within(TIME_SECONDS)
         self._usual = {tag.id: tag.base_rate for tag in tags if tag.learned and tag.base_rate is not None}
 
     def chances(self, account: Account) -> Chances:
@@ -49,7 +49,7 @@ class Audience:
 def main() -> None:
     """Ask about one account and print its five most probable tags."""
     url, platform, account = sys.argv[1:]
-    with Client(url, timeout=TIME_SECONDS, retries=Retries(tries=1)) as zhongcao:
+    with Client(url, retries=Retries(tries=1)) as zhongcao:
         chances = Audience(zhongcao).chances(Account(platform, account))
     sys.stdout.write("their own\n" if chances.personal else "people in general\n")
     for tag, probability in sorted(chances.by_tag.items(), key=lambda item: -item[1])[:5]:

@@ -238,6 +238,7 @@ class Enriched:
 
     body: bytes
     status: str
+    prediction_id: str | None = None
     request_id: str = ""
 
     @property

@@ -233,4 +233,5 @@ def _as_it_is(response: httpx.Response) -> dict[str, Any]:
 
 def _enriched(response: httpx.Response) -> Enriched:
     headers = response.headers
-    return Enriched(response.content, headers["X-Zhongcao-Enrich"], headers.get("X-Request-Id", ""))
+    prediction = headers.get("X-Zhongcao-Prediction")
+    return Enriched(response.content, headers["X-Zhongcao-Enrich"], prediction, headers.get("X-Request-Id", ""))

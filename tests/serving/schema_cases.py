@@ -57,10 +57,12 @@ class Sender:
         self._send = send
         self._key = key
         self._poor = poor
+        self.cases = 0
         self.seen: Counter[tuple[str, int]] = Counter()
 
     def __call__(self, case: schemathesis.Case) -> None:
         be_patient(case)
+        self.cases += 1
         status = self._ask(case, self._key)
         as_documented = case.method == case.operation.method.upper()
         assert as_documented or status == 405, f"{case.method} {case.path}: {status}"
@@ -75,7 +77,9 @@ class Sender:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         answer = self._send(case, headers)
         self.seen[case.operation.label, answer.status_code] += 1
-        case.validate_response(answer, checks=CHECKS, headers=headers)
+        # Lines are texts, of which none is invalid: each gets a verdict.
+        left_out = [checks.negative_data_rejection] if case.media_type == LINES_TYPE else []
+        case.validate_response(answer, checks=CHECKS, excluded_checks=left_out, headers=headers)
         return int(answer.status_code)
 
 

@@ -16,7 +16,7 @@ import pytest
 from serving import client
 from serving.api.route_examples import EXAMPLES
 from serving.api.route_table import ROUTES, RouteSpec
-from serving.api.routes_tags import ACCOUNT_HEADER, PLATFORM_HEADER
+from serving.api.who_asks import ACCOUNT_HEADER, PLATFORM_HEADER
 from serving.guard.limits import Limits
 from serving.messages.conversion_schemas import MOST_CANDIDATES
 from serving.messages.problem_kinds import KINDS

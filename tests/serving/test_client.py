@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from features.erasure import erasures
 from features.log.event_log import EventLog
 from features.people.identity import load_key
 from features.settings import Settings
@@ -28,6 +29,7 @@ from serving.guard.access import KeyRing
 from serving.histories.sqlite_store import SqliteHistories
 from serving.messages import conversion_schemas, schemas, tag_schemas
 from serving.openrtb.people import OpenRtbSettings, read_openrtb_ids
+from serving.rights import people_rights
 from serving.scoring.conversions import ConversionScorer
 from serving.scoring.scorer import Scorer
 from tests.serving.calls import application, call
@@ -196,6 +198,10 @@ def test_conversions(tmp_path: Path, conversion_home: Settings, scorer: Scorer) 
         (client.TagLabel, tag_schemas.LabelAnswer),
         (client.OwnTags, tag_schemas.OwnTagsAnswer),
         (client.OwnTag, tag_schemas.OwnTag),
+        (client.OptOut, people_rights.OptOutAnswer),
+        (client.DeletedTag, people_rights.DeletedTagAnswer),
+        (client.Receipt, erasures.Receipt),
+        (client.ErasedPlace, erasures.ErasedPlace),
     ],
 )
 def test_no_field_is_forgotten(ours: Any, served: Any) -> None:
