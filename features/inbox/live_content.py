@@ -17,6 +17,9 @@ _FILLERS: Final = {
     for column in _SAID
 }
 
+_EMPTY: Final = md5(usedforsecurity=False)
+"""Copied for each event, which takes half of the time that making another does."""
+
 
 def contents(columns: Mapping[str, Sequence[Any]]) -> list[bytes]:
     """Return a digest of each event: the same two times if and only if it says the same.
@@ -67,4 +70,10 @@ def contents(columns: Mapping[str, Sequence[Any]]) -> list[bytes]:
             full.append(values)
     say_full()
     texts = pieces[0] if len(pieces) == 1 else ["\x1f".join(filter(None, row)) for row in zip(*pieces, strict=True)]
-    return [md5(text.encode(), usedforsecurity=False).digest() for text in texts]
+    return list(map(_digest, texts))
+
+
+def _digest(text: str) -> bytes:
+    digest = _EMPTY.copy()
+    digest.update(text.encode())
+    return digest.digest()
