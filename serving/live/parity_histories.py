@@ -18,7 +18,7 @@ from features.settings import Settings
 from serving.histories.fill import kept_after
 from serving.histories.known_events import KnownEvents
 from serving.histories.packed import ACTS_SCHEMA, person_batches
-from serving.histories.store import HistoryLive, HistoryStore
+from serving.histories.store import ORDER, HistoryLive, HistoryStore
 from serving.live.feeder import FillNeededError
 from serving.live.parity import PARITY_READER, Difference, Parity, behind_the_log, digest
 
@@ -96,8 +96,7 @@ def _compared(known: KnownEvents, found: dict[str, pa.RecordBatch], seq: int, as
 
 def _differences(person: str, live: pa.RecordBatch, batch: pa.RecordBatch, after: int) -> list[Difference]:
     # What is older than a fill reads is in a history where it arrived live afterwards; no feature counts it.
-    live = live.filter(pa.array(live["time"].to_numpy() >= after))
-    batch = batch.filter(pa.array(batch["time"].to_numpy() >= after))
+    live, batch = (_sorted(one.filter(pa.array(one["time"].to_numpy() >= after))) for one in (live, batch))
     if len(live) != len(batch):
         return [Difference(digest(person), "history", "events", float(len(live)), float(len(batch)))]
     counts = {
@@ -107,3 +106,9 @@ def _differences(person: str, live: pa.RecordBatch, batch: pa.RecordBatch, after
     return [
         Difference(digest(person), "history", name, float(count), 0.0) for name, count in counts.items() if count
     ]
+
+
+def _sorted(events: pa.RecordBatch) -> pa.RecordBatch:
+    """Sort by all columns: what a person did in one second, such as buying several items, has no order."""
+    names = [*ORDER, *(name for name in ACTS_SCHEMA.names if name not in ORDER)]
+    return events.take(pa.array(np.lexsort([events[name].to_numpy(False) for name in reversed(names)])))

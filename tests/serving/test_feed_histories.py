@@ -122,6 +122,15 @@ def test_histories_are_those_of_the_log_and_a_false_one_is_found(clicks: Clicks)
     assert person not in str(found.differences)
 
 
+def test_what_happens_in_one_second_has_no_order(clicks: Clicks) -> None:
+    for number in (3, 1, 0, 2):
+        clicks.send(number, "u5", END, kind="purchase", note="n1", item=f"i{number}", amount=100 * (4 - number))
+        clicks.feed()
+        move(clicks.inbox, clicks.inbox.log)
+    found = check_histories(clicks.settings, clicks.store, 500, 0)
+    assert (found.differences, found.histories > 50) == ([], True)
+
+
 def test_who_withdrew_has_no_history_until_the_next_fill(clicks: Clicks) -> None:
     person = person_of(clicks.settings, 5)
     clicks.withdrawn.add(person)
