@@ -106,8 +106,8 @@ def _operation(route: RouteSpec, schemas: dict[tuple[str, str], Any]) -> dict[st
     if answer is not None:
         answered["example"] = answer
     own_headers = {
-        name: {"description": said, "required": True, "schema": {"type": "string"}}
-        for name, said in route.answer_headers.items()
+        name: {"description": said, "required": name in route.answer_headers, "schema": {"type": "string"}}
+        for name, said in (*route.answer_headers.items(), *route.some_answer_headers.items())
     }
     operation: dict[str, Any] = {
         "operationId": route.name,

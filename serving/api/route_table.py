@@ -18,7 +18,7 @@ from serving.messages.conversion_schemas import ConversionsAnswer, ConversionsRe
 from serving.messages.schemas import PERSON_PATTERN, TAG_PATTERN, TagsAnswer, TagsRequest
 from serving.messages.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
 from serving.openrtb.enrich import STATUSES
-from serving.openrtb.routes import STATUS_HEADER
+from serving.openrtb.routes import PREDICTION_HEADER, STATUS_HEADER
 from serving.openrtb.schemas import BidRequest
 from serving.rights.people_rights import DeletedTagAnswer, OptOutAnswer
 
@@ -93,6 +93,7 @@ class RouteSpec:
     about_me: bool = False
     path_values: Mapping[str, PathValue] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
+    some_answer_headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     brand: bool = False
     lines: bool = False
@@ -167,6 +168,7 @@ ROUTES: Final = (
             STATUS_HEADER: "`enriched`; or why the request comes back as it was sent: "
             + ", ".join(f"`{status}`" for status in STATUSES if status != "enriched") + "."
         },
+        some_answer_headers={PREDICTION_HEADER: "Names the prediction that the segments are of."},
     ),
     RouteSpec(
         "POST", "/v1/events", "events", "Take events, with a verdict on each.", "ingest", EventsAnswer,

@@ -74,7 +74,7 @@ def build_api(
     async def tags(request: Request) -> Response:
         body = await request.body()
 
-        def score() -> TagsAnswer:
+        def score() -> object:
             asked = parse(body, TagsRequest, PERSON_PARTS)
             return scorer.answer(lambda it: _score(it, asked, predictions))
 
@@ -107,7 +107,7 @@ def build_api(
             Route("/v1/conversions", convert, methods=["POST"]),
             Route("/v1/events", EventsRoute(no_inbox if ingest is None else ingest).answer, methods=["POST"]),
             *tag_routes(scorer, erased),
-            *openrtb_routes(scorer, openrtb),
+            *openrtb_routes(scorer, openrtb, predictions),
             *people_routes(rights),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
@@ -127,10 +127,11 @@ async def _worked(request: Request, job: Callable[[], object]) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _score(scorer: Scorer, asked: TagsRequest, log: PredictionLog | None) -> TagsAnswer:
-    people = scorer.tags(
-        asked.people, top=asked.top, min_probability=asked.min_probability, explain=asked.explain, log=log
-    )
+def _score(scorer: Scorer, asked: TagsRequest, log: PredictionLog | None) -> object:
+    top, least = asked.top, asked.min_probability
+    if not asked.explain:
+        return scorer.written(asked.people, top=top, min_probability=least, log=log)
+    people = scorer.tags(asked.people, top=top, min_probability=least, explain=True, log=log)
     return TagsAnswer(scorer.bundle.version, people)
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from serving.api.who_asks import who_asks
 from serving.champions.served import Served
+from serving.guard.rates import OwnRates
 from serving.messages.bodies import faults_of
 from serving.messages.problems import Problem
 from serving.messages.schemas import MOST_TAGS, AccountRef
@@ -49,6 +50,7 @@ def tag_routes(scorer: Served[Scorer], erased_since: Callable[[str], int] = lamb
     erased_since
         Given the version of a bundle, tells how many people were erased since it was trained.
     """
+    rates = OwnRates()
 
     async def listed(request: Request) -> Response:
         page = query_of(request, PageRequest)
@@ -63,6 +65,7 @@ def tag_routes(scorer: Served[Scorer], erased_since: Callable[[str], int] = lamb
     async def own(request: Request) -> Response:
         query_of(request, NoQuery)
         account = who_asks(request)
+        rates.take(account.platform, account.account)
         return _json(await request.state.work(lambda: scorer.answer(lambda it: own_tags(it, account))))
 
     return [

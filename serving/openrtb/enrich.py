@@ -18,6 +18,7 @@ from serving.openrtb.consent import Reason, why_not_personal
 from serving.openrtb.people import OpenRtbSettings, accounts_of
 from serving.openrtb.schemas import BidRequest
 from serving.openrtb.splice import with_user_data
+from serving.predictions.log import PredictionLog
 from serving.scoring.scorer import Scorer
 
 MOST_SEGMENTS: Final = 100
@@ -37,10 +38,13 @@ class Enriched:
         As it was sent, byte for byte, or with ``user.data`` added to.
     status
         ``enriched``; or why nothing was added.
+    prediction_id
+        Names the prediction that the segments are of; None where nothing was added, or predictions have no ids.
     """
 
     body: bytes
     status: Status
+    prediction_id: str | None = None
 
 
 class Enricher:
@@ -52,15 +56,20 @@ class Enricher:
         Which ids of a request are accounts, and who we are.
     clock
         Epoch seconds.
+    log
+        Names predictions and keeps a sample of them; without, they have no ids.
     """
 
-    def __init__(self, openrtb: OpenRtbSettings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, openrtb: OpenRtbSettings, clock: Callable[[], float] = time.time, log: PredictionLog | None = None
+    ) -> None:
         self._openrtb = openrtb
         self._clock = clock
+        self._log = log
         self._own: tuple[str, dict[str, str | None]] = ("", {})
 
     def enrich(self, scorer: Scorer, bid: BidRequest, body: bytes) -> Enriched:
-        """Return the request with segments of the first of its accounts that is known.
+        """Return the request with segments of the first of its accounts that is known; if one refuses, of none.
 
         Parameters
         ----------
@@ -75,15 +84,18 @@ class Enricher:
         accounts = accounts_of(bid, self._openrtb.ids)
         if not accounts:
             return Enriched(body, "no-id")
-        found = scorer.tags(accounts, top=MOST_TAGS)
-        tags = next((person.tags for person in found if person.status == "known"), None)
-        if tags is None:
+        if scorer.refused(accounts):
             return Enriched(body, "unknown")
-        data = self._data(scorer.bundle.taxonomy, tags)
+        # One after the other: only who is answered about is predicted, and kept.
+        each = (scorer.tags([account], top=MOST_TAGS, log=self._log)[0] for account in accounts)
+        found = next((person for person in each if person.status == "known"), None)
+        if found is None:
+            return Enriched(body, "unknown")
+        data = self._data(scorer.bundle.taxonomy, found.tags)
         if not data:
             return Enriched(body, "no-tags")
         added = ",".join(orjson.dumps(one).decode() for one in data)
-        return Enriched(with_user_data(body.decode(), added).encode(), "enriched")
+        return Enriched(with_user_data(body.decode(), added).encode(), "enriched", found.prediction_id)
 
     def _data(self, taxonomy: Taxonomy, tags: list[TagAnswer]) -> list[dict[str, Any]]:
         """Return the objects to add: own segments, and those of the IAB that they amount to."""

@@ -15,6 +15,7 @@ from serving.messages.problems import Problem
 from serving.openrtb.enrich import Enriched, Enricher
 from serving.openrtb.people import OpenRtbSettings
 from serving.openrtb.schemas import BID_PARTS, BidRequest
+from serving.predictions.log import PredictionLog
 from serving.scoring.scorer import Scorer
 
 TMAX_SHARE: Final = 0.5
@@ -24,11 +25,14 @@ USUAL_TMAX: Final = 120
 """Milliseconds, where a request names none."""
 
 STATUS_HEADER: Final = "X-Zhongcao-Enrich"
+PREDICTION_HEADER: Final = "X-Zhongcao-Prediction"
+"""Beside the request and not in it: whoever bids must not be able to tell predictions of one person together."""
 
 
 def openrtb_routes(
     scorer: Served[Scorer],
     openrtb: OpenRtbSettings,
+    log: PredictionLog | None = None,
 ) -> list[Route]:
     """Return the route.
 
@@ -38,8 +42,10 @@ def openrtb_routes(
         Answers for tags.
     openrtb
         Whose ids requests hold; where none, the route says what to set.
+    log
+        Names predictions and keeps a sample of them.
     """
-    enricher = Enricher(openrtb)
+    enricher = Enricher(openrtb, log=log)
 
     async def enrich(request: Request) -> Response:
         begun = anyio.current_time()
@@ -51,6 +57,9 @@ def openrtb_routes(
         done = Enriched(body, "late")
         with anyio.move_on_after(left):
             done = await request.state.work(lambda: scorer.answer(lambda it: enricher.enrich(it, bid, body)))
-        return Response(done.body, media_type="application/json", headers={STATUS_HEADER: done.status})
+        headers: dict[str, str] = {STATUS_HEADER: done.status}
+        if done.prediction_id is not None:
+            headers[PREDICTION_HEADER] = done.prediction_id
+        return Response(done.body, media_type="application/json", headers=headers)
 
     return [Route("/v1/openrtb/enrich", enrich, methods=["POST"])]

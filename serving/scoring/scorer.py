@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ from serving.messages.schemas import AccountRef, FactorAnswer, PersonAnswer, Per
 from serving.online.store import OnlineStore, StoredRow, StoreInfo
 from serving.predictions.log import PredictionLog
 from serving.predictions.record import Made, left_out
+from serving.scoring.tag_texts import TagTexts
 from serving.words.factors import Vocabulary, in_words
 from training.tags.explain import Factor
 
 _PEOPLE_PER_BLOCK: Final = 128
 _DIGITS: Final = 6
+_NO_SCORES: Final = np.empty(0)
 
 
 class Layout(Protocol):
@@ -113,6 +115,7 @@ class Scorer:
         self._withdrawn = withdrawn
         self._deleted_tags = deleted_tags
         self._numbers = {tag.id: number for number, tag in enumerate(bundle.taxonomy.tags)}
+        self._texts = TagTexts(bundle.taxonomy.tags)
         self._vocabulary = Vocabulary.of(bundle.taxonomy)
         self.check()
 
@@ -158,6 +161,49 @@ class Scorer:
             In the order asked. Who is not in the store, or has withdrawn consent, gets status ``unknown`` and
             no tags.
         """
+        answers = []
+        for sent, row, chosen, scores, prediction in self._scored(people, top, min_probability, log):
+            if row is None:
+                answers.append(PersonAnswer(sent, "unknown", None, []))
+                continue
+            tags = self._tags(chosen, scores)
+            if explain:
+                for tag, factors in zip(tags, self.bundle.model.explain(row.vector, chosen), strict=True):
+                    tag.factors = [self._factor(factor) for factor in factors]
+            answers.append(PersonAnswer(sent, "known", row.as_of, tags, prediction))
+        return answers
+
+    def written(
+        self,
+        people: Sequence[AccountRef | PersonRef],
+        *,
+        top: int = 20,
+        min_probability: float = 0.0,
+        log: PredictionLog | None = None,
+    ) -> dict[str, Any]:
+        """Return what orjson writes as a `TagsAnswer` of `tags` without reasons, the same bytes in a third of the time.
+
+        Parameters
+        ----------
+        people, top, min_probability, log
+            As for `tags`.
+        """
+        said = [
+            {
+                "person": sent,
+                "status": "unknown" if row is None else "known",
+                "as_of": None if row is None else row.as_of,
+                "tags": self._texts.written(chosen, *self._answered(chosen, scores)),
+                "prediction_id": prediction,
+            }
+            for sent, row, chosen, scores, prediction in self._scored(people, top, min_probability, log)
+        ]
+        return {"model": self.bundle.version, "people": said}
+
+    def _scored(
+        self, people: Sequence[AccountRef | PersonRef], top: int, min_probability: float, log: PredictionLog | None
+    ) -> Iterator[tuple[dict[str, Any], StoredRow | None, list[int], NDArray[np.float64], str | None]]:
+        """Yield whom was asked for, the row, the numbers of the tags to answer, all scores and the prediction's id."""
         names, keys = self._keys(people)
         withdrawn, deleted = self._withdrawn(), self._deleted_tags()
         found = self.store.get(keys)
@@ -166,25 +212,26 @@ class Scorer:
             for name, key, row in zip(names, keys, found, strict=True)
         ]
         probabilities = self._probabilities([row for row in rows if row is not None])
-        answers = []
         said: dict[str, object] = {"top": top, "min_probability": min_probability}
         for asked, name, key, row in zip(people, names, keys, rows, strict=True):
             sent = asked.model_dump()
             if row is None:
-                answers.append(PersonAnswer(sent, "unknown", None, []))
+                yield sent, None, [], _NO_SCORES, None
                 continue
             scores = next(probabilities)
             gone = sorted(deleted.get(name, frozenset()) | deleted.get(key, frozenset())) if deleted else []
             scores = self._without(scores, gone)
             chosen = self._chosen(scores, top, min_probability)
-            tags = self._tags(chosen, scores)
-            if explain:
-                for tag, factors in zip(tags, self.bundle.model.explain(row.vector, chosen), strict=True):
-                    tag.factors = [self._factor(factor) for factor in factors]
-            made = partial(self._made, person=key, row=row, scores=scores, tags=tags, asked=said | left_out(gone))
-            prediction = None if log is None else log.keep(made)
-            answers.append(PersonAnswer(sent, "known", row.as_of, tags, prediction))
-        return answers
+            made = partial(
+                self._made, person=key, row=row, scores=scores, chosen=chosen, asked=said | left_out(gone)
+            )
+            yield sent, row, chosen, scores, None if log is None else log.keep(made)
+
+    def refused(self, people: Sequence[AccountRef | PersonRef]) -> bool:
+        """Tell whether any of some people has withdrawn consent or opted out."""
+        names, keys = self._keys(people)
+        withdrawn = self._withdrawn()
+        return any(key in withdrawn for key in (*names, *keys))
 
     def _made(
         self,
@@ -193,7 +240,7 @@ class Scorer:
         person: str,
         row: StoredRow,
         scores: NDArray[np.float64],
-        tags: Sequence[TagAnswer],
+        chosen: Sequence[int],
         asked: Mapping[str, object],
     ) -> Made:
         return Made(
@@ -208,7 +255,7 @@ class Scorer:
             filled_at=row.filled_at,
             seq=row.seq,
             asked=asked,
-            answer=tags,
+            answer=self._tags(chosen, scores),
             features=row.vector,
             scores=scores.copy(),  # it is a row of a block that would be kept whole
         )
@@ -244,13 +291,18 @@ class Scorer:
         numbers: list[int] = enough[order].tolist()
         return numbers
 
-    def _tags(self, chosen: Sequence[int], scores: NDArray[np.float64]) -> list[TagAnswer]:
+    def _answered(self, chosen: Sequence[int], scores: NDArray[np.float64]) -> tuple[list[float], list[bool]]:
+        """Return the probabilities of some tags as they are told, and which are high enough."""
         places = np.array(chosen, np.intp)
-        known, probabilities = self.bundle.taxonomy.tags, scores[places]
+        probabilities = scores[places]
         assigned = probabilities >= np.asarray(self.bundle.model.assign_at)[places]
+        return probabilities.round(_DIGITS).tolist(), assigned.tolist()
+
+    def _tags(self, chosen: Sequence[int], scores: NDArray[np.float64]) -> list[TagAnswer]:
+        known = self.bundle.taxonomy.tags
         return [
-            TagAnswer((tag := known[number]).id, tag.name, tag.name_zh, round(probability, _DIGITS), reached, None)
-            for number, probability, reached in zip(chosen, probabilities.tolist(), assigned.tolist(), strict=True)
+            TagAnswer((tag := known[number]).id, tag.name, tag.name_zh, probability, reached, None)
+            for number, probability, reached in zip(chosen, *self._answered(chosen, scores), strict=True)
         ]
 
     def _factor(self, factor: Factor) -> FactorAnswer:

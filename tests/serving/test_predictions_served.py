@@ -15,6 +15,7 @@ from features.settings import Settings
 from serving.histories.sqlite_store import SqliteHistories
 from serving.messages.conversion_schemas import ConversionsRequest
 from serving.online.store import StoredState, Update
+from serving.openrtb.people import OpenRtbSettings, read_openrtb_ids
 from serving.predictions.files import PredictionFiles
 from serving.predictions.log import PredictionLog
 from serving.predictions.record import digest
@@ -103,6 +104,23 @@ def test_a_prediction_names_the_last_event_in_it_and_what_was_deleted(
     assert kept.asked["left_out"] == ["dairy.will-buy"]
     assert [tag["id"] for tag in kept.answer] == ["bread.will-buy"]
     store.close()
+
+
+def test_an_enriched_bid_request_is_a_prediction(
+    scorer: Scorer, log: PredictionLog, tmp_path: Path, folder: Path
+) -> None:
+    openrtb = OpenRtbSettings(read_openrtb_ids("user.id=notes, user.buyeruid=shop"))
+    app = application(scorer, tmp_path, predictions=log, openrtb=openrtb)
+    users = ({"id": "never seen", "buyeruid": "dairy lover"}, {"buyeruid": "never seen"})
+    bids = [{"id": "r", "imp": [{"id": "1"}], "tmax": 60_000, "user": user} for user in users]
+    known, unknown = (post(app, path="/v1/openrtb/enrich", json=bid) for bid in bids)
+    assert "x-zhongcao-prediction" not in unknown.headers
+    assert known.headers["x-zhongcao-prediction"] not in known.text
+    log.flush()
+    kept = PredictionFiles(folder).get(known.headers["x-zhongcao-prediction"])
+    assert kept is not None
+    assert (kept.person, kept.answer[0]["id"]) == (DAIRY, "dairy.will-buy")
+    assert sum(day.tags for day in PredictionFiles(folder).days()) == 1
 
 
 def test_without_a_log_nothing_is_named(scorer: Scorer, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from pydantic import TypeAdapter
 
 from features.errors import BundleError
 from serving.api.routes_tags import own_tags
+from serving.guard.rates import OWN_AT_ONCE, OwnRates
+from serving.messages.problems import Problem
 from serving.messages.schemas import AccountRef
 from serving.messages.tag_schemas import CatalogueAnswer, LabelAnswer, OwnTagsAnswer
 from serving.scoring.scorer import Scorer
 from serving.tags.catalogue import label
 from serving.tags.nutrition import label_rows
-from tests.serving.calls import application, get
+from tests.serving.calls import application, call, get
 from tests.serving.fakes import AS_OF, DAIRY, KEY, TAXONOMY, FakeBundle, fake_scorer, filled_store
 
 WHO = {"Zhongcao-Platform": "shop", "Zhongcao-Account": "dairy%20lover"}
@@ -94,6 +96,33 @@ def test_assigned_tags_come_first(scorer: Scorer) -> None:
 def test_an_account_in_any_letters_can_ask(app: Any) -> None:
     answer = get(app, "/v1/people/me/tags", headers={**WHO, "Zhongcao-Account": "%E7%A7%8D%E8%8D%89"})
     assert (answer.status_code, answer.json()["status"], answer.json()["tags"]) == (200, "unknown", [])
+
+
+def test_an_account_can_ask_so_often(app: Any) -> None:
+    async def ask(http: Any) -> Any:
+        answers = [await http.get("/v1/people/me/tags", headers=WHO) for _ in range(OWN_AT_ONCE + 1)]
+        other = await http.get("/v1/people/me/tags", headers={**WHO, "Zhongcao-Account": "other"})
+        assert [answer.status_code for answer in (*answers[:-1], other)] == [200] * (OWN_AT_ONCE + 1)
+        return answers[-1]
+
+    refused = call(app, ask)
+    assert (refused.status_code, refused.json()["type"]) == (429, "urn:problem-type:zhongcao:v1:too-many")
+    assert 1 <= int(refused.headers["retry-after"]) <= 6
+    assert "dairy" not in refused.text
+
+
+def test_what_is_kept_of_who_asked_is_bounded() -> None:
+    rates = OwnRates(lambda: 0.0, most_accounts=2)
+    for _ in range(OWN_AT_ONCE):
+        rates.take("shop", "ann")
+    for account in ("bob", "cid"):
+        rates.take("shop", account)
+    # Ann was forgotten; Cid was not.
+    rates.take("shop", "ann")
+    for _ in range(OWN_AT_ONCE - 1):
+        rates.take("shop", "cid")
+    with pytest.raises(Problem, match="asked about 10 times"):
+        rates.take("shop", "cid")
 
 
 def test_who_withdrew_sees_nothing_held_against_them(tmp_path: Path) -> None:
