@@ -13,12 +13,11 @@ from typing import Any, Final, get_args
 
 import anyio
 import orjson
-from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 
 from features.errors import EventLogError, InboxError, ZhongcaoError
-from features.inbox.batch import Outcome, Verdict
+from features.inbox.batch import LiveBatch, Outcome, Verdict
 from features.inbox.inbox import Inbox
 from features.inbox.live_catalogue import LiveCatalogue
 from features.inbox.live_events import LiveReader
@@ -83,8 +82,8 @@ class Ingest:
         self.inbox = inbox
         self._reader = reader
 
-    def take(self, body: bytes, source: str, *, lines: bool = False, brand: str | None = None) -> EventsAnswer:
-        """Put the events of a body on disk and say what became of each.
+    def read(self, body: bytes, source: str, *, lines: bool = False, brand: str | None = None) -> LiveBatch:
+        """Read the events of a body.
 
         Parameters
         ----------
@@ -101,15 +100,27 @@ class Ingest:
         ------
         Problem
             The body holds no list of events, or too many.
-        InboxError
-            The inbox takes nothing now.
         """
         texts = None
         if lines:
             items, texts = _of_lines(body)
         else:
             items = _of_document(body)
-        return _answer(self.inbox.accept(self._reader.read(items, source, brand=brand, texts=texts)))
+        return self._reader.read(items, source, brand=brand, texts=texts)
+
+    def keep(self, batch: LiveBatch) -> EventsAnswer:
+        """Put events on disk and say what became of each.
+
+        Raises
+        ------
+        InboxError
+            The inbox takes nothing now.
+        """
+        return _answer(self.inbox.accept(batch))
+
+    def take(self, body: bytes, source: str) -> EventsAnswer:
+        """Read the events of a body and keep them."""
+        return self.keep(self.read(body, source))
 
 
 def open_ingest(settings: Settings, opened: ExitStack) -> Ingest | ZhongcaoError:
@@ -182,8 +193,8 @@ class EventsRoute:
             raise Problem(429, "too many requests with events at once; try again", headers={"Retry-After": "1"})
         self._in_work += 1
         try:
-            take = partial(ingest.take, body, source, lines=lines, brand=brand)
-            answer = await run_sync(take, limiter=self._limiter)
+            read = partial(ingest.read, body, source, lines=lines, brand=brand)
+            answer = await request.state.work_beside(read, ingest.keep, self._limiter)
         except InboxError as error:
             status = 429 if error.busy else 503
             raise Problem(status, str(error), headers={"Retry-After": str(error.retry_after)}) from error

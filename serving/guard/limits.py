@@ -79,7 +79,7 @@ class Guard:
     limits
         How much one request may ask for.
     workers
-        Where requests are scored; ``state.work`` hands them a job.
+        Where requests are scored; ``state.work`` hands them a job, ``state.work_beside`` one that writes.
     metrics
         Counts the answers.
     draining
@@ -134,6 +134,7 @@ class Guard:
                 if not opened:
                     ticket = self._admit(scope, headers, seconds)
                     scope["state"]["work"] = partial(self._workers.run, ticket)
+                    scope["state"]["work_beside"] = partial(self._workers.run_beside, ticket)
                 await self._app(scope, self._bounded(scope, receive), answer.send)
         except Problem as problem:
             self._metrics.refused(problem.kind.name)

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
 from serving.guard.deadlines import TIMEOUT_HEADER
 from serving.messages.problems import Problem
 
 Answer = TypeVar("Answer")
+Made = TypeVar("Made")
 Kind = tuple[str, int]
 """Route, and the size of the body to a power of two: what costs about the same."""
 
@@ -109,9 +113,33 @@ class Workers:
             future = self._pool.submit(partial(_timed, job))
             ticket.job = future
             answer, seconds = await asyncio.wrap_future(future)
-        before = self._costs.get(ticket.kind, seconds)
-        self._costs[ticket.kind] = before + _NEWEST_SHARE * (seconds - before)
+        self._learn(ticket.kind, seconds)
         return answer
+
+    async def run_beside(
+        self, ticket: Ticket, job: Callable[[], Made], then: Callable[[Made], Answer], limiter: CapacityLimiter
+    ) -> Answer:
+        """Do a job beside the threads that score, then what waits for a disk; return what that returns.
+
+        The job takes processor time from those who score, so it counts as work ahead of others until its end;
+        whoever waits for a disk is in nobody's way.
+        """
+        loop = asyncio.get_running_loop()
+
+        def done(seconds: float) -> None:
+            self._learn(ticket.kind, seconds)
+            self._open.discard(ticket)
+
+        def both() -> Answer:
+            made, seconds = _timed(job, time.thread_time)
+            loop.call_soon_threadsafe(done, seconds)
+            return then(made)
+
+        return await run_sync(both, limiter=limiter)
+
+    def _learn(self, kind: Kind, seconds: float) -> None:
+        before = self._costs.get(kind, seconds)
+        self._costs[kind] = before + _NEWEST_SHARE * (seconds - before)
 
     def close(self) -> None:
         """Do no more jobs."""
@@ -129,7 +157,7 @@ def kind_of(path: str, length: int) -> Kind:
     return path, length.bit_length()
 
 
-def _timed(job: Callable[[], Answer]) -> tuple[Answer, float]:
-    started = time.perf_counter()
+def _timed(job: Callable[[], Answer], clock: Callable[[], float] = time.perf_counter) -> tuple[Answer, float]:
+    started = clock()
     answer = job()
-    return answer, time.perf_counter() - started
+    return answer, clock() - started

@@ -41,7 +41,7 @@ def in_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
 
 
 class Sender:
-    """Sends each request with a key, then without the right one, and holds both answers against the document.
+    """Sends each request with a key, then without, with a wrong or a poor one; both answers must be as documented.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ class Sender:
         scope = SCOPES[case.operation.method.upper(), case.path]
         if scope is not None:
             lacking = self._poor["predict" if scope == "ingest" else "ingest"]
-            for wrong, status in ((None, 401), ("zc_nobodys", 401), (lacking, 403)):
-                told = self._ask(case, wrong)
-                assert told == status, f"{case.method} {case.path}: {told} where {status} is right"
+            wrong, status = ((None, 401), ("zc_nobodys", 401), (lacking, 403))[self.cases % 3]
+            told = self._ask(case, wrong)
+            assert told == status, f"{case.method} {case.path}: {told} where {status} is right"
 
     def _ask(self, case: schemathesis.Case, key: str | None) -> int:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}

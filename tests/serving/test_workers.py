@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
+import anyio
 import pytest
 
 from serving.guard.workers import Ticket, Workers, kind_of
@@ -143,3 +144,34 @@ def test_a_job_that_was_given_up_counts_until_its_thread_is_free_and_is_not_begu
     asyncio.run(asyncio.wait_for(work(), 20))
     workers.close()
     assert ran == ["later"]
+
+
+def test_what_writes_counts_as_work_until_it_waits_for_the_disk(workers: Workers) -> None:
+    def compute() -> None:
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+
+    async def work() -> None:
+        limiter, waits, go_on = anyio.CapacityLimiter(4), threading.Event(), threading.Event()
+        events = kind_of("/v1/events", 20_000)
+
+        def store(_: None) -> str:
+            waits.set()
+            return "stored" if go_on.wait(10) else "never"
+
+        ticket = workers.admit(events, 0, None)
+        asked = asyncio.create_task(workers.run_beside(ticket, compute, store, limiter))
+        await asyncio.to_thread(waits.wait, 10)
+        await asyncio.sleep(0)
+        assert workers.open == 0  # It waits, and nobody for it.
+        go_on.set()
+        assert await asked == "stored"
+        workers.leave(ticket)
+        # Two that compute are ahead of whoever comes next, by 0.02 s of processor time each or a little more.
+        computing = [workers.admit(events, 0, None) for _ in range(2)]
+        assert 0.02 <= workers.wait() < 0.2
+        for one in computing:
+            workers.leave(one)
+
+    done(workers, work)
