@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from features.people.identity import load_key
 from features.settings import Settings
-from serving.messages.schemas import PersonRef, TagsAnswer
+from serving.messages.schemas import PersonRef
 from serving.online.added_columns import open_store
 from serving.scoring.scorer import Scorer
 from training.bundles.champion import champion_path
@@ -41,7 +41,7 @@ def bare_starlette(home: Path, folder: Path) -> Any:  # noqa: ARG001
     async def tags(request: Request) -> Response:
         asked = orjson.loads(await request.body())
         people = [PersonRef(**someone) for someone in asked["people"]]
-        answer = TagsAnswer(bundle.version, scorer.tags(people, top=asked["top"]))
+        answer = scorer.written(people, top=asked["top"])
         return Response(orjson.dumps(answer), media_type="application/json")
 
     return Starlette(routes=[Route("/v1/tags", tags, methods=["POST"])])

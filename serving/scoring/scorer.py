@@ -181,7 +181,7 @@ class Scorer:
         min_probability: float = 0.0,
         log: PredictionLog | None = None,
     ) -> dict[str, Any]:
-        """Return what orjson writes as a `TagsAnswer` of `tags` without reasons, the same bytes in a third of the time.
+        """Return what orjson writes as the `TagsAnswer` of `tags` without reasons: the same bytes, sooner.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Scorer:
     def _scored(
         self, people: Sequence[AccountRef | PersonRef], top: int, min_probability: float, log: PredictionLog | None
     ) -> Iterator[tuple[dict[str, Any], StoredRow | None, list[int], NDArray[np.float64], str | None]]:
-        """Yield whom was asked for, the row, the numbers of the tags to answer, all scores and the prediction's id."""
+        """Yield who was asked for, their row, the tags to answer, all scores and the prediction's id."""
         names, keys = self._keys(people)
         withdrawn, deleted = self._withdrawn(), self._deleted_tags()
         found = self.store.get(keys)

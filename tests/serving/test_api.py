@@ -211,7 +211,7 @@ def test_failures_say_nothing_about_people(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(f"could not score {SECRET_ACCOUNT}")
 
-    monkeypatch.setattr(scorer, "tags", fail)
+    monkeypatch.setattr(scorer, "written", fail)
     with caplog.at_level(logging.DEBUG):
         response = post(app, json={"people": [{"platform": "shop", "account": SECRET_ACCOUNT}]})
     assert response.status_code == 500

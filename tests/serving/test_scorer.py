@@ -2,16 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.errors import StoreError
-from serving.messages.schemas import AccountRef, PersonRef
+from serving.messages.schemas import AccountRef, PersonRef, TagAnswer, TagsAnswer
 from serving.online.sqlite_store import SqliteStore
 from serving.scoring.scorer import Scorer
-from tests.serving.fakes import AS_OF, DAIRY, KEY, LINKED, FakeBundle, FakeLayout, fake_scorer
+from serving.scoring.tag_texts import TagTexts
+from tests.serving.fakes import AS_OF, DAIRY, KEY, LINKED, TAXONOMY, FakeBundle, FakeLayout, fake_scorer
 
 
 @pytest.fixture
@@ -55,6 +61,25 @@ def test_nothing_is_made_up_about_unknown_people(scorer: Scorer) -> None:
 
 def test_the_same_account_on_another_platform_is_another_person(scorer: Scorer) -> None:
     assert scorer.tags([account("notes", "dairy lover")])[0].status == "unknown"
+
+
+def test_what_is_written_are_the_bytes_of_the_answer(scorer: Scorer) -> None:
+    people = [account("shop", "nobody"), PersonRef(person=DAIRY), account("notes", "uno")]
+    for asked in ({}, {"top": 1}, {"min_probability": 0.5}, {"min_probability": 0.95}):
+        expected = TagsAnswer("fake-1", scorer.tags(people, **asked))
+        assert orjson.dumps(scorer.written(people, **asked)) == orjson.dumps(expected)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.text(max_size=5), st.randoms())
+def test_tags_are_written_as_orjson_writes_them(probabilities: list[float], name: str, random: Random) -> None:
+    tags = [replace(TAXONOMY.tags[n % 3], name=f'{n}{name}"', name_zh="乳品") for n in range(len(probabilities))]
+    chosen, told = random.sample(range(len(tags)), len(tags)), np.round(probabilities, 6).tolist()
+    assigned = [random.random() < 0.5 for _ in tags]
+    expected = [
+        TagAnswer(tags[n].id, tags[n].name, tags[n].name_zh, p, high, None)
+        for n, p, high in zip(chosen, told, assigned, strict=True)
+    ]
+    assert orjson.dumps(TagTexts(tags).written(chosen, told, assigned)) == orjson.dumps(expected)
 
 
 def test_top_and_min_probability(scorer: Scorer) -> None:
