@@ -118,6 +118,10 @@ class ScoresError(ZhongcaoError):
     """Scores cannot be written to a folder, or a list of people cannot be read."""
 
 
+class MembershipsError(ZhongcaoError):
+    """A version of the memberships is not kept, or cannot be made or written now."""
+
+
 class AccessError(ZhongcaoError):
     """A caller has no right to what it asks for, or a bind is not safe."""
 

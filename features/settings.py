@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     predictions_features: bool = Field(
         False, description="Whether the prediction log keeps features too, not their hash only."
     )
+    memberships_kept: int = Field(
+        30, ge=2, le=10_000, description="Versions of the memberships that stay, to tell what changed since."
+    )
 
     openrtb_ids: str = Field(
         "off", description="Which ids of OpenRTB requests are accounts: pairs such as user.buyeruid=PLATFORM."
@@ -153,6 +156,11 @@ class Settings(BaseSettings):
     def predictions_dir(self) -> Path:
         """Folder of the prediction log, a file a day."""
         return self.home / "predictions"
+
+    @property
+    def memberships_dir(self) -> Path:
+        """Folder of the versions of the memberships."""
+        return self.home / "memberships"
 
     @property
     def access_file(self) -> Path:

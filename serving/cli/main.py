@@ -16,6 +16,7 @@ from serving.cli.evaluate import register as register_evaluate
 from serving.cli.fill import register as register_fill
 from serving.cli.inbox import register as register_inbox
 from serving.cli.live import register as register_live
+from serving.cli.memberships import register as register_memberships
 from serving.cli.openapi import register as register_openapi
 from serving.cli.people import register as register_people
 from serving.cli.predictions import register as register_predictions
@@ -46,6 +47,7 @@ def build_app() -> typer.Typer:
         register_conversion,
         register_tags,
         register_score,
+        register_memberships,
         register_fill,
         register_live,
         register_serve,

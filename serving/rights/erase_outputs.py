@@ -19,6 +19,7 @@ from features.people.identity import account_key, load_key
 from features.rights.ledger import outputs
 from features.settings import Settings
 from serving.batch.folder import MANIFEST
+from serving.memberships.lines_folder import erase_people, note_of
 from training.bundles.manifest import canonical_json
 
 _HOLDS: Final = b"zhongcao.holds"
@@ -49,7 +50,9 @@ class OutputsPlace(ErasablePlace):
         return sum(
             _erase_lines(path, keys, self._named)
             if path.is_file()
-            else _erase_scores(path, lambda table: self._of(table, keys)) + self._erase_left_out(path, keys)
+            else _erase_scores(path, lambda table: self._of(table, keys))
+            + erase_people(path, keys)
+            + self._erase_left_out(path, keys)
             for path in outputs(self._settings)
         )
 
@@ -57,8 +60,14 @@ class OutputsPlace(ErasablePlace):
         """Delete the lines of one tag of some people; return how many."""
         return sum(
             _erase_scores(path, lambda table: pc.and_(self._of(table, keys), pc.equal(table["tag"], tag)))
+            + self._erase_tag_in_lines(path, keys, tag)
             for path in outputs(self._settings)
         )
+
+    def _erase_tag_in_lines(self, folder: Path, keys: Collection[str], tag: str) -> int:
+        removed = erase_people(folder, keys, tag)
+        _set_right(folder)
+        return removed
 
     def _of(self, table: pa.Table, keys: Collection[str]) -> pa.ChunkedArray:
         found = pc.is_in(table["person"].cast(pa.string()), pa.array(sorted(keys), pa.string()))
@@ -134,6 +143,14 @@ def _erase_lines(path: Path, keys: set[str], named: Named) -> int:
     return len(lines) - len(left)
 
 
+def _holds(part: Path) -> dict[str, int]:
+    if part.suffix == ".parquet":
+        about: dict[str, int] = json.loads(pq.read_metadata(part).metadata[_HOLDS])
+        return about
+    noted: dict[str, int] = json.loads(note_of(part).read_text(encoding="utf-8"))["holds"]
+    return noted
+
+
 def _set_right(folder: Path) -> None:
     """Let the manifest say what the files hold now."""
     path = folder / MANIFEST
@@ -147,8 +164,8 @@ def _set_right(folder: Path) -> None:
                 continue
             with file.open("rb") as content:
                 part["files"][name] = hashlib.file_digest(content, "sha256").hexdigest()
-            if file.suffix == ".parquet":
-                holds = json.loads(pq.read_metadata(file).metadata[_HOLDS])
+            if file.suffix != ".csv":
+                holds = _holds(file)
                 part |= {"people": holds["people"], "scores": holds["scores"]}
     manifest |= {count: sum(part[count] for part in manifest["parts"]) for count in ("people", "scores")}
     text = canonical_json(manifest)

@@ -21,6 +21,7 @@ from features.locks import exclusive
 from features.log.event_log import EventLog
 from features.log.importing import import_lock
 from features.settings import Settings
+from serving.memberships.forgetting import MembershipsPlace
 from serving.online.redis_erase import RedisPlace
 from serving.predictions.files import PredictionFiles
 from serving.rights.erase_files import AddedPlace, CachesPlace, ModelsPlace, ReportsPlace, SeedsPlace
@@ -65,6 +66,7 @@ def places_of(settings: Settings, erasure: str) -> list[ErasablePlace]:
         AddedPlace(settings),
         SeedsPlace(settings),
         PredictionsPlace(settings),
+        MembershipsPlace(settings),
         OutputsPlace(settings),
         CachesPlace(settings),
         ReportsPlace(settings),

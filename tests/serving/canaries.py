@@ -27,6 +27,10 @@ from serving.batch.row_source import StoreRows
 from serving.batch.scores import score_people
 from serving.batch.table import ScoreFilter
 from serving.histories.sqlite_store import SqliteHistories
+from serving.memberships.changes import Comparison
+from serving.memberships.export import FILES, export_changes
+from serving.memberships.making import make_version
+from serving.memberships.versions import Versions
 from serving.online.sqlite_store import SqliteStore
 from serving.predictions.files import PredictionFiles
 from serving.predictions.ids import new_id
@@ -140,10 +144,21 @@ def fill_stores(settings: Settings) -> None:
     out = settings.home.parent / "scores"
     note_output(settings, out)
     score_people(FakeBundle(), Everybody(StoreRows(store), []), ScoreFilter(), out)
+    export_memberships(settings, StoreRows(store))
     ranking = settings.home.parent / "ranking.csv"
     note_output(settings, ranking)
     ranking.write_text("rank,person\n1," + "\n2,".join(everybody) + "\n")
     store.close()
+
+
+def export_memberships(settings: Settings, rows: StoreRows) -> None:
+    versions = Versions(settings)
+    nothing = {"withdrawn": [], "deleted": {}, "said": frozenset(), "stamp": 0}
+    version, _ = make_version(versions, FakeBundle(), rows, now=T, **nothing)
+    for files in FILES:
+        out = settings.home.parent / "members" / files
+        note_output(settings, out)
+        export_changes(Comparison(versions, None, version), out, files)
 
 
 def full_home(folder: Path) -> Settings:

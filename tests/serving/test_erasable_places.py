@@ -31,7 +31,8 @@ PLACES = {
     "columns of added tags": ["home/added"],
     "seed lists": ["home/seeds"],
     "prediction log": ["home/predictions"],
-    "batch outputs": ["scores", "ranking.csv"],
+    "versions of memberships": ["home/memberships"],
+    "batch outputs": ["scores", "ranking.csv", "members"],
     "caches of jobs": ["home/work/windows"],
     "reports": ["home/report.html"],
 }

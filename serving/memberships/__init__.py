@@ -1,0 +1,1 @@
+"""Who has which tags, version by version, and what changed between two of them."""
