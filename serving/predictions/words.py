@@ -23,6 +23,7 @@ def facts_in_words(found: Prediction) -> list[tuple[str, str]]:
     """Return what is known of the making of a prediction, as pairs of name and words."""
     of = found.origin
     shape = " x ".join(map(str, found.shape))
+    live = "no live events since" if found.seq is None else f"live events up to number {found.seq}"
     facts = [
         ("prediction", found.id),
         ("made", time_in_words(found.made_at)),
@@ -30,6 +31,7 @@ def facts_in_words(found: Prediction) -> list[tuple[str, str]]:
         ("model", f"{of.model}, manifest {of.manifest[:12] or 'not found'}"),
         ("code", of.code),
         ("data", of.source),
+        ("filled", f"as of {time_in_words(found.filled_at)}, {live}"),
         ("as of", f"{time_in_words(found.as_of)}; what arrived by {time_in_words(found.watermark)}"),
         ("features", f"{shape}, layout {of.schema}, {'kept' if found.features is not None else 'not kept'}"),
         ("hashes", f"features {found.features_hash[:12]}, scores {(found.scores_hash or 'of the answer')[:13]}"),

@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 
 from features.inbox.mover import move
+from features.people.identity import load_key
 from features.settings import Settings
 from serving.live.parity import check_rows
+from serving.messages.schemas import PersonRef
 from serving.online.store import Update
+from serving.predictions.files import PredictionFiles
+from serving.predictions.log import PredictionLog
+from serving.predictions.record import digest
+from serving.scoring.scorer import Scorer
 from tests.serving.live_homes import DAY, KINDS, NOW, LiveShop, event, filled, key_of, live_home, live_shop
+from tests.serving.rebuilt_rows import rebuilt
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +166,25 @@ def test_rows_are_the_batchs_while_events_are_fed_and_a_false_one_is_found(shop:
     [difference] = found.differences
     assert difference.column == shop.bundle.layout.columns[0]
     assert ann not in str(difference)
+
+
+def test_the_row_of_a_prediction_comes_out_of_the_log_again(shop: LiveShop, tmp_path: Path) -> None:
+    person, store = shop.person("a0"), shop.store  # one of two accounts of a person
+    scorer = Scorer(shop.bundle, store, load_key(shop.settings))
+    log = PredictionLog(tmp_path / "kept", share=1.0, days=30, reserve_bytes=0)
+    shop.now = NOW + 50
+    answers = scorer.tags([PersonRef(person=person)], log=log)
+    # Several predictions within the same second, with events between them, of this and of another person.
+    for number in range(2):
+        shop.send(event(9000 + 2 * number, "a0", NOW + 40), event(9001 + 2 * number, "a6", NOW + 40))
+        shop.feed()
+        answers += scorer.tags([PersonRef(person=person)], log=log)
+    shop.send(event(9100, "a0", NOW + 45))
+    move(shop.inbox, shop.inbox.log)
+    store.replace(shop.bundle.layout.schema_hash, NOW, [], np.empty((0, shop.bundle.layout.width), np.float32))
+    log.flush()
+    kept = [PredictionFiles(tmp_path / "kept").get(str(answer.prediction_id)) for answer in answers]
+    rows = [rebuilt(shop.settings, one) for one in kept if one is not None]
+    assert [one and one.features_hash for one in kept] == [digest(row) for row in rows]
+    assert [one and one.seq is None for one in kept] == [True, False, False]
+    assert len({digest(row) for row in rows}) == 3
