@@ -150,7 +150,8 @@ class FedTags(Fed):
         state.settle(instant)
         scored = known.row is not None or reading.facts.scores([batch.kinds[event] for event in events])
         vector = layout.row(state, instant) if scored else None
-        return Update(known.person, _marked(batch, events, state.pack()), instant, vector)
+        before = 0 if known.state is None else known.state.arrived_at
+        return Update(known.person, _marked(batch, events, state.pack(), before), instant, vector)
 
 
 def _forgotten(batch: _Batch, events: list[int], person: str) -> Update:
@@ -158,5 +159,6 @@ def _forgotten(batch: _Batch, events: list[int], person: str) -> Update:
     return Update(person, _marked(batch, events, b""), 0, None)
 
 
-def _marked(batch: _Batch, events: list[int], content: bytes) -> StoredState:
-    return StoredState(content, batch.seqs[events[-1]], max(batch.arrivals[event] for event in events))
+def _marked(batch: _Batch, events: list[int], content: bytes, before: int = 0) -> StoredState:
+    # What was known stays known, also to a clock that was put back.
+    return StoredState(content, batch.seqs[events[-1]], max(before, *(batch.arrivals[event] for event in events)))

@@ -102,6 +102,24 @@ def test_file_is_private_and_every_commit_reaches_the_disk(till: Shop, inbox: In
     assert pragmas == ["wal", 2]
 
 
+def test_nobody_is_told_before_the_commit_has_ended(till: Shop, inbox: Inbox) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def traced(statement: str) -> None:
+        if statement == "COMMIT":
+            begun.set()
+            go_on.wait(20)
+
+    inbox._writer.run(lambda connection: connection.set_trace_callback(traced))
+    told = inbox._writer.submit(till.reader.read([sent(1)], "till"))
+    assert begun.wait(20)
+    assert not told.done()
+    assert inbox.after(-1, 9) == []
+    go_on.set()
+    assert outcomes(told.result(20)) == ["accepted"]
+    assert len(inbox.after(-1, 9)) == 1
+
+
 def test_concurrent_callers_share_commits_and_each_gets_its_own_verdicts(till: Shop, inbox: Inbox) -> None:
     answers: dict[int, list[str]] = {}
     ready = threading.Barrier(8)

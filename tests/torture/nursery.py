@@ -2,9 +2,9 @@
 
 A process that has imported everything waits for words on standard input. ``start`` forks a child in which the
 command line runs ``zhongcao serve`` with the environment's settings: the same code as ever, but the champion's
-golden rows are not scored in a process of its own again, and events are moved and fed in small steps, so that a kill
-finds them in the middle of it. ``kill`` ends it with SIGKILL and says what it was at, ``stop`` ends it with SIGTERM,
-``clock N`` sets its clock N seconds ahead.
+golden rows are not scored in a process of its own again, and events are moved and fed in small steps, so that a
+kill finds them in the middle of it. ``kill`` ends it with SIGKILL and says what it was at, ``stop`` ends it with
+SIGTERM, ``clock N`` sets its clock N seconds ahead.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ def nursery(home: Settings, port: int, log: Path, **more: str) -> Iterator[Nurse
     """Open a nursery for a home; what its servers say goes into a file."""
     given = {"HOME": str(home.home), "MLRUNS": str(home.mlruns), "CONFIG": os.devnull, "THREADS": "2", **more}
     # A child that is forked beside threads of OpenMP would wait for them.
-    environment = (
-        os.environ | {"OMP_NUM_THREADS": "1"} | {f"ZHONGCAO_{name}": value for name, value in given.items()}
-    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment |= {f"ZHONGCAO_{name}": value for name, value in given.items()}
     with log.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.torture.nursery", str(port)],
