@@ -16,26 +16,15 @@ import uvicorn
 
 from features.errors import SettingsError, ZhongcaoError
 from features.settings import Settings
-from serving.api.events import open_ingest
-from serving.api.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, ROUTES
-from serving.api.routes import build_api
-from serving.champions.open_scorers import open_scorers, what_is_served
+from serving.champions.open_scorers import what_is_served
 from serving.champions.serving_status import following
-from serving.consent.watch import ConsentWatch
 from serving.guard.access import KeyRing, check_bind, is_loopback
 from serving.guard.connection import BoundedProtocol
 from serving.guard.draining import Draining, DrainingServer
 from serving.guard.limits import Guard
-from serving.guard.workers import Workers
-from serving.messages.metrics import Metrics
 from serving.openrtb.people import OpenRtbSettings
-from serving.predictions.log import open_prediction_log
-from serving.rights.erasure import Eraser
-from serving.rights.people_rights import PeopleRights
-from serving.server.feeding import open_feeder
-from serving.server.metrics_port import metrics_served
+from serving.server.opening import open_all
 from serving.server.service import build_service
-from serving.server.serving_metrics import watch
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -77,48 +66,21 @@ def serve(settings: Settings, *, require_key: bool = False) -> None:
     check_bind(settings.host, ring, time.time(), require_key=require_key)
     free = is_loopback(settings.host) and not require_key
     openrtb = OpenRtbSettings.of(settings)
-    with _reserve(settings.host, settings.port) as reserved:
-        consent = ConsentWatch(settings)
-        with ExitStack() as opened:
-            champions = open_scorers(settings, consent, opened)
-            tags, conversions = champions.tags, champions.conversions
-            opened.enter_context(consent)
-            workers = Workers(settings.threads, settings.wait_ms / 1000)
-            opened.callback(workers.close)
-            metrics, draining = Metrics([route.path for route in ROUTES]), Draining()
-            watch(metrics, workers, {"tags": tags, "conversion": conversions})
-            predictions = open_prediction_log(settings, opened)
-            predictions.show(metrics)
-            if settings.metrics_port:
-                opened.enter_context(metrics_served(metrics, settings.metrics_port))
-            ingest = open_ingest(settings, opened)
-            feedings = open_feeder(settings, ingest, champions, consent, opened)
-            rights = PeopleRights(settings, opened.enter_context(Eraser(settings)))
-            guard = Guard(
-                build_api(
-                    tags, conversions, ingest, openrtb, predictions=predictions, feedings=feedings, rights=rights
-                ),
-                ring,
-                needs=NEEDS,
-                open_paths=OPEN_PATHS,
-                loopback=free,
-                brand_paths=BRAND_PATHS,
-                line_paths=LINE_PATHS,
-                workers=workers,
-                metrics=metrics,
-                draining=draining,
-            )
-            _listen(reserved, settings)
-            tries = [
-                _try_it(settings, free, route, body)
-                for served, route, body in ((tags, *_TAGS), (conversions, *_CONVERSIONS))
-                if not isinstance(served.now, ZhongcaoError)
-            ]
-            served = what_is_served(tags.now, conversions.now)
-            sys.stdout.write("".join(f"{line}\n" for line in [*served, *tries]))
-            sys.stdout.flush()
-            opened.enter_context(following(settings, champions))
-            _run(settings, guard, reserved, draining)
+    with _reserve(settings.host, settings.port) as reserved, ExitStack() as opened:
+        draining = Draining()
+        said = open_all(settings, ring, openrtb, opened, free=free, draining=draining)
+        tags, conversions = said.champions.tags, said.champions.conversions
+        _listen(reserved, settings)
+        tries = [
+            _try_it(settings, free, route, body)
+            for served, route, body in ((tags, *_TAGS), (conversions, *_CONVERSIONS))
+            if not isinstance(served.now, ZhongcaoError)
+        ]
+        served = what_is_served(tags.now, conversions.now)
+        sys.stdout.write("".join(f"{line}\n" for line in [*served, *tries]))
+        sys.stdout.flush()
+        opened.enter_context(following(settings, said.champions))
+        _run(settings, said.guard, reserved, draining)
 
 
 def _run(settings: Settings, guard: Guard, listening: socket.socket, draining: Draining) -> None:

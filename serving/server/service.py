@@ -30,18 +30,21 @@ class GuardedService(bentoml.Service[Any]):  # type: ignore[misc]  # bentoml shi
         return app
 
 
-def build_service(api: ASGIApp) -> GuardedService:
+class Mounted:
+    """Nothing of its own: what answers is mounted."""
+
+
+def build_service(api: ASGIApp, opens: type = Mounted) -> GuardedService:
     """Make the service.
 
     Parameters
     ----------
     api
-        Guarded routes; everything it needs is loaded before, so that a service that starts can answer.
+        Guarded routes; everything it needs is loaded before the first request, so that a service that starts can
+        answer.
+    opens
+        Made when the service starts.
     """
-
-    class Zhongcao:
-        """Nothing of its own: what answers is mounted."""
-
     service: GuardedService = bentoml.service(
         name="zhongcao",
         service_class=GuardedService,
@@ -50,6 +53,6 @@ def build_service(api: ASGIApp) -> GuardedService:
         metrics={"enabled": False},
         logging={"access": {"enabled": False}},
         tracing={"excluded_urls": ".*"},
-    )(Zhongcao)
+    )(opens)
     service.mount_asgi_app(api)
     return service
