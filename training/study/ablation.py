@@ -57,6 +57,10 @@ class NarrowView(PairView):
         """Return the features of the given pairs that are kept; outlooks in `fitted` are of `basis`."""
         return super().gather(rows, fitted, people, tags)[:, self._kept]
 
+    def of_one(self, row: Matrix, fitted: Fitted) -> Matrix:
+        """Return the features of all pairs of one person that are kept."""
+        return super().of_one(row, fitted)[:, self._kept]
+
 
 def ablation(refits: Refits, advance: Advance) -> list[Refit]:
     """Fit once without each family; outlooks do without it, too.

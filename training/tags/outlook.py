@@ -91,7 +91,13 @@ class Basis:
     def __init__(self, names: Sequence[str], left_out: Collection[str] = ()) -> None:
         place = {name: n for n, name in enumerate(names) if name not in left_out}
         self._used = [n for n, (name, _) in enumerate(BASIS) if name in place]
-        self._terms = [(place[name], transform) for name, transform in (BASIS[n] for n in self._used)]
+        # The terms of one transform are made together.
+        terms = [BASIS[n] for n in self._used]
+        self._terms: list[tuple[Transform, NDArray[np.intp], NDArray[np.intp]]] = []
+        for transform in dict.fromkeys(made for _, made in terms):
+            same = [n for n, (_, made) in enumerate(terms) if made is transform]
+            places = [place[terms[n][0]] for n in same]
+            self._terms.append((transform, np.array(same, np.intp), np.array(places, np.intp)))
         held = [BASIS[n][0] for n in self._used]
         self._product = tuple(held.index(name) for name in _TOGETHER if name in held)
         if len(self._product) == len(_TOGETHER):
@@ -112,8 +118,8 @@ class Basis:
             float32 [m, features], in the order of the names; NaN where unknown, which adds nothing.
         """
         out = np.ones((len(pairs), self.size))
-        for n, (place, transform) in enumerate(self._terms):
-            out[:, n] = transform(pairs[:, place].astype(np.float64))
+        for transform, terms, places in self._terms:
+            out[:, terms] = transform(pairs[:, places].astype(np.float64))
         if len(self._product) == len(_TOGETHER):
             out[:, -2] = out[:, self._product[0]] * out[:, self._product[1]]
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -214,7 +215,7 @@ class PairView:
                 affinity[local, self.scope_of_tag[tags]],
                 self.layout.tag(part)[local, tags],
                 statics,
-                self._crosses(person, scope, statics),
+                self._crosses(person[:, self._all_days], scope[:, self._crossed], statics),
             ],
             axis=1,
             out=pairs[:, :-1],
@@ -222,17 +223,67 @@ class PairView:
         pairs[:, -1] = fitted.outlook.expect(self.basis.terms(pairs), tags)
         return pairs
 
-    def _crosses(self, person: Matrix, scope: Matrix, statics: Matrix) -> Matrix:
-        of_scope = self.layout.scope_names.index
-        days = scope[:, of_scope("purchase_days_all")]
-        all_days = person[:, self.layout.person_names.index("purchase_days_all")]
+    def of_one(self, row: Matrix, fitted: Fitted) -> Matrix:
+        """Return the features of all pairs of one person, as `gather` does, in a fraction of its time.
+
+        Parameters
+        ----------
+        row
+            Their wide row, float32 [1, width].
+        fitted
+            Transforms as of the row's instant.
+        """
+        statics, layout = fitted.statics, self.layout
+        crosses = self._crosses(
+            layout.person(row)[:, self._all_days],
+            layout.scope(row)[0][:, self._crossed][self.scope_of_tag],
+            statics,
+        )
+        affinity = fitted.affinities.apply(layout, row)[0]
+        outlook = np.zeros(1, np.float32)
+        values = np.concatenate([row[0], affinity.ravel(), statics.ravel(), crosses.ravel(), outlook])
+        pairs: Matrix = values.take(self._sources)
+        pairs[:, -1] = fitted.outlook.expect(self.basis.terms(pairs), np.arange(len(pairs)))
+        return pairs
+
+    @cached_property
+    def _sources(self) -> NDArray[np.int64]:
+        """Where each feature of a person's pairs lies among the row and what is made of it, [T, features].
+
+        These are the row, affinities by scope, statics by tag, crosses by tag, and the outlook's place.
+        """
+        width, tags = self.layout.width, len(self.scope_of_tag)
+        columns = np.arange(width, dtype=np.float32)[None]
+        scopes, person = self.layout.scope(columns)[0], self.layout.person(columns)[0, self._person]
+        counts = (len(scopes) * len(Affinities.NAMES), tags * len(STATIC_NAMES), tags * len(CROSS_NAMES), 1)
+        made = np.split(np.arange(width, width + sum(counts)), np.cumsum(counts)[:-1])
+        parts = [
+            np.broadcast_to(person, (tags, len(person))),
+            scopes[self.scope_of_tag][:, self._scope],
+            scopes[self.parent_of_tag][:, self._parent],
+            made[0].reshape(len(scopes), -1)[self.scope_of_tag],
+            self.layout.tag(columns)[0],
+            made[1].reshape(tags, -1),
+            made[2].reshape(tags, -1),
+            np.broadcast_to(made[3], (tags, 1)),
+        ]
+        return np.ascontiguousarray(np.concatenate(parts, axis=1), np.int64)
+
+    @cached_property
+    def _all_days(self) -> int:
+        return self.layout.person_names.index("purchase_days_all")
+
+    @cached_property
+    def _crossed(self) -> list[int]:
+        names = ("purchase_recency_all", "purchase_days_all_gap", "purchase_days_all")
+        return [self.layout.scope_names.index(name) for name in names]
+
+    @staticmethod
+    def _crosses(all_days: Matrix, of_scope: Matrix, statics: Matrix) -> Matrix:
+        recency, gap, days = of_scope.T
         usual = statics[:, STATIC_NAMES.index("median_gap")]
         with np.errstate(divide="ignore", invalid="ignore"):
-            crosses = [
-                scope[:, of_scope("purchase_recency_all")] / (DAY_SECONDS * usual),
-                scope[:, of_scope("purchase_days_all_gap")] / usual,
-                days / all_days,
-            ]
+            crosses = [recency / (DAY_SECONDS * usual), gap / usual, days / all_days]
         return np.where(np.isfinite(crosses), crosses, np.nan).T.astype(np.float32)
 
     def score_all(self, rows: Matrix, fitted: Fitted, score: Callable[[Matrix], Floats]) -> Floats:
@@ -255,7 +306,10 @@ class PairView:
         for start in range(0, len(rows), SCORED_PEOPLE):
             block = np.asarray(rows[start : start + SCORED_PEOPLE])
             n = len(block)
-            pairs = self.gather(block, fitted, np.repeat(np.arange(n), tags), np.tile(np.arange(tags), n))
+            if n == 1:
+                pairs = self.of_one(block, fitted)
+            else:
+                pairs = self.gather(block, fitted, np.repeat(np.arange(n), tags), np.tile(np.arange(tags), n))
             out[start : start + n] = np.asarray(score(pairs)).reshape(n, tags)
         return out
 
