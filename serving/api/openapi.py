@@ -119,7 +119,7 @@ def _operation(route: RouteSpec, schemas: dict[tuple[str, str], Any]) -> dict[st
             "200": {
                 "description": "The answer.",
                 "headers": {**headers_of(), **own_headers},
-                "content": {"application/json": answered},
+                "content": {LINES_TYPE if route.answer_lines else "application/json": answered},
             },
             **_refusals(route),
         },

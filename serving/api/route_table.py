@@ -11,6 +11,7 @@ from features.erasure.erasures import Receipt
 from serving.api.events import EventsAnswer
 from serving.api.live_schema import EVENTS_BODY
 from serving.api.route_examples import EXAMPLES
+from serving.api.routes_memberships import CHANGED_LINES, ChangesRequest
 from serving.api.routes_tags import PageRequest
 from serving.champions.health import Liveness, Readiness
 from serving.guard.access import Scope
@@ -72,14 +73,16 @@ class RouteSpec:
         Whether headers must say whose account it is about.
     path_values
         Name in braces → what may stand there.
-    answer_headers
-        Name of a header of the answer → meaning.
+    answer_headers, some_answer_headers
+        Name of a header of every answer, of some answers → meaning.
     problems
         Names of the kinds of errors that it answers with, besides those that every route has.
     brand
         Whether a key for one brand opens it.
     lines
         Whether it takes JSON lines, too.
+    answer_lines
+        Whether its answer is JSON lines.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -97,6 +100,7 @@ class RouteSpec:
     problems: tuple[str, ...] = ()
     brand: bool = False
     lines: bool = False
+    answer_lines: bool = False
 
     @property
     def all_problems(self) -> tuple[str, ...]:
@@ -173,6 +177,12 @@ ROUTES: Final = (
     RouteSpec(
         "POST", "/v1/events", "events", "Take events, with a verdict on each.", "ingest", EventsAnswer,
         request=EVENTS_BODY, problems=("too-many", "not-ready"), brand=True, lines=True,
+    ),
+    RouteSpec(
+        "GET", "/v1/memberships", "memberships", "Who has which tags, or who got or lost which since a version.",
+        "export", CHANGED_LINES, query=ChangesRequest,
+        problems=("not-valid", "no-memberships", "no-such-version", "not-ready"),
+        answer_lines=True,
     ),
     RouteSpec("GET", "/livez", "livez", "Whether the process runs.", None, Liveness),
     RouteSpec(

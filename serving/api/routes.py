@@ -19,12 +19,14 @@ from features.errors import EventLogError, RequestError, RightsError, StoreError
 from serving.api.events import EventsRoute, Ingest
 from serving.api.openapi import openapi_bytes
 from serving.api.route_table import methods_of
+from serving.api.routes_memberships import membership_routes
 from serving.api.routes_people import people_routes
 from serving.api.routes_tags import tag_routes
 from serving.champions.health import Liveness, Readiness
 from serving.champions.readiness import NOTHING_FED, readiness
 from serving.champions.served import Served
 from serving.live.feeder import Feeding
+from serving.memberships.pages import MembershipPages
 from serving.messages.bodies import parse
 from serving.messages.conversion_schemas import CONVERSION_PARTS, ConversionsAnswer, ConversionsRequest
 from serving.messages.problems import Problem
@@ -47,6 +49,7 @@ def build_api(
     *,
     predictions: PredictionLog | None = None,
     rights: PeopleRights | None = None,
+    memberships: MembershipPages | None = None,
     feedings: Callable[[], Mapping[str, Feeding]] = lambda: NOTHING_FED,
 ) -> Starlette:
     """Put the routes together.
@@ -65,6 +68,8 @@ def build_api(
         Names predictions and keeps a sample of them; without, they have no ids.
     rights
         Does what people ask for about themselves; without, it is refused.
+    memberships
+        Tells who got or lost which tags; without, it is refused.
     feedings
         Tells how far live events are in the stores.
     """
@@ -109,6 +114,7 @@ def build_api(
             *tag_routes(scorer, erased),
             *openrtb_routes(scorer, openrtb, predictions),
             *people_routes(rights),
+            *membership_routes(memberships),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", livez),
             Route("/readyz", readyz),

@@ -40,7 +40,9 @@ def serve(
 
 def add_key(
     name: Annotated[str, typer.Option(help="Whom the key is for.")],
-    scope: Annotated[list[str], typer.Option(help="What it opens: predict, ingest or admin; repeat for several.")],
+    scope: Annotated[
+        list[str], typer.Option(help="What it opens: predict, ingest, export or admin; repeat for several.")
+    ],
     brand: Annotated[
         str | None, typer.Option(help="The only brand whose data it opens; predictions are of no single brand.")
     ] = None,

@@ -39,6 +39,7 @@ from serving.client.asynchronous import AsyncClient
 from serving.client.calls import Account, PersonKey
 from serving.client.errors import (
     ClientError,
+    GoneError,
     KeyNeededError,
     NoAnswerError,
     NotAllowedError,
@@ -52,6 +53,7 @@ from serving.client.errors import (
     TooLateError,
     TooManyError,
 )
+from serving.client.memberships import MembershipChange, MembershipsPage
 from serving.client.retries import Retries
 from serving.client.synchronous import Client
 
@@ -69,7 +71,10 @@ __all__ = [
     "ErasedPlace",
     "EventsAnswer",
     "Factor",
+    "GoneError",
     "KeyNeededError",
+    "MembershipChange",
+    "MembershipsPage",
     "NoAnswerError",
     "NotAllowedError",
     "NotFoundError",

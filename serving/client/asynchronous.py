@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +25,7 @@ from serving.client.answers import (
 )
 from serving.client.attempts import Attempts
 from serving.client.calls import Account, Call, Candidate, Person
+from serving.client.memberships import MembershipsPage, membership_page
 from serving.client.retries import Retries
 
 Answer = TypeVar("Answer")
@@ -164,6 +165,20 @@ class AsyncClient:
     async def openapi(self) -> dict[str, Any]:
         """Do what `Client.openapi` does."""
         return await self._send(calls.document("/v1/openapi.json"))
+
+    async def membership_page(
+        self, since: str | None = None, cursor: str | None = None, limit: int = 1000
+    ) -> MembershipsPage:
+        """Do what `Client.membership_page` does."""
+        return await self._send(membership_page(since, cursor, limit))
+
+    async def memberships(self, since: str | None = None) -> AsyncIterator[MembershipsPage]:
+        """Do what `Client.memberships` does."""
+        page = await self.membership_page(since)
+        yield page
+        while page.next is not None:
+            page = await self.membership_page(since, page.next)
+            yield page
 
     async def _send(self, call: Call[Answer]) -> Answer:
         attempts = Attempts(call, self._retries, self._timeout, self._deadline)

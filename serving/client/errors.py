@@ -62,6 +62,10 @@ class NotFoundError(ProblemError):
     """There is no such route or tag."""
 
 
+class GoneError(ProblemError):
+    """The version of the memberships is not kept any more; take everything again."""
+
+
 class TooManyError(ProblemError):
     """More is sent than the server takes now."""
 
@@ -89,6 +93,7 @@ _BY_STATUS: Final[dict[int, type[ProblemError]]] = {
     403: NotAllowedError,
     404: NotFoundError,
     405: NotFoundError,
+    410: GoneError,
     413: NotValidError,
     415: NotValidError,
     422: NotValidError,

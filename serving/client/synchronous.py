@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +25,7 @@ from serving.client.answers import (
 )
 from serving.client.attempts import Attempts
 from serving.client.calls import Account, Call, Candidate, Person
+from serving.client.memberships import MembershipsPage, membership_page
 from serving.client.retries import Retries
 
 Answer = TypeVar("Answer")
@@ -215,6 +216,26 @@ class Client:
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         return self._send(calls.document("/v1/openapi.json"))
+
+    def membership_page(
+        self, since: str | None = None, cursor: str | None = None, limit: int = 1000
+    ) -> MembershipsPage:
+        """Return a page of who has which tags, or of what changed since a version; see `memberships`."""
+        return self._send(membership_page(since, cursor, limit))
+
+    def memberships(self, since: str | None = None) -> Iterator[MembershipsPage]:
+        """Yield who has which tags, or who got or lost which since a version, page by page.
+
+        Raises
+        ------
+        GoneError
+            A version is not kept any more: begin again without `since`.
+        """
+        page = self.membership_page(since)
+        yield page
+        while page.next is not None:
+            page = self.membership_page(since, page.next)
+            yield page
 
     def _send(self, call: Call[Answer]) -> Answer:
         attempts = Attempts(call, self._retries, self._timeout, self._deadline)

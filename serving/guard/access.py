@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from features.errors import AccessError
 
-Scope = Literal["predict", "ingest", "admin"]
+Scope = Literal["predict", "ingest", "export", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 _PREFIX: Final = "zc_"
 _SECRET_BYTES: Final = 32

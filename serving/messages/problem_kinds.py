@@ -45,7 +45,11 @@ KINDS: Final = (
     ProblemKind("no-such-route", 404, "Not Found", "there is no such route"),
     ProblemKind("no-such-tag", 404, "No Such Tag", "the serving taxonomy has no tag of this id"),
     ProblemKind("no-such-erasure", 404, "No Such Erasure", "no erasure has this id"),
+    ProblemKind("no-memberships", 404, "No Memberships", "no version of the memberships was made yet"),
     ProblemKind("no-such-method", 405, "Method Not Allowed", "the route does not take this method"),
+    ProblemKind(
+        "no-such-version", 410, "Gone", "the version of the memberships is not kept; take everything again"
+    ),
     ProblemKind("too-large", 413, "Content Too Large", "the body has too many bytes, or too many events"),
     ProblemKind("other-content", 415, "Unsupported Media Type", "the body is not of a type that the route takes"),
     ProblemKind("not-valid", 422, "Unprocessable Content", "a field is missing, unknown or out of range"),

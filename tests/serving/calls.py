@@ -18,6 +18,7 @@ from serving.guard.access import KeyRing
 from serving.guard.draining import Draining
 from serving.guard.limits import Guard, Limits
 from serving.guard.workers import Workers
+from serving.memberships.pages import MembershipPages
 from serving.openrtb.people import OPENRTB_OFF, OpenRtbSettings
 from serving.predictions.log import PredictionLog
 from serving.rights.people_rights import PeopleRights
@@ -41,6 +42,7 @@ def application(
     draining: Draining | None = None,
     predictions: PredictionLog | None = None,
     rights: PeopleRights | None = None,
+    memberships: MembershipPages | None = None,
 ) -> Any:
     guard = Guard(
         build_api(
@@ -50,6 +52,7 @@ def application(
             openrtb,
             predictions=predictions,
             rights=rights,
+            memberships=memberships,
         ),
         KeyRing(folder / "access.json"),
         needs=NEEDS,

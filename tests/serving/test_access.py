@@ -64,7 +64,7 @@ def test_another_process_sees_a_revoked_key_at_once(ring: KeyRing, tmp_path: Pat
 
 def test_unknown_scopes_and_ids_are_named(ring: KeyRing) -> None:
     _, key = ring.add("a", ["predict"])
-    with pytest.raises(AccessError, match="'predicts'; valid: predict, ingest, admin"):
+    with pytest.raises(AccessError, match="'predicts'; valid: predict, ingest, export, admin"):
         ring.add("a", ["predict", "predicts"])
     with pytest.raises(AccessError, match="unknown scope"):
         ring.add("a", [])

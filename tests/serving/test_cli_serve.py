@@ -42,7 +42,7 @@ def test_keys_are_made_listed_and_revoked(app: typer.Typer, tmp_path: Path) -> N
 def test_an_unknown_scope_is_named(app: typer.Typer) -> None:
     done = CliRunner().invoke(app, ["keys", "add", "--name", "a", "--scope", "root"])
     assert isinstance(done.exception, AccessError)
-    assert "'root'; valid: predict, ingest, admin" in str(done.exception)
+    assert "'root'; valid: predict, ingest, export, admin" in str(done.exception)
 
 
 def test_the_port_is_checked(app: typer.Typer) -> None:

@@ -36,6 +36,7 @@ METHODS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "livez": ("live", ()),
     "readyz": ("ready", ()),
     "openapi": ("openapi", ()),
+    "memberships": ("membership_page", ()),
 }
 Run = Callable[..., Any]
 
@@ -63,6 +64,8 @@ def answering(asked: list[httpx.Request], route: RouteSpec) -> Callable[[httpx.R
     answer = openapi() if route.name == "openapi" else route.examples[1]
     if route.name == "catalogue":
         answer = answer | {"next": None}
+    if route.name == "memberships":
+        answer = {"version": "2-1f", "since": None, "model": "m", "as_of": 7, "next": None}
 
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(request)
@@ -84,6 +87,8 @@ def test_every_route_has_a_method(route: RouteSpec, run: Run) -> None:
     assert named == (HEADERS if route.about_me else {})
     if isinstance(found, dict):
         assert found["status" if route.scope is None else "openapi"]
+    elif isinstance(found, client.MembershipsPage):
+        assert (found.version, found.next, found.changes, found.request_id) == ("2-1f", None, [], "r1")
     elif isinstance(found, client.Enriched):
         assert found.bid_request == route.examples[1]
     else:

@@ -53,6 +53,7 @@ def test_every_path_has_its_scope() -> None:
     assert {NEEDS.get(re.sub(r"\{\w+\}", "x", route.path)) for route in ROUTES if route.scope} == {
         "predict",
         "ingest",
+        "export",
         "admin",
     }
     assert [NEEDS.get(path, "admin") for path in ("/v1/tags/", "/v1/tags/a/b", "/x", "/v1/tags/a\nb")] == [

@@ -20,6 +20,7 @@ from serving.api.events import Ingest, open_ingest
 from serving.api.route_table import ROUTES, RouteSpec
 from serving.guard.access import KeyRing
 from serving.histories.sqlite_store import SqliteHistories
+from serving.memberships.pages import MembershipPages
 from serving.openrtb.people import OpenRtbSettings, read_openrtb_ids
 from serving.rights.erasure import Eraser
 from serving.rights.people_rights import PeopleRights
@@ -56,6 +57,7 @@ def sender(tmp_path_factory: pytest.TempPathFactory, conversion_home: Settings) 
             conversions=ConversionScorer(FakeConversions(), histories, load_key(conversion_home)),
             openrtb=OpenRtbSettings(read_openrtb_ids("user.id=shop")),
             rights=rights,
+            memberships=MembershipPages(home),
         )
 
         yield Sender(in_process(app), key, dict(zip(("predict", "ingest"), poor, strict=True)))
