@@ -15,6 +15,7 @@ from features.events import EVENTS, KINDS
 from features.inbox.batch import ROW_COLUMNS
 from features.inbox.inbox import Inbox
 from features.inbox.mover import as_table, move
+from features.inbox.replay import replay
 from features.log.dedupe import content_sql
 from features.log.quarantine import counts, load, names
 from tests.features.live_shop import NOW, Shop, outcomes, sent, shop
@@ -99,6 +100,10 @@ def test_poison_rows_among_good_ones_are_accounted_for_exactly(till: Shop) -> No
     ]
     assert sorted(map(repr, kept)) == sorted(repr(poison) for poison, _, _ in POISON)
     assert sum(counts(till.settings).values()) == len(POISON)
+    again = replay(till.log, done.quarantine)
+    # The row of tomorrow is good by now; the others have the faults that they had.
+    assert (again.read, again.accepted, again.duplicates, again.quarantined) == (len(POISON), 1, 0, len(POISON) - 1)
+    assert sum(counts(till.settings).values()) == len(POISON) - 1
 
 
 @pytest.mark.parametrize(
