@@ -52,8 +52,10 @@ def test_contestants_learn_something(name: str, folder: Path) -> None:
     assert figures["cpu_s"] > 0
 
 
-def test_a_peer_out_of_time_is_scaled_from_the_tags_it_fitted(folder: Path) -> None:
-    figures = run(PEER, folder, most_minutes=0)
+def test_a_peer_out_of_time_is_scaled_from_the_tags_it_fitted(tmp_path: Path) -> None:
+    for part, name in enumerate(["train", "test"]):
+        save(tmp_path, name, make("correlated", 300, TAGS, seed=1, part=part))
+    figures = run(PEER, tmp_path, most_minutes=0)
     assert figures["tags_fitted"] == 3
     assert len(figures["auc_by_tag"]) <= 3
 

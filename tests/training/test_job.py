@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import training.tags.heads
+import training.tags.job
 from features.errors import BundleError, LogTooShortError, TrainingError
 from features.log.event_log import EventLog
 from features.settings import Settings
@@ -112,16 +115,41 @@ def test_a_bundle_of_elsewhere_is_not_promoted(home: Settings, bundle: Path, tmp
 
 
 def test_a_bundle_that_was_damaged_on_disk_is_trained_again(home: Settings, bundle: Path, tmp_path: Path) -> None:
-    elsewhere = home.model_copy(update={"home": tmp_path})
-    for name in ("key", "log"):
-        (tmp_path / name).symlink_to((home.home / name).resolve())
-    job = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps())
-    damaged = job.train()
+    elsewhere = home.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(home.home, elsewhere.home)
+    damaged = elsewhere.bundles_dir / bundle.name
     (damaged / "pooled.txt").write_bytes(b"")
-    again = job.train()
+    again = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps()).train()
     assert again == damaged
     assert (again / "pooled.txt").read_bytes() == (bundle / "pooled.txt").read_bytes()
     assert not [path for path in elsewhere.bundles_dir.iterdir() if path != again]
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_heads_it_had_finished(
+    home: Settings, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = home.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(home.home, elsewhere.home)
+    shutil.rmtree(elsewhere.bundles_dir)
+    job = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps())
+    (job.folder / "trained.json").unlink()
+
+    class CutOffError(Exception):
+        pass
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise CutOffError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.tags.job, "write_bundle", cut_off)
+        with pytest.raises(CutOffError):
+            job.train()
+    assert (job.folder / "unfinished").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(training.tags.heads, "fit_head", cut_off)
+        resumed = TagJob(elsewhere, TAXONOMY, AS_OF, small_choices(), Steps()).train()
+    assert {p.name: p.read_bytes() for p in resumed.iterdir()} == {p.name: p.read_bytes() for p in bundle.iterdir()}
+    assert not (job.folder / "unfinished").exists()
 
 
 def copied(bundle: Path, folder: Path) -> Path:
