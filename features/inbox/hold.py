@@ -20,6 +20,8 @@ from features.locks import exclusive
 from features.log.event_log import EventLog
 from features.settings import Settings
 
+PARITY_READER: Final = "parity"
+"""Of the inbox: needs events only while it compares."""
 _SEQS_A_SECOND: Final = 1_000_000
 
 

@@ -8,16 +8,18 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import pyarrow as pa
 
 from features.days import day_of
-from features.errors import ZhongcaoError
+from features.errors import InboxError, ZhongcaoError
 from features.events import EVENTS
 from features.inbox.batch import ROW_COLUMNS
 from features.inbox.file import LOG_READER
+from features.inbox.hold import PARITY_READER, holder, no_fill
 from features.inbox.inbox import Inbox
 from features.inbox.live_quarantine import quarantine_refused
 from features.log.event_log import EventLog
@@ -79,6 +81,7 @@ def move(inbox: Inbox, log: EventLog) -> Moved:
     with import_lock(log.settings):
         target.recover()
         position = target.position(LOG_READER)
+        _end_abandoned(inbox, log)
         if position >= 0:
             inbox.moved_to(position)
         inbox.read_log_ids()
@@ -97,6 +100,14 @@ def move(inbox: Inbox, log: EventLog) -> Moved:
             done.parts += names
         done.version = target.version
     return done
+
+
+def _end_abandoned(inbox: Inbox, log: EventLog) -> None:
+    """Let go the events that a parity check held when it was killed."""
+    if holder(PARITY_READER) in inbox.readers():
+        # A living check has the lock, which ends with its process.
+        with suppress(InboxError), no_fill(log.settings, PARITY_READER):
+            inbox.let_go(PARITY_READER, 0)
 
 
 def _write(log: EventLog, rows: Sequence[tuple[Any, ...]], position: int, superseded: int) -> list[str]:

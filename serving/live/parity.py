@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.errors import StoreError
-from features.inbox.hold import held_for, release
+from features.inbox.hold import PARITY_READER, held_for, release
 from features.log.event_log import EventLog
 from features.rows.build import build_rows
 from features.rows.outcomes import label_history
@@ -25,7 +25,6 @@ from serving.histories.known_events import KnownEvents
 from serving.online.live_rows import BACKFILL, RowBundle, RowFacts
 from serving.online.store import Live, OnlineStore, StoredRow, StoredState
 
-PARITY_READER: Final = "parity"
 _WAIT_SECONDS: Final = 10.0
 _SHOWN: Final = 20
 

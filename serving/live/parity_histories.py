@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.impressions.columns import KEPT_KINDS
-from features.inbox.hold import held_for, release
+from features.inbox.hold import PARITY_READER, held_for, release
 from features.log.event_log import EventLog
 from features.people.acts import person_codes, read_acts
 from features.people.person_links import PersonLinks
@@ -20,7 +20,7 @@ from serving.histories.known_events import KnownEvents
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.store import ORDER, HistoryLive, HistoryStore
 from serving.live.feeder import FillNeededError
-from serving.live.parity import PARITY_READER, Difference, Parity, behind_the_log, digest
+from serving.live.parity import Difference, Parity, behind_the_log, digest
 
 _TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.2
