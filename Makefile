@@ -22,7 +22,7 @@ demo: .venv ## import Complete Journey, train and evaluate the tags, write var/r
 test: .venv ## run the whole suite, coverage measured
 	@$(BIN)/python -m pytest --cov --durations=10 --numprocesses=2 --dist=loadfile
 
-torture: .venv ## tests that take minutes: swaps under load, corrupt bundles, kills
+torture: .venv ## tests that take minutes: swaps, kills, corrupt bundles, full disks, made-up requests
 	@TORTURE=1 $(BIN)/python -m pytest tests/torture -p no:cacheprovider -s --durations=5
 
 lint: .venv ## ruff (rules and format) and mypy
