@@ -87,7 +87,7 @@ def ask(settings: Settings, keys: PersonKeys, platforms: Iterable[str] = ()) -> 
     key = load_key(settings)
     marks = [tombstone(key, one) for one in keys.all]
     with writing(rights_path(settings)) as connection:
-        waiting = connection.execute("SELECT id, keys FROM erasure WHERE finished_at IS NULL").fetchall()
+        waiting = connection.execute("SELECT id, keys FROM erasure WHERE keys IS NOT NULL").fetchall()
         for erasure, held in waiting:
             if set(json.loads(held)).issuperset(keys.all):
                 return str(erasure)
@@ -131,9 +131,24 @@ def carry_out(settings: Settings, erasure: str, places: Sequence[ErasablePlace])
         A place cannot be erased from now; the next call goes on there.
     """
     path = rights_path(settings)
-    keys = _keys(settings, erasure)
-    if keys is None:
+    if receipt(settings, erasure).finished_at is not None:
         return receipt(settings, erasure)
+    keys = _keys(settings, erasure)
+    if keys is not None:
+        _erase(settings, erasure, keys, places)
+        with writing(path) as connection:
+            connection.executemany("DELETE FROM said WHERE key = ?", [(key,) for key in keys])
+            connection.execute("UPDATE erasure SET keys = NULL WHERE id = ?", (erasure,))
+    # Finished only once the file itself shows no key any more: a reader may be in the way until the next try.
+    rewrite(path)
+    with writing(path) as connection:
+        connection.execute("UPDATE erasure SET finished_at = ? WHERE id = ?", (int(time.time()), erasure))
+    return receipt(settings, erasure)
+
+
+def _erase(settings: Settings, erasure: str, keys: Sequence[str], places: Sequence[ErasablePlace]) -> None:
+    """Erase a person from the places that were not finished yet, and note each."""
+    path = rights_path(settings)
     done = {place.place for place in receipt(settings, erasure).places if place.removed is not None}
     for place in places:
         if place.name in done:
@@ -148,13 +163,6 @@ def carry_out(settings: Settings, erasure: str, places: Sequence[ErasablePlace])
             connection.execute(
                 "UPDATE step SET removed = ? WHERE erasure = ? AND place = ?", (removed, erasure, place.name)
             )
-    with writing(path) as connection:
-        connection.executemany("DELETE FROM said WHERE key = ?", [(key,) for key in keys])
-        connection.execute(
-            "UPDATE erasure SET keys = NULL, finished_at = ? WHERE id = ?", (int(time.time()), erasure)
-        )
-    rewrite(path)
-    return receipt(settings, erasure)
 
 
 def unfinished(settings: Settings) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import features.erasure.erasures
 from features.erasure.erasures import ask, carry_out, erased_since, receipt, receipts, unfinished
 from features.erasure.person_keys import PersonKeys, person_keys
 from features.errors import EventLogError, RightsError
@@ -167,6 +168,25 @@ def test_an_erasure_that_is_cut_off_is_finished(
     assert found(settings.home.parent, needles(settings)) == []
     assert [one.cut_off for one in done.places] == [number == at for number in range(len(places))]
     assert (unfinished(settings), finish(settings), receipts(settings)) == ([], [], [done])
+
+
+def test_an_erasure_ends_only_once_the_file_of_rights_was_written_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_for_too_long(path: Path) -> None:
+        raise RightsError(f"{path.name} is read")
+
+    erasure = erase_person(settings, keys(settings)[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(features.erasure.erasures, "rewrite", read_for_too_long)
+        with pytest.raises(RightsError, match=r"rights\.sqlite is read"):
+            carry_out(settings, erasure, [])
+    assert unfinished(settings) == [erasure]
+    assert receipt(settings, erasure).finished_at is None
+    done = carry_out(settings, erasure, [])
+    assert done.finished_at is not None
+    assert unfinished(settings) == []
+    assert carry_out(settings, erasure, []) == done
 
 
 def test_whoever_is_being_erased_is_refused_at_once(settings: Settings) -> None:
