@@ -20,7 +20,7 @@ ASK = """
 import json, os, subprocess, sys, time, httpx
 url, key = "http://127.0.0.1:" + sys.argv[1], sys.argv[2]
 server = subprocess.Popen([sys.executable, "-m", "bentoml", "serve", "zhongcao:latest", "--host", "127.0.0.1",
-                           "--port", sys.argv[1]], cwd=sys.argv[3])
+                           "--port", sys.argv[1]], cwd=sys.argv[3], stdout=sys.stderr)
 try:
     for _ in range(1200):
         try:
