@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from features.errors import MappingError, SourceError
 from features.named_files import require_new
 from features.settings import load_settings
-from serving.cli.imported import tell
-
-if TYPE_CHECKING:
-    from features.log.importing import Summary
+from serving.cli.imported import tell, tell_next
 
 COMPLETE_JOURNEY = "complete-journey"
 WORLD = "world"
@@ -81,7 +78,7 @@ def import_(
     with import_lock(settings), progress() as bar:
         summary = import_rows(event_log, inputs, backfill=backfill, bar=bar)
     tell(summary)
-    typer.echo(_next(summary))
+    tell_next(settings, summary)
 
 
 def log(
@@ -190,11 +187,12 @@ def quarantine_replay(
     from features.progress import progress
     from features.sources.mapping import load_mapping
 
-    event_log = EventLog.open(load_settings())
+    settings = load_settings()
+    event_log = EventLog.open(settings)
     with progress() as bar:
         summary = replay(event_log, name, mapping=load_mapping(mapping) if mapping else None, bar=bar)
     tell(summary)
-    typer.echo(_next(summary))
+    tell_next(settings, summary)
 
 
 def _import_world(folders: list[str]) -> None:
@@ -205,7 +203,3 @@ def _import_world(folders: list[str]) -> None:
             "name the world's folder", value=" ".join(folders), next_step="zhongcao import world FOLDER"
         )
     import_world(Path(folders[0]))
-
-
-def _next(summary: Summary) -> str:
-    return f"next: zhongcao quarantine show {summary.quarantine}" if summary.quarantine else "next: zhongcao log"

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from features.log.importing import Summary
+    from features.settings import Settings
 
 
 def tell(summary: Summary) -> None:
@@ -25,3 +26,13 @@ def tell(summary: Summary) -> None:
     for what, count in (("item", summary.unknown_items), ("note", summary.unknown_notes)):
         if count:
             typer.echo(f"  {count:,} events name {what}s that the log does not know; import {what}s first")
+
+
+def tell_next(settings: Settings, summary: Summary) -> None:
+    """Say what to do after an import; filled live rows do not hold what came by file."""
+    filled = settings.store != "sqlite" or settings.store_file.exists() or settings.histories_file.exists()
+    if summary.accepted and filled:
+        typer.echo("live rows and histories do not hold these rows until zhongcao backfill has run")
+    typer.echo(
+        f"next: zhongcao quarantine show {summary.quarantine}" if summary.quarantine else "next: zhongcao log"
+    )
