@@ -27,7 +27,7 @@ import httpx
 from features.settings import Settings
 from tests.source_tree import ROOT
 
-AT_ONCE, MOVE_SECONDS = 16, 0.25
+AT_ONCE, MOVE_SECONDS = 64, 0.25
 AT = ("committing", "moving", "feeding")
 START_SECONDS = 60
 _CLOCK = len(AT)

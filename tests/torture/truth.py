@@ -23,7 +23,7 @@ from serving.online.sqlite_store import SqliteStore
 from tests.serving.live_homes import champion, filled
 from training.steps import Steps
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 600
 
 
 def filled_now(home: Settings) -> None:
