@@ -164,6 +164,7 @@ class Feeder:
         started = time.monotonic()
         try:
             position = self._position(fed)
+            newest = self._inbox.last_seq
             rows = self._inbox.after(position, _AT_ONCE)
             if rows:
                 fed.take(position, rows)
@@ -181,7 +182,8 @@ class Feeder:
             return False
         if known.problem:
             _log.info("live events reach the %s again", fed.name)
-        self._at[fed.name] = position
+        # Numbers behind the position may be of events that have left; to wait for those would be to wait for nothing.
+        self._at[fed.name] = position if rows else max(position, newest)
         behind = len(self._inbox.after(position, _MOST_COUNTED)) if position < self._inbox.last_seq else 0
         if not behind:
             self._current[fed.name] = started
