@@ -182,7 +182,7 @@ class Feeder:
             return False
         if known.problem:
             _log.info("live events reach the %s again", fed.name)
-        # Numbers behind the position may be of events that have left; to wait for those would be to wait for nothing.
+        # Events behind the position may all have left; to wait for those would be not to wait.
         self._at[fed.name] = position if rows else max(position, newest)
         behind = len(self._inbox.after(position, _MOST_COUNTED)) if position < self._inbox.last_seq else 0
         if not behind:
