@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
 import requests
 import schemathesis
 from schemathesis.checks import not_a_server_error
@@ -37,7 +37,7 @@ Send = Callable[[schemathesis.Case, Mapping[str, str]], Any]
 @schemathesis.serializer(LINES_TYPE)
 def in_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
     """Write a made-up body of lines: a text is one already."""
-    return value.encode() if isinstance(value, str) else orjson.dumps(value)
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
 class Sender:
