@@ -9,6 +9,7 @@ import typer
 
 from features.errors import ZhongcaoError
 from serving.cli.champion import register as register_champion
+from serving.cli.check import register as register_check
 from serving.cli.contribution import register as register_contribution
 from serving.cli.conversion import register as register_conversion
 from serving.cli.data import register as register_data
@@ -42,6 +43,7 @@ def build_app() -> typer.Typer:
         register_data,
         register_inbox,
         register_taxonomy,
+        register_check,
         register_train,
         register_evaluate,
         register_conversion,
