@@ -83,7 +83,7 @@ def measure_slices(
         Slices without pairs are left out.
     """
     measured = []
-    for dimension, name, mask in _masks(view, rows, active, labels, platforms):
+    for dimension, name, mask in slice_masks(view, rows, active, labels, platforms):
         whole = np.broadcast_to(mask if mask.ndim == 2 else mask[:, None], labels.shape)
         if whole.any():
             metrics = _metrics(labels, probabilities, whole)
@@ -146,9 +146,10 @@ def tag_groups(labels: Labels) -> dict[str, Mask]:
     return groups
 
 
-def _masks(
+def slice_masks(
     view: PairView, rows: Matrix, active: Mask, labels: Labels, platforms: Mapping[str, Mask]
 ) -> Iterator[tuple[str, str, Mask]]:
+    """Yield dimension, name and pairs of each slice, bool [n] or [n, T]; parameters as for `measure_slices`."""
     person = {name: view.layout.person(rows)[:, n] for n, name in enumerate(view.layout.person_names)}
     new = ~(np.asarray(person["purchase_tenure_all"]) >= NEW_DAYS * DAY_SECONDS)
     yield "people", f"new: first purchase within {NEW_DAYS} days, or none", new
