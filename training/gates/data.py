@@ -9,7 +9,7 @@ import duckdb
 from features.log.event_log import EventLog
 from training.gates.check import Check, Report
 from training.gates.data_accounts import check_accounts, check_identities
-from training.gates.data_fill import check_fill, check_schema, measures
+from training.gates.data_fill import DELIVERY, check_fill, check_schema, measures
 from training.gates.data_labels import check_catalogue, check_labels
 from training.gates.data_repeats import check_repeats
 from training.gates.data_times import check_clock, check_delay, check_future
@@ -104,7 +104,8 @@ def check_rows(
     window = Window.of(int(first), int(last), present, timezone, since_days)
     ends = f"list_extract({[int(start) for start in window.starts[1:]]}, day - {int(window.days[0]) - 1})"
     soon = {"rows": "count(*)", "soon": f"count_if(arrived_at <= {ends} + {window.lag})"}
-    grid = grid_of(con, window, ("platform", "kind"), soon | measures())
+    delivery = grid_of(con, window, ("platform", "kind", DELIVERY), soon | measures())
+    grid = delivery.over([0, 1])
     checks: list[Check] = [
         check_schema(grid, window),
         check_future(con, window),
@@ -113,7 +114,7 @@ def check_rows(
     if window.comparable:
         checks += check_volume(grid, window)
         checks += [
-            check_fill(grid, window),
+            check_fill(delivery, window),
             check_units(con, window),
             check_delay(con, window),
             check_clock(con, window),

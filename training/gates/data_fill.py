@@ -12,17 +12,14 @@ from training.gates.data_findings import Findings
 from training.gates.data_volume import BEYOND_NOISE, FLOOR
 from training.gates.data_window import Floats, Grid, Window
 
-# How often these are filled follows from delivery, which may change at will: they are counted where the other
-# column says that an ad was shown.
-_COUNTED_WHERE: Final = {
-    "campaign": "coalesce(propensity, cost_micros) IS NOT NULL",
-    "cost_micros": "campaign IS NOT NULL",
-    "propensity": "campaign IS NOT NULL",
-    "policy": "campaign IS NOT NULL",
-    "prediction_id": "false",
-}
+DELIVERY: Final = (
+    "CASE WHEN campaign IS NOT NULL THEN 'of campaigns' WHEN propensity IS NOT NULL THEN 'of house ads' END"
+)
+"""SQL that tells rows of delivery from others: how many there are changes at will, and they fill other columns."""
+
+_FREE: Final = ("policy", "prediction_id")  # a change of policy is no defect
 _EMPTY_WHEN_ZERO: Final = ("amount", "quantity", "dwell_ms")
-COLUMNS: Final = tuple(column for column in EVENTS.columns if not column.required)
+COLUMNS: Final = tuple(column for column in EVENTS.columns if not column.required and column.name not in _FREE)
 _LOST, _RATHER_LOST = 0.2, 0.1  # share of all rows that lost the column
 _LEFT = 0.25  # share of the usual fill, for columns that are seldom filled
 
@@ -31,13 +28,8 @@ def measures() -> dict[str, str]:
     """Return the SQL of what `check_schema` and `check_fill` count."""
     found = {}
     for column in COLUMNS:
-        where = _COUNTED_WHERE.get(column.name, "true")
         filled = f'"{column.name}" > 0' if column.name in _EMPTY_WHEN_ZERO else f'"{column.name}" IS NOT NULL'
-        if where == "true":
-            found[f"filled {column.name}"] = f"count_if({filled})"
-            continue
-        found[f"asked {column.name}"] = f"count_if({where})"
-        found[f"filled {column.name}"] = f"count_if(({where}) AND {filled})"
+        found[f"filled {column.name}"] = f"count_if({filled})"
     for column in EVENTS.columns:
         if wrong := _wrong(column):
             found[f"wrong {column.name}"] = f"count_if({wrong})"
@@ -61,7 +53,7 @@ def check_schema(grid: Grid, window: Window) -> Check:
     for (platform, kind), earlier, number in zip(grid.cells, seen, now, strict=True):
         if number and kind not in KINDS:
             found.add("FAIL", number, f"{platform}: {number:,} rows of the unknown kind {kind!r}")
-        elif number and not earlier and window.comparable:
+        elif number >= FLOOR and not earlier and window.comparable:
             new = "the platform is new" if platform not in before else f"kind {kind} is new on it"
             found.add("WARN", number, f"{platform}: {new}, {number:,} rows of {kind}")
     for column in EVENTS.columns:
@@ -74,17 +66,16 @@ def check_schema(grid: Grid, window: Window) -> Check:
 
 
 def check_fill(grid: Grid, window: Window) -> Check:
-    """Check how often each column is filled, by platform and kind, a day and all days together."""
+    """Check how often each column is filled, a day and all days together; `grid` tells delivery apart, too."""
     found = Findings("fill", "mend the export or the mapping of the column, and import the days again")
     for column in COLUMNS:
-        asked = grid["rows"] if column.name not in _COUNTED_WHERE else grid[f"asked {column.name}"]
         filled = grid[f"filled {column.name}"]
-        _judge(grid, window, found, column.name, (asked.astype(float), filled.astype(float)))
+        _judge(grid, window, found, column.name, filled.astype(float))
     return found.check(f"{len(COLUMNS)} columns filled as often as before")
 
 
-def _judge(grid: Grid, window: Window, found: Findings, column: str, counted: tuple[Floats, Floats]) -> None:
-    asked, filled = counted
+def _judge(grid: Grid, window: Window, found: Findings, column: str, filled: Floats) -> None:
+    asked = grid["rows"].astype(float)
     before = ~window.judged
     rows = asked[:, before].sum(axis=1, keepdims=True)
     rate = filled[:, before].sum(axis=1, keepdims=True) / np.maximum(rows, 1)

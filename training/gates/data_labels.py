@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 import numpy as np
 
+from features.events import COMMERCE_KINDS
 from features.log.profile import ACTS
 from training.gates.check import Check, Status
 from training.gates.data_findings import Findings, surprise
@@ -34,32 +35,34 @@ def check_labels(
         Vertical → category codes; each category by itself by default.
     """
     found = Findings("label-shift", "see whether category codes have changed, mend the mapping or the taxonomy")
+    judged: list[str] = []
     for act in ACTS:
+        if judged and act[0] not in COMMERCE_KINDS:  # interest in categories follows the campaigns that run
+            continue
         kinds = ", ".join(f"'{kind}'" for kind in act)
         some = f"(SELECT day, category FROM {ROWS} WHERE kind IN ({kinds}) AND category IS NOT NULL)"  # noqa: S608
         grid = grid_of(con, window, ("category",), {"acts": "count(*)"}, some)
         if grid["acts"][:, ~window.judged].sum() >= FLOOR:
-            break
-    if verticals is not None:
-        grid = _by_vertical(grid, verticals)
+            judged.append(act[0])
+            _shifts(grid if verticals is None else _by_vertical(grid, verticals), window, act[0], found)
+    return found.check(f"{', '.join(judged)} of categories or verticals stand to each other as before")
+
+
+def _shifts(grid: Grid, window: Window, act: str, found: Findings) -> None:
     rows = grid["acts"].astype(float)
-    spread = window.spread(rows)
-    days = np.flatnonzero(window.judged).tolist()
-    week = days[-7:]
-    spans = [([day], window.name(day)) for day in days]
-    spans += [(week, f"the last {len(week)} days"), (days, f"{len(days)} days")]
+    spread = window.spread(rows)[:, 0]
     usual_of_day = rows[:, ~window.judged].mean(axis=1)
-    for span, name in spans:
+    days = [[day] for day in np.flatnonzero(window.judged).tolist()]
+    for span in (*days, *window.spans):
         usual, now = usual_of_day * len(span), rows[:, span].sum(axis=1)
         alike = now.sum() / max(usual.sum(), 1)
-        score = surprise(now, usual * alike, spread[:, 0] * alike * np.sqrt(len(span)))
-        ratio = now / np.maximum(usual * alike, 1e-9)
-        off = (usual * max(alike, 1e-9) >= FLOOR) & (np.abs(score) > BEYOND_NOISE) & (usual.sum() > 0)
-        for cell in np.flatnonzero(off & ((ratio < _FEWER) | (ratio > _MORE))).tolist():
-            text = f"{grid.name(cell)} in {name}: {now[cell]:,.0f} {act[0]} rows"
-            beside = f"{usual[cell] * alike:,.0f} expected as the others go"
-            found.add("FAIL", abs(score[cell]), f"{text}, {beside}")
-    return found.check(f"{act[0]} rows of {len(grid.cells)} categories or verticals stand to each other as before")
+        expected = usual * alike
+        score = surprise(now, expected, spread * alike * np.sqrt(len(span)))
+        off = (expected >= FLOOR) & (np.abs(score) > BEYOND_NOISE)
+        when = f"on {window.name(span[0])}" if len(span) == 1 else f"in the last {len(span)} days"
+        for cell in np.flatnonzero(off & ((now < _FEWER * expected) | (now > _MORE * expected))).tolist():
+            text = f"{grid.name(cell)} {when}: {now[cell]:,.0f} {act} rows"
+            found.add("FAIL", abs(score[cell]), f"{text}, {expected[cell]:,.0f} expected as the others go")
 
 
 def _by_vertical(grid: Grid, verticals: Mapping[str, Sequence[str]]) -> Grid:

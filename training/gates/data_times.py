@@ -75,7 +75,10 @@ def check_clock(con: duckdb.DuckDBPyConnection, window: Window) -> Check:
     best = apart.argmin(axis=2)
     judged = (rows >= _ENOUGH_FOR_A_CLOCK) & (before.sum(axis=1, keepdims=True) >= _ENOUGH_FOR_A_CLOCK)
     shifted = (apart[:, :, 0] > _SHIFTED) & (apart.min(axis=2) < apart[:, :, 0] / 2)
-    for cell, day in places(judged & (shifted | (apart[:, :, 0] > _ODD)), window):
+    # A few busy visits make the hours of a small platform: it is only told where no earlier day was so far off.
+    before_apart = (apart[:, :, 0] * (judged & ~window.judged)).max(axis=1, keepdims=True)
+    odd = apart[:, :, 0] > np.maximum(_ODD, 1.5 * before_apart)
+    for cell, day in places(judged & (shifted | odd), window):
         where = f"{grid.name(cell)} on {window.name(day)}"
         if shifted[cell, day]:
             turn = (12 - int(best[cell, day])) % 24 - 12

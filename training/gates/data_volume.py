@@ -20,6 +20,7 @@ SILENT: Final = 0.02
 """Share of the usual rows up to which a platform or kind counts as gone: a few late rows do not bring it back."""
 
 _LOW, _RATHER_LOW = 0.5, 0.7  # half a day's rows is a lost file or a lost server; a holiday takes a third
+_LOW_KIND = 0.4  # kinds of one platform vary more than the platform does
 _HIGH, _VERY_HIGH = 3.0, 10.0  # a shopping festival multiplies purchases by 3 to 5
 
 
@@ -40,8 +41,8 @@ def check_volume(grid: Grid, window: Window) -> tuple[Check, ...]:
     kinds = Findings("volume-by-kind", "import the missing rows, or mend the mapping of the kind")
     platforms = grid.over([0])
     _days(platforms, window, missing_platform, volume, low=_LOW)
-    _days(grid, window, missing_kind, kinds, low=0.4)
-    _period(grid, window, missing_kind, kinds)
+    _days(grid, window, missing_kind, kinds, low=_LOW_KIND)
+    _together(grid, window, missing_kind, kinds)
     gone = {text.partition(" on ")[0] for _, _, text in missing_platform.found}
     for findings in (missing_kind, kinds):  # told once, by platform
         findings.found = [one for one in findings.found if one[2].split(" ")[0] not in gone or one[0] == "WARN"]
@@ -74,16 +75,18 @@ def _days(grid: Grid, window: Window, missing: Findings, volume: Findings, *, lo
             volume.add("FAIL" if far[place] else "WARN", abs(score[place]), text)
 
 
-def _period(grid: Grid, window: Window, missing: Findings, volume: Findings) -> None:
-    """Judge all days together: what is too rare a day may be plenty in two weeks."""
+def _together(grid: Grid, window: Window, missing: Findings, volume: Findings) -> None:
+    """Judge days together: what is too rare a day may be plenty in a week."""
     rows = grid["rows"].astype(float)
-    judged = int(window.judged.sum())
-    usual = rows[:, ~window.judged].mean(axis=1) * judged
-    found = rows[:, window.judged].sum(axis=1)
-    score = surprise(found, usual, window.spread(rows)[:, 0] * np.sqrt(judged))
-    for cell in np.flatnonzero(usual >= FLOOR).tolist():
-        text = f"{grid.name(cell)} in {judged} days: {found[cell]:,.0f} rows, {usual[cell]:,.0f} usual"
-        if found[cell] <= SILENT * usual[cell]:
-            missing.add("FAIL", usual[cell], text)
-        elif score[cell] < -BEYOND_NOISE and found[cell] < 0.4 * usual[cell]:
-            volume.add("FAIL", -score[cell], text)
+    spread = window.spread(rows)[:, 0]
+    for days in window.spans:
+        usual = rows[:, ~window.judged].mean(axis=1) * len(days)
+        found = rows[:, days].sum(axis=1)
+        score = surprise(found, usual, spread * np.sqrt(len(days)))
+        for cell in np.flatnonzero(usual >= FLOOR).tolist():
+            name = f"{grid.name(cell)} in the last {len(days)} days"
+            text = f"{name}: {found[cell]:,.0f} rows, {usual[cell]:,.0f} usual"
+            if found[cell] <= SILENT * usual[cell]:
+                missing.add("FAIL", usual[cell], text)
+            elif score[cell] < -BEYOND_NOISE and found[cell] < _LOW_KIND * usual[cell]:
+                volume.add("FAIL", -score[cell], text)

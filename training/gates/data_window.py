@@ -92,6 +92,12 @@ class Window:
         """Seconds from the end of the newest judged day to the present."""
         return self.present - int(self.starts[-1])
 
+    @property
+    def spans(self) -> tuple[list[int], ...]:
+        """Places of the last judged week and of all judged days."""
+        days = np.flatnonzero(self.judged).tolist()
+        return (days[-7:], days) if len(days) > 7 else (days,)
+
     def name(self, place: int) -> str:
         """Write a day and its weekday."""
         return (date(1970, 1, 1) + timedelta(days=int(self.days[place]))).strftime("%a %Y-%m-%d")
@@ -108,9 +114,12 @@ class Window:
         expected = np.repeat(np.median(values[:, reference], axis=1)[:, None], len(self.days), axis=1)
         for weekday in range(7):
             same = self.days % 7 == weekday
-            if (same & reference).sum() >= _SAME_WEEKDAYS:
-                before = np.sort(values[:, same & reference], axis=1)
+            before = np.sort(values[:, same & reference], axis=1)
+            if before.shape[1] >= _SAME_WEEKDAYS:
                 expected[:, same] = before[:, [(before.shape[1] - 1) // 2]]
+            elif before.shape[1]:
+                # One such day may have been a quiet one or a festival: the smaller number is less likely to alarm.
+                expected[:, same] = np.minimum(expected[:, same], before[:, [0]])
         return expected
 
     def spread(self, values: npt.NDArray[Any]) -> Floats:
@@ -141,7 +150,7 @@ class Grid:
 
     def name(self, cell: int) -> str:
         """Write a cell."""
-        return " ".join(self.cells[cell])
+        return " ".join(self.cells[cell]).strip()
 
     def over(self, places: Sequence[int]) -> Grid:
         """Return the grid summed over the names that are not at some places."""

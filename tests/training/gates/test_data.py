@@ -24,7 +24,7 @@ DEFECTS = {
     "missing-kind": [f"DELETE FROM events WHERE kind = 'purchase' AND day >= {LAST - 3}"],
     "fill": [
         f"UPDATE events SET category = NULL WHERE platform = 'shop' AND day = {LAST}",
-        f"UPDATE events SET campaign = NULL WHERE day = {LAST}",
+        f"UPDATE events SET propensity = NULL WHERE day = {LAST}",
         f"UPDATE events SET amount = 0 WHERE day = {LAST}",
     ],
     "units": [
@@ -154,3 +154,24 @@ def test_examples_name_no_account(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"UPDATE events SET account = 'somebody' WHERE day > {LAST - DAYS // 4}")
     told = str(checked(con).as_dict())
     assert "somebody" not in told
+
+
+def test_new_kind_is_told_and_stops_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        f"UPDATE events SET kind = 'cart' WHERE kind = 'item_view' AND hash(event_id) % 2 = 0 AND day = {LAST}"
+    )
+    (schema,) = (check for check in checked(con).checks if check.name == "schema")
+    assert schema.status == "WARN"
+    assert schema.said.startswith("shop: kind cart is new on it, ")
+
+
+def test_lost_vertical_is_named_by_its_own_name(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"UPDATE events SET category = 'x' WHERE category IN ('tea', 'lamps') AND day > {LAST - 7}")
+    tables = {name: con.table(name) for name in ("identities", "items", "notes")}
+    report = check_rows(
+        con, con.table("events"), PRESENT, timezone="UTC", currency="CNY", tables=tables,
+        verticals={"home": ("tea", "lamps"), "sports": ("shoes",)},
+    )  # fmt: skip
+    (shift,) = (check for check in report.checks if check.name == "label-shift")
+    assert shift.status == "FAIL"
+    assert shift.said.startswith("home in the last ")
