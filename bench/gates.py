@@ -2,8 +2,8 @@
 
     python -m bench.gates --json PATH
 
-Data: 20 defects, each planted in the last days of a simulated log of its own (2,500 people, 46 days), and 50 sound
-logs: five seasons with shopping festivals in the judged days, five sizes (700 to 4,000 people, 18 to 60 days), and
+Data: 20 defects, each planted in the last days of a simulated log of its own (1,500 people, 46 days), and 50 sound
+logs: five seasons with shopping festivals in the judged days, five sizes (500 to 2,500 people, 18 to 60 days), and
 changes that are no defects: growth, weekends, daily files, a new platform, the first campaigns. A defect counts as
 stopped where the log passed before it was planted. ``--part`` runs one part.
 """

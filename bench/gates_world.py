@@ -24,7 +24,7 @@ class Log:
     """
 
     def __init__(self, settings: WorldSettings) -> None:
-        self.con = duckdb.connect(config={"threads": 2})
+        self.con = duckdb.connect(config={"threads": 1})
         self.last = settings.end // 86_400 - 1
         self.present = settings.end + 2 * HOUR
         world = World(settings)

@@ -28,8 +28,10 @@ def measures() -> dict[str, str]:
     """Return the SQL of what `check_schema` and `check_fill` count."""
     found = {}
     for column in COLUMNS:
-        filled = f'"{column.name}" > 0' if column.name in _EMPTY_WHEN_ZERO else f'"{column.name}" IS NOT NULL'
-        found[f"filled {column.name}"] = f"count_if({filled})"
+        name = f'"{column.name}"'
+        found[f"filled {column.name}"] = (
+            f"count_if({name} > 0)" if column.name in _EMPTY_WHEN_ZERO else f"count({name})"
+        )
     for column in EVENTS.columns:
         if wrong := _wrong(column):
             found[f"wrong {column.name}"] = f"count_if({wrong})"
@@ -37,7 +39,9 @@ def measures() -> dict[str, str]:
 
 
 def _wrong(column: Column) -> str:
-    tests = [f'"{column.name}" IS NULL'] if column.required else []
+    if column.name == EVENTS.key:  # the log takes no row without one, and its text is most of the file
+        return ""
+    tests = [f'"{column.name}" IS NULL'] if column.required and not column.made else []
     tests += [f'"{column.name}" < {column.low}'] if column.low is not None else []
     tests += [f'"{column.name}" > {column.high}'] if column.high is not None else []
     return " OR ".join(tests)

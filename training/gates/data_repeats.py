@@ -14,7 +14,7 @@ from training.gates.data_volume import BEYOND_NOISE, FLOOR
 from training.gates.data_window import ROWS, Window, grid_of
 
 _SAMPLE: Final = "checked_contents"
-_SAMPLED_ROWS: Final = 1_000_000
+_SAMPLED_ROWS: Final = 400_000
 _TWICE, _RATHER_TWICE = 0.05, 0.01
 _COPIED: Final = 0.5
 _SAME: Final = "hash(platform, account, kind, note, item, amount, quantity)"

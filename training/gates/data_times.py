@@ -62,9 +62,11 @@ def check_delay(con: duckdb.DuckDBPyConnection, window: Window) -> Check:
 def check_clock(con: duckdb.DuckDBPyConnection, window: Window) -> Check:
     """Check at which hours things happen, by platform and day: a shifted clock is a rotated histogram."""
     found = Findings("clock", "see in which time zone the times come, mend the mapping, import the days again")
-    hours = {str(hour): f"count_if((event_time // 3600) % 24 = {hour})" for hour in range(24)}
-    grid = grid_of(con, window, ("platform",), hours)
-    counts = np.stack([grid[str(hour)] for hour in range(24)], axis=2).astype(float)
+    grid = grid_of(con, window, ("platform", "(event_time // 3600) % 24"), {"rows": "count(*)"})
+    platforms = grid.over([0])
+    counts = np.zeros((len(platforms.cells), len(window.days), 24))
+    for (platform, hour), rows_of_hour in zip(grid.cells, grid["rows"], strict=True):
+        counts[platforms.cells.index((platform,)), :, int(hour)] = rows_of_hour
     rows = counts.sum(axis=2)
     before = counts[:, ~window.judged].sum(axis=1)
     usual = before / np.maximum(before.sum(axis=1, keepdims=True), 1)
@@ -79,7 +81,7 @@ def check_clock(con: duckdb.DuckDBPyConnection, window: Window) -> Check:
     before_apart = (apart[:, :, 0] * (judged & ~window.judged)).max(axis=1, keepdims=True)
     odd = apart[:, :, 0] > np.maximum(_ODD, 1.5 * before_apart)
     for cell, day in places(judged & (shifted | odd), window):
-        where = f"{grid.name(cell)} on {window.name(day)}"
+        where = f"{platforms.name(cell)} on {window.name(day)}"
         if shifted[cell, day]:
             turn = (12 - int(best[cell, day])) % 24 - 12
             found.add("FAIL", apart[cell, day, 0], f"{where}: the day's rhythm is {turn:+d} h off")

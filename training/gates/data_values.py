@@ -73,18 +73,15 @@ def _prices(con: duckdb.DuckDBPyConnection, window: Window, found: Findings) -> 
 
 
 def _levels(con: duckdb.DuckDBPyConnection, window: Window, found: Findings) -> None:
+    some = " OR ".join(f"{column} > 0" for column in _COLUMNS)
+    measures = {f"rows {column}": f"count_if({column} > 0)" for column in _COLUMNS} | {
+        column: f"round(1e6 * median({column}) FILTER ({column} > 0))" for column in _COLUMNS
+    }
+    grid = grid_of(con, window, ("platform", "kind"), measures, f"(SELECT * FROM {ROWS} WHERE {some})")  # noqa: S608
     for column in _COLUMNS:
-        grid = grid_of(
-            con,
-            window,
-            ("platform", "kind"),
-            {"rows": "count(*)", "level": f"round(1e6 * median({column}))"},
-            f"(SELECT * FROM {ROWS} WHERE {column} > 0)",  # noqa: S608
-        )
-        if not grid.cells:
-            continue
-        enough = grid["rows"] >= _FEWEST
-        level = np.where(enough, grid["level"], np.nan).astype(float)
+        rows = grid[f"rows {column}"]
+        enough = rows >= _FEWEST
+        level = np.where(enough, grid[column], np.nan).astype(float)
         for cell, name in enumerate(grid.cells):
             earlier = level[cell, ~window.judged]
             if np.isfinite(earlier).sum() < 3:
@@ -96,7 +93,7 @@ def _levels(con: duckdb.DuckDBPyConnection, window: Window, found: Findings) -> 
                     continue
                 found.add(
                     "FAIL",
-                    abs(np.log(ratio)) * grid["rows"][cell, day],
+                    abs(np.log(ratio)) * rows[cell, day],
                     f"{column} of {' '.join(name)} on {window.name(day)}: {level[cell, day] / 1e6:,.4g} in the "
                     f"middle, {usual / 1e6:,.4g} before",
                 )
