@@ -7,8 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from features.errors import ZhongcaoError
+
+READING_LOCK: Final = "reading.lock"
+"""Of the work folder: held by whoever works with what was read of people, so that nobody is erased meanwhile."""
 
 
 @contextmanager

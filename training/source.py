@@ -9,7 +9,7 @@ import duckdb
 
 from features.days import DAY_SECONDS, instant_of
 from features.errors import LogTooShortError
-from features.locks import Shared
+from features.locks import READING_LOCK, Shared
 from features.log.event_log import EventLog
 from features.log.profile import usual_gap
 from features.settings import Settings
@@ -125,7 +125,7 @@ def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
         There is no log yet, or it holds no events.
     """
     log = EventLog.open(settings)
-    reading = Shared(settings.work_dir / "reading.lock")
+    reading = Shared(settings.work_dir / READING_LOCK)
     con = log.connect()
     # One version throughout: an import meanwhile changes nothing; and copied, an erasure takes no file away.
     version = log.version

@@ -11,8 +11,11 @@ import typer
 from features.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from features.settings import Settings
     from training.uplift.trial import Trial
+    from training.uplift.worth import ArmWorth
 
 DataOption = Annotated[Path | None, typer.Option(help="CSV or Parquet file of a trial, one row per person.")]
 CampaignOption = Annotated[str | None, typer.Option(help="Or a campaign of the log that has a hold-out.")]
@@ -75,12 +78,10 @@ def uplift(
 
     Either --data with --treatment and --outcome, or --campaign.
     """
-    from rich.console import Console
-
     from features.errors import TrainingError
+    from features.locks import READING_LOCK, Shared
     from features.rights.ledger import note_output
-    from serving.pages.uplift_page import verdict, worth_table, write_ranking, write_uplift
-    from training.quality.json_figures import to_json
+    from serving.pages.uplift_page import write_ranking, write_uplift
     from training.steps import Steps
     from training.uplift.averaged import AveragedLearner
     from training.uplift.learners import LEARNERS
@@ -93,6 +94,8 @@ def uplift(
         raise TrainingError("no such learner", value=learner, valid=kinds)
     settings = load_settings()
     steps = Steps()
+    # Whoever is erased meanwhile would stand in the ranking: the erasure waits until it is written and noted.
+    reading = None if campaign is None else Shared(settings.work_dir / READING_LOCK)
     if data is not None and treatment and outcome and campaign is None:
         trial = read_trial(
             data, treatment=treatment, outcome=outcome, control=control, person=person, propensity=propensity,
@@ -114,14 +117,10 @@ def uplift(
     with steps.step("measure", 1) as advance:
         arms = measure(trial, fitted, ranked)
         advance()
-    for worth in arms:
-        Console().print(worth_table(worth, outcome))
-        typer.echo(verdict(worth))
-    facts = [
-        f"{data.name if data else campaign}: {len(trial.codes):,} people, {len(trial.columns)} columns",
-        f"{learner.upper()}-learner" if learner != "auto" else "mean of S- and X-learner",
-        f"{folds} folds, seed {seed}",
-    ]
+    _show(arms, outcome)
+    called = f"{learner.upper()}-learner" if learner != "auto" else "mean of S- and X-learner"
+    size = f"{len(trial.codes):,} people, {len(trial.columns)} columns"
+    facts = [f"{data.name if data else campaign}: {size}", called, f"{folds} folds, seed {seed}"]
     page = page or settings.report_file.with_name("uplift.html")
     command = f"zhongcao uplift --campaign {campaign}" if campaign else f"zhongcao uplift --data {data} …"
     write_uplift(
@@ -130,8 +129,7 @@ def uplift(
     )  # fmt: skip
     steps.say(f"wrote {page}")
     if json_path is not None:
-        document = {"facts": facts, "outcome": outcome, "arms": {worth.arm: worth.as_dict() for worth in arms}}
-        json_path.write_text(json.dumps(to_json(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_json(json_path, facts, outcome, arms)
         steps.say(f"wrote {json_path}")
     if out is None:
         steps.say("next: the same with --out ranking.csv, which lists everybody, those who gain most first")
@@ -139,6 +137,24 @@ def uplift(
         note_output(settings, out)
         gaining = write_ranking(out, trial, ranked)
         steps.say(f"wrote {out}: {gaining:,} of {len(trial.codes):,} people are expected to gain")
+    del reading
+
+
+def _show(arms: Sequence[ArmWorth], outcome: str) -> None:
+    from rich.console import Console
+
+    from serving.pages.uplift_page import verdict, worth_table
+
+    for worth in arms:
+        Console().print(worth_table(worth, outcome))
+        typer.echo(verdict(worth))
+
+
+def _write_json(path: Path, facts: list[str], outcome: str, arms: Sequence[ArmWorth]) -> None:
+    from training.quality.json_figures import to_json
+
+    document = {"facts": facts, "outcome": outcome, "arms": {worth.arm: worth.as_dict() for worth in arms}}
+    path.write_text(json.dumps(to_json(document), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _campaign_trial(settings: Settings, campaign: str, outcome: str, window_days: int, as_of: str) -> Trial:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from features.days import day_text, instant_of, shift_days
+from features.locks import READING_LOCK, Shared
 from features.log.event_log import EventLog
 from features.sources.mapping import minor_digits
 from training.contribution.report import Tables
@@ -15,7 +16,11 @@ USUAL_DAYS = 30
 
 @contextmanager
 def open_tables(log: EventLog) -> Iterator[Tables]:
-    """Open the log's tables, events of the present version, on one connection that is closed afterwards."""
+    """Open the log's tables, events of the present version, on one connection that is closed afterwards.
+
+    Nobody is erased meanwhile.
+    """
+    reading = Shared(log.settings.work_dir / READING_LOCK)
     con = log.connect()
     try:
         yield Tables(
@@ -33,6 +38,7 @@ def open_tables(log: EventLog) -> Iterator[Tables]:
         )
     finally:
         con.close()
+        del reading
 
 
 def period_of(first: str | None, last: str | None, as_of: int, timezone: str) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def why_not_personal(bid: BidRequest, year: int, vendor: int | None = None) -> R
         ``child``: COPPA applies, or the year of birth is a child's. ``device``: it limits tracking. ``opt-out``: of
         the sale of data, by US Privacy or Global Privacy Control. ``consent``: GDPR applies, or a consent string is
         sent, and there is no consent to both purposes. ``unread``: a law of the Global Privacy Platform applies
-        whose string is not read here.
+        whose string is not read here, or a string is sent without a word on which laws apply.
 
     Examples
     --------
@@ -53,7 +53,8 @@ def why_not_personal(bid: BidRequest, year: int, vendor: int | None = None) -> R
     privacy = (regs.us_privacy or "", old.us_privacy or "")
     if str(old.gpc or 0) != "0" or any(text[2:3].upper() == _OPTED_OUT for text in privacy):
         return "opt-out"
-    if {*(regs.gpp_sid or ()), *(old.gpp_sid or ())} - {_NO_LAW}:
+    sections = {*(regs.gpp_sid or ()), *(old.gpp_sid or ())}
+    if sections - {_NO_LAW} or ((regs.gpp or old.gpp) and not sections):
         return "unread"
     strings = [text for text in (user.consent, said.consent) if text]
     if (regs.gdpr or old.gdpr) and not strings:

@@ -54,6 +54,7 @@ class RegsExt(Open):
     gdpr: Whole | None = None
     us_privacy: str | None = None
     gpc: Whole | str | None = None
+    gpp: str | None = None
     gpp_sid: list[Whole] | None = None
 
 
@@ -63,6 +64,7 @@ class Regs(Open):
     coppa: Whole | None = None
     gdpr: Whole | None = None
     us_privacy: str | None = None
+    gpp: str | None = None
     gpp_sid: list[Whole] | None = None
     ext: RegsExt | None = None
 

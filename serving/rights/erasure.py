@@ -17,7 +17,7 @@ from features.erasure.person_keys import person_keys
 from features.erasure.quarantine import QuarantinePlace, names_of
 from features.errors import RightsError, ZhongcaoError
 from features.events import EVENTS
-from features.locks import exclusive
+from features.locks import READING_LOCK, exclusive
 from features.log.event_log import EventLog
 from features.log.importing import import_lock
 from features.settings import Settings
@@ -129,7 +129,7 @@ def _alone(settings: Settings, held: ExitStack) -> None:
     settings.work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     locks = [
         ("another erasure", settings.work_dir / "erasure.lock"),
-        ("a job that has read the log", settings.work_dir / "reading.lock"),
+        ("a job that has read the log", settings.work_dir / READING_LOCK),
         ("a retraining", settings.work_dir / "retrain.lock"),
         ("a fill of the store of histories", settings.histories_file.with_suffix(".lock")),
         *(("a batch scoring", path) for path in sorted(settings.work_dir.glob("score-*.lock"))),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from features.errors import TrainingError
+from features.locks import READING_LOCK, exclusive
 from features.settings import load_settings
 from features.world.importing import import_world
 from features.world.policy import BroadPolicy
 from features.world.settings import WorldSettings
 from features.world.writer import write_world
 from serving.cli.main import build_app
+from serving.pages.uplift_page import write_ranking
 from tests.training.uplift.trials import made_trial
 
 
@@ -93,7 +96,14 @@ def test_the_best_arm_of_several_is_named_for_everybody(home: Path, tmp_path: Pa
             assert each[row["arm"]] == max(each.values()) == float(row["effect"])
 
 
-def test_a_campaign_of_the_log_is_a_trial(home: Path, tmp_path: Path) -> None:
+def test_a_campaign_of_the_log_is_a_trial(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(*arguments: Any) -> int:
+        with pytest.raises(TrainingError, match="nobody"), exclusive(lock, TrainingError("nobody is erased now")):
+            raise AssertionError
+        return write_ranking(*arguments)
+
+    monkeypatch.setattr("serving.pages.uplift_page.write_ranking", held)
+    lock = load_settings(home=home).work_dir / READING_LOCK
     write_world(WorldSettings(people=150, days=8, campaigns=1, seed=4, hold_out=0.4), BroadPolicy(), tmp_path / "w")
     import_world(load_settings(home=home), tmp_path / "w")
     out = tmp_path / "ranking.csv"
@@ -102,6 +112,8 @@ def test_a_campaign_of_the_log_is_a_trial(home: Path, tmp_path: Path) -> None:
     with out.open() as file:
         people = [row["person"] for row in csv.DictReader(file)]
     assert 50 < len(set(people)) == len(people) <= 150
+    with exclusive(lock, TrainingError("somebody still reads")):
+        pass
 
 
 @pytest.mark.parametrize(
