@@ -20,6 +20,7 @@ from serving.cli.live import register as register_live
 from serving.cli.memberships import register as register_memberships
 from serving.cli.openapi import register as register_openapi
 from serving.cli.people import register as register_people
+from serving.cli.policy import register as register_policy
 from serving.cli.predictions import register as register_predictions
 from serving.cli.score import register as register_score
 from serving.cli.serve import register as register_serve
@@ -47,6 +48,7 @@ def build_app() -> typer.Typer:
         register_train,
         register_evaluate,
         register_conversion,
+        register_policy,
         register_tags,
         register_score,
         register_memberships,

@@ -6,7 +6,7 @@ weighing every row with how much likelier the target makes what was shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -23,6 +23,8 @@ LEAST_EFFECTIVE: Final = 50.0
 """Fewer rows' worth of evidence are too few for an interval that holds what it promises."""
 LARGEST_SHARE: Final = 0.1
 """Of all weight that one person may bear."""
+LEAST_TELLING: Final = 5.0
+"""Fewer persons whose rewards tell something are too few to know how far off a value may be."""
 _MISSING: Final = 4.0
 """Standard errors by which the mean weight may fall short of 1 before support is taken to be missing."""
 
@@ -120,12 +122,26 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Value of a policy per choice, with a 95 % interval over persons."""
+    """Value of a policy per choice, with an interval over persons.
+
+    Parameters
+    ----------
+    value, low, high
+        Per choice.
+    gain, gain_low, gain_high
+        How much more than the policy that delivered brought, rows being compared with themselves.
+    clipped
+        Share of all weight that was cut off, 0 without a clip.
+    """
 
     method: Method
     value: float
     low: float
     high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    clipped: float
     overlap: Overlap
 
 
@@ -166,7 +182,13 @@ def overlap_of(logged: Logged, weights: Floats) -> Overlap:
 
 
 def value_of(
-    logged: Logged, target: Floats, method: Method = "dr", *, expected: Floats | None = None, level: float = 0.95
+    logged: Logged,
+    target: Floats,
+    method: Method = "dr",
+    *,
+    expected: Floats | None = None,
+    clip: float | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Return what a target policy would have brought per choice.
 
@@ -183,13 +205,17 @@ def value_of(
     expected
         For ``dr``: the expected reward of every action [n, actions], by a model that did not learn from that
         person, such as `training.policy.reward_model.expected_rewards`.
+    clip
+        Largest weight; larger ones are cut to it (Ionides, Truncated Importance Sampling, 2008): a steadier value,
+        that is biased towards what the log shows often. None cuts nothing.
     level
-        Of the interval: Student's t on sums over persons, whose rows hang together.
+        Of the interval: Student's t on sums over persons, whose rows hang together. Its degrees of freedom are the
+        number of persons on whom the variance hangs, so that a few buyers among thousands give a wide interval.
 
     Raises
     ------
     OverlapError
-        Too little was shown of what the target would show.
+        Too little was shown of what the target would show, or too few rewards came of it.
     TrainingError
         Unknown method, or ``dr`` without expectations.
 
@@ -208,16 +234,30 @@ def value_of(
     if method not in METHODS:
         raise TrainingError("unknown way to value a policy", value=method, valid=METHODS)
     weights = weights_of(logged, target)
-    overlap = overlap_of(logged, weights)
+    overlap, whole = overlap_of(logged, weights), float(weights.sum())
+    if clip is not None:
+        if not clip > 0:
+            raise TrainingError("weights are clipped at a number above 0", value=clip)
+        weights = np.minimum(weights, clip)
+        cut = overlap_of(logged, weights)
+        overlap = replace(overlap, effective=cut.effective, largest_share=cut.largest_share)
     overlap.require()
-    mean_weight = overlap.mean_weight
-    if method == "ips":
+    mean_weight, brought = float(weights.mean()), float(logged.reward.mean())
+    steady = float((weights * logged.reward).mean() / mean_weight)
+    influence = weights * (logged.reward - steady) / mean_weight
+    telling = _freedom(_by_person(logged, influence))
+    if telling < LEAST_TELLING:
+        raise OverlapError(
+            f"the log says too little of this policy: the rewards of about {telling:.0f} persons decide, "
+            f"{LEAST_TELLING:.0f} are needed",
+            next_step="log more, or value a reward that comes more often",
+        )
+    if method == "snips":
+        value = steady
+    elif method == "ips":
         terms = weights * logged.reward
         value = float(terms.mean())
         influence = terms - value
-    elif method == "snips":
-        value = float((weights * logged.reward).mean() / mean_weight)
-        influence = weights * (logged.reward - value) / mean_weight
     else:
         if expected is None or expected.shape != target.shape:
             raise TrainingError(
@@ -230,13 +270,35 @@ def value_of(
         correction = float((weights * errors).mean() / mean_weight)
         value = float(direct.mean() + correction)
         influence = direct - direct.mean() + weights * (errors - correction) / mean_weight
-    half = float(stats.t.ppf((1 + level) / 2, max(overlap.persons - 1, 1))) * _error(logged, influence)
-    return Estimate(method, value, value - half, value + half, overlap)
+    half, gain = _half(logged, influence, level, telling), value - brought
+    apart = _half(logged, influence - (logged.reward - brought), level, telling)
+    return Estimate(
+        method=method,
+        value=value,
+        low=value - half,
+        high=value + half,
+        gain=gain,
+        gain_low=gain - apart,
+        gain_high=gain + apart,
+        clipped=1 - float(weights.sum()) / whole,
+        overlap=overlap,
+    )
 
 
 def _by_person(logged: Logged, values: Floats) -> Floats:
     _, person = np.unique(logged.person, return_inverse=True)
     return np.asarray(np.bincount(person, weights=values))
+
+
+def _half(logged: Logged, influence: Floats, level: float, telling: float) -> float:
+    freedom = min(_freedom(_by_person(logged, influence)), telling)
+    return float(stats.t.ppf((1 + level) / 2, max(freedom, 1.0))) * _error(logged, influence)
+
+
+def _freedom(sums: Floats) -> float:
+    """Return how many persons' sums the variance of all hangs on: (sum of squares)² / sum of fourth powers."""
+    fourth = float((sums**4).sum())
+    return float((sums**2).sum()) ** 2 / fourth if fourth else 0.0
 
 
 def _error(logged: Logged, influence: Floats) -> float:

@@ -159,3 +159,52 @@ def test_expectations_come_from_other_persons_and_help() -> None:
     assert dr.low < (target * means).sum(axis=1).mean() < dr.high
     same = Logged(logged.action, logged.propensity, np.ones(6000), logged.person)
     assert expected_rewards(same, context, ACTIONS).tolist() == np.ones((6000, ACTIONS)).tolist()
+
+
+def test_a_gain_over_what_was_logged_is_told_more_exactly_than_either() -> None:
+    rng = np.random.default_rng(9)
+    means = np.tile([0.1, 0.3, 0.5], (1200, 1)) * rng.random((1200, 1))
+    logged, logging = log_of(rng, 1200, means)
+    same = value_of(logged, logging, "snips")
+    assert (same.gain, same.gain_low, same.gain_high) == pytest.approx((0, 0, 0), abs=1e-9)
+    found = value_of(logged, 0.7 * logging + 0.3 * np.eye(ACTIONS)[2], "snips")
+    assert found.gain == pytest.approx(found.value - logged.reward.mean())
+    assert found.gain_high - found.gain_low < found.high - found.low
+
+
+def test_clipped_weights_are_cut_and_said_to_be() -> None:
+    rng = np.random.default_rng(10)
+    logged, _ = log_of(rng, 1000, rng.random((1000, ACTIONS)))
+    target = chances(rng, 1000, 0.01)
+    whole, cut = value_of(logged, target, "ips"), value_of(logged, target, "ips", clip=1.5)
+    weights = weights_of(logged, target)
+    assert cut.value == pytest.approx((np.minimum(weights, 1.5) * logged.reward).mean())
+    assert cut.clipped == pytest.approx(1 - np.minimum(weights, 1.5).sum() / weights.sum())
+    assert whole.clipped == 0
+    assert cut.overlap.effective > whole.overlap.effective
+    # What was never shown is missing, however weights are cut.
+    assert cut.overlap.mean_weight == whole.overlap.mean_weight
+    with pytest.raises(TrainingError, match="number above 0: 0"):
+        value_of(logged, target, "ips", clip=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rewards_of_a_few_people_are_refused(method: Method) -> None:
+    logged, logging = log_of(np.random.default_rng(11), 2000, np.zeros((2000, ACTIONS)))
+    expected = np.full((2000, ACTIONS), 0.01)
+    for bought in (0, 1, 4):
+        reward = (np.arange(2000) < 2 * bought).astype(float)
+        few = Logged(logged.action, logged.propensity, reward, logged.person)
+        with pytest.raises(OverlapError, match=rf"rewards of about {bought} persons decide, 5 are needed"):
+            value_of(few, logging, method, expected=expected)
+
+
+def test_few_buyers_give_a_wider_interval_than_the_normal_one() -> None:
+    rng = np.random.default_rng(12)
+    logged, logging = log_of(rng, 4000, np.zeros((4000, ACTIONS)))
+    reward = np.zeros(4000)
+    reward[rng.choice(2000, 8, replace=False) * 2] = 1
+    found = value_of(Logged(logged.action, logged.propensity, reward, logged.person), logging, "snips")
+    # Eight of 2,000 persons: Student's t with about eight degrees of freedom, not 1,999.
+    error = np.sqrt(8 / 2000 * (1 - 8 / 2000) / 1999) / 2
+    assert (found.high - found.low) / 2 / error == pytest.approx(2.306, abs=0.03)
