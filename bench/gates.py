@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.harness import write_json
 
-PARTS = {"data": "bench.gates_data"}
+PARTS = {"data": "bench.gates_data", "promotion": "bench.gates_promotion"}
 
 
 def main() -> None:

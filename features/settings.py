@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     )
     memberships_kept: int = Field(
         30, ge=2, le=10_000, description="Versions of the memberships that stay, to tell what changed since."
+    )
+    promote_if: Literal["better", "not_worse"] = Field(
+        "better", description="What a challenger must be for promotion, beyond noise: better or not_worse."
+    )
+    promote_stale_days: int = Field(
+        56, ge=1, le=3650, description="Days more that a challenger knows, from which on not worse is enough."
     )
 
     openrtb_ids: str = Field(

@@ -14,13 +14,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read by mlflow when it is imported
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from features.errors import RegistryError
@@ -135,6 +136,54 @@ class Registry:
             return False
         return bool(version.run_id == registered.run_id)
 
+    def of_bundle(self, bundle: str) -> Registered:
+        """Return the run and the latest model version of a bundle.
+
+        Raises
+        ------
+        RegistryError
+            It was never registered here.
+        """
+        versions = [v for v in self._versions() if v.tags.get("bundle") == bundle]
+        if not versions:
+            raise RegistryError("no model version holds the bundle", value=bundle)
+        latest = max(versions, key=lambda version: int(version.version))
+        return Registered(str(latest.run_id), str(latest.version))
+
+    def bundle_of(self, run: str) -> str | None:
+        """Return the name of the bundle of a run id, an alias or a version's number; None where there is none."""
+        for version in self._versions():
+            if run == version.run_id or run == str(version.version):
+                return _bundle(version)
+        try:
+            found = self._client.get_model_version_by_alias(self._model, run)
+        except MlflowException:
+            return None
+        return _bundle(found)
+
+    def log_verdict(self, run_id: str, name: str, verdict: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Add what a comparison came to, to a challenger's run.
+
+        Parameters
+        ----------
+        run_id
+            Of the challenger.
+        name
+            Of the file under ``verdicts``.
+        verdict
+            As JSON takes it; its reason becomes the run's tag ``gate``.
+        metrics
+            Figures of it, logged under ``gate.``; those that are not finite are left out.
+        """
+        client = self._client
+        finite = [Metric(f"gate.{key}", value, 0, 0) for key, value in metrics.items() if math.isfinite(value)]
+        tags = [RunTag("gate", str(verdict["reason"])[:5000]), RunTag("promote", str(verdict["promote"]).lower())]
+        client.log_batch(run_id, metrics=finite, tags=tags)
+        client.log_dict(run_id, dict(verdict), f"verdicts/{name}.json")
+
+    def _versions(self) -> list[ModelVersion]:
+        return list(self._client.search_model_versions(f"name='{self._model}'", max_results=10_000))
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """Return the metrics of a run."""
         return dict(self._client.get_run(run_id).data.metrics)
@@ -155,3 +204,8 @@ class Registry:
     def _ensure_model(self) -> None:
         if not self._client.search_registered_models(filter_string=f"name='{self._model}'"):
             self._client.create_registered_model(self._model)
+
+
+def _bundle(version: ModelVersion) -> str | None:
+    name: str | None = version.tags.get("bundle")
+    return name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.settings import load_settings
+from serving.cli.promotion import compare, promote
 
 if TYPE_CHECKING:
     from training.bundles.manifest import Kind
@@ -22,6 +23,8 @@ class KindName(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
+    app.command("compare")(compare)
+    app.command("promote")(promote)
     app.command("rollback")(roll_back)
     serving = typer.Typer(no_args_is_help=True, help="What serves.")
     serving.command("status")(status)
