@@ -3,7 +3,7 @@
     python -m bench.gates --json PATH
 
 Data: 20 defects, each planted in the last days of a simulated log of its own (1,500 people, 46 days), and 50 sound
-logs: five seasons with shopping festivals in the judged days, five sizes (500 to 2,500 people, 18 to 60 days), and
+logs: five seasons with shopping festivals in the judged days, five sizes (400 to 1,500 people, 18 to 60 days), and
 changes that are no defects: growth, weekends, daily files, a new platform, the first campaigns. A defect counts as
 stopped where the log passed before it was planted. ``--part`` runs one part.
 """

@@ -9,7 +9,7 @@ import duckdb
 from features.log.event_log import EventLog
 from training.gates.check import Check, Report
 from training.gates.data_accounts import check_accounts, check_identities
-from training.gates.data_fill import DELIVERY, check_fill, check_schema, measures
+from training.gates.data_fill import ADS, DELIVERY, check_fill, check_schema, measures
 from training.gates.data_labels import check_catalogue, check_labels
 from training.gates.data_repeats import check_repeats
 from training.gates.data_times import check_clock, check_delay, check_future
@@ -112,7 +112,7 @@ def check_rows(
         check_currency(con, window, currency),
     ]
     if window.comparable:
-        checks += check_volume(grid, window)
+        checks += check_volume(delivery.where(2, "").over([0, 1]), delivery.where(2, *ADS), window)
         checks += [
             check_fill(delivery, window),
             check_units(con, window),

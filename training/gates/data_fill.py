@@ -12,9 +12,8 @@ from training.gates.data_findings import Findings
 from training.gates.data_volume import BEYOND_NOISE, FLOOR
 from training.gates.data_window import Floats, Grid, Window
 
-DELIVERY: Final = (
-    "CASE WHEN campaign IS NOT NULL THEN 'of campaigns' WHEN propensity IS NOT NULL THEN 'of house ads' END"
-)
+ADS: Final = ("of campaigns", "of house ads")
+DELIVERY: Final = f"CASE WHEN campaign IS NOT NULL THEN '{ADS[0]}' WHEN propensity IS NOT NULL THEN '{ADS[1]}' END"
 """SQL that tells rows of delivery from others: how many there are changes at will, and they fill other columns."""
 
 _FREE: Final = ("policy", "prediction_id")  # a change of policy is no defect

@@ -24,14 +24,16 @@ _LOW_KIND = 0.4  # kinds of one platform vary more than the platform does
 _HIGH, _VERY_HIGH = 3.0, 10.0  # a shopping festival multiplies purchases by 3 to 5
 
 
-def check_volume(grid: Grid, window: Window) -> tuple[Check, ...]:
+def check_volume(grid: Grid, ads: Grid, window: Window) -> tuple[Check, ...]:
     """Check the rows by platform, and by platform and kind.
 
     Parameters
     ----------
     grid
-        Cells are platform and kind; measures ``rows`` and ``soon``, the rows that had arrived as long after their
-        day as those of the newest day had by the present.
+        Rows that are no ads: cells are platform and kind; measures ``rows`` and ``soon``, the rows that had arrived
+        as long after their day as those of the newest day had by the present.
+    ads
+        The same of ads: campaigns begin and end, so that these only warn.
     window
         Days.
     """
@@ -46,6 +48,10 @@ def check_volume(grid: Grid, window: Window) -> tuple[Check, ...]:
     gone = {text.partition(" on ")[0] for _, _, text in missing_platform.found}
     for findings in (missing_kind, kinds):  # told once, by platform
         findings.found = [one for one in findings.found if one[2].split(" ")[0] not in gone or one[0] == "WARN"]
+    of_ads = Findings("", "")
+    _together(ads, window, of_ads, of_ads)
+    for _, weight, text in of_ads.found:
+        missing_kind.add("WARN", weight, text)
     days = int(window.judged.sum())
     rows = int(platforms["rows"][:, window.judged].sum())
     return (

@@ -152,6 +152,12 @@ class Grid:
         """Write a cell."""
         return " ".join(self.cells[cell]).strip()
 
+    def where(self, place: int, *names: str) -> Grid:
+        """Return the cells that have one of some names at a place."""
+        kept = [row for row, cell in enumerate(self.cells) if cell[place] in names]
+        cells = tuple(self.cells[row] for row in kept)
+        return Grid(cells, {measure: values[kept] for measure, values in self.values.items()})
+
     def over(self, places: Sequence[int]) -> Grid:
         """Return the grid summed over the names that are not at some places."""
         kept = [tuple(cell[place] for place in places) for cell in self.cells]

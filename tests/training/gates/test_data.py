@@ -175,3 +175,18 @@ def test_lost_vertical_is_named_by_its_own_name(con: duckdb.DuckDBPyConnection) 
     (shift,) = (check for check in report.checks if check.name == "label-shift")
     assert shift.status == "FAIL"
     assert shift.said.startswith("home in the last ")
+
+
+def test_ads_that_end_warn_and_a_log_of_ads_alone_is_checked(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"DELETE FROM events WHERE campaign IS NOT NULL AND day > {LAST - 7}")
+    (missing,) = (check for check in checked(con).checks if check.name == "missing-kind")
+    assert missing.status == "WARN"
+    assert missing.said.startswith("app impression of campaigns in the last 7 days: 0 rows, 210 usual")
+    con.execute("UPDATE events SET campaign = 'summer'")
+    assert "volume" in statuses(checked(con))
+
+
+def test_seasonal_category_is_no_shift(con: duckdb.DuckDBPyConnection) -> None:
+    # Lamps sell in the first of the weeks before, and never again.
+    con.execute(f"DELETE FROM events WHERE category = 'lamps' AND day >= {FIRST + 7}")
+    assert statuses(checked(con))["label-shift"] == "PASS"
