@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -104,7 +106,7 @@ def noised(world: Scored, size: float, rng: np.random.Generator) -> Floats:
 def strength_for(world: Scored, make: Callable[[Scored, float, np.random.Generator], Floats], step: float) -> float:
     """Return how strong a change must be to move the macro AUC by so much."""
     low, high = 0.0, 4.0
-    for _ in range(14):
+    for _ in range(10):
         middle = (low + high) / 2
         moved = abs(
             macro_metrics(world.labels, make(world, middle, np.random.default_rng(1))).macro_auc - world.auc
@@ -176,8 +178,13 @@ def measure(home: Path | None = None) -> dict[str, object]:
     fails: dict[str, dict[str, int]] = {}
     naive = {f"{group}_promoted_if_{what}": 0 for group in groups for what in ("auc", "log_loss")}
     all_of_them = list(challengers(world))
-    for number, (group, kind, champion, challenger) in enumerate(track(all_of_them, "challengers")):
-        verdict = meet(world, champion, challenger, number)
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        meetings = [
+            pool.submit(meet, world, champion, challenger, number)
+            for number, (_, _, champion, challenger) in enumerate(all_of_them)
+        ]
+        verdicts = [meeting.result() for meeting in track(meetings, "challengers")]
+    for (group, kind, _, _), verdict in zip(all_of_them, verdicts, strict=True):
         figures = verdict.figures
         by_auc = figures["challenger.macro_auc"] > figures["champion.macro_auc"]
         by_loss = verdict.primary.difference < 0

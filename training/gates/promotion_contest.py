@@ -193,18 +193,21 @@ class Contest:
         ratios = [np.divide(t, b, out=np.zeros_like(t), where=b > 0) for t, b in split]
         return Drawn(ratios[0][0], ratios[1])
 
-    def _sums(self, columns: Floats) -> tuple[Floats, Floats]:
-        """Return sums over the people, [1, C], and over those of each draw, [draws, C], always the same draws."""
+    @cached_property
+    def _drawn(self) -> NDArray[np.uint8]:
+        """How often each person is in each draw, [draws, people]; more than 255 times is beyond all chance."""
         rng = np.random.default_rng(self.seed)
-        people, drawn = len(columns), []
-        at_once = max(1, _WEIGHTS_AT_ONCE // people)
-        for start in range(0, RESAMPLES, at_once):
-            weights = [
-                np.bincount(rng.integers(people, size=people), minlength=people).astype(np.float64)
-                for _ in range(min(at_once, RESAMPLES - start))
-            ]
-            drawn.append(np.stack(weights) @ columns)
-        return columns.sum(axis=0, keepdims=True), np.concatenate(drawn)
+        people = self.people
+        draws = (rng.integers(people, size=people) for _ in range(RESAMPLES))
+        return np.stack([np.bincount(draw, minlength=people).astype(np.uint8) for draw in draws])
+
+    def _sums(self, columns: Floats) -> tuple[Floats, Floats]:
+        """Return sums over the people, [1, C], and over those of each draw, [draws, C]."""
+        at_once = max(1, _WEIGHTS_AT_ONCE // len(columns))
+        blocks = (self._drawn[start : start + at_once] for start in range(0, RESAMPLES, at_once))
+        return columns.sum(axis=0, keepdims=True), np.concatenate(
+            [block.astype(float) @ columns for block in blocks]
+        )
 
 
 def _whole(table: Floats) -> Floats:
