@@ -60,17 +60,39 @@ def retrain(
     delay_days: DelayOption = 0,
     assign: AssignOption = "share",
     seed: SeedOption = 7,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Name of a data check that may fail; needs --why.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="Why checks are accepted.")] = "",
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write the summary to this file, - for standard output.")
+    ] = None,
 ) -> None:
-    """Run the whole chain: train, evaluate on the last mature window, register, promote, fill the store, report."""
+    """Run the whole job: check the data, train, evaluate, compare, register, promote, fill the stores, report.
+
+    Exit codes: 0 done, 2 error, 3 data gate shut, 4 a challenger not promoted, 5 another job runs, 6 log too short.
+    """
+    from features.durable import write_durably
     from features.taxonomy.taxonomy import load_taxonomy
+    from serving.jobs.outcome import Code
     from serving.jobs.retrain import retrain as run
 
-    run(
+    summary = run(
         scoring_settings(),
         load_taxonomy(taxonomy),
         as_of,
         choices_of(most_instants, step_days, delay_days, assign, seed),
+        accept=tuple(accept or ()),
+        why=why,
     )
+    if str(json_path) == "-":
+        typer.echo(summary.text(), nl=False)
+    elif json_path is not None:
+        write_durably(json_path, summary.text())
+    if summary.code not in (Code.DONE, Code.NOT_PROMOTED):
+        typer.echo(f"error: {summary.said}", err=True)
+    if summary.code:
+        raise typer.Exit(summary.code)
 
 
 def choices_of(

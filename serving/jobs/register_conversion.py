@@ -12,13 +12,15 @@ from training.conversion.job import ConversionJob
 from training.registry import CONVERSION_MODEL, Registered, Registry
 
 
-def register_conversion(job: ConversionJob, folder: Path) -> Registered:
-    """Log the run and point the alias ``champion`` at its model version; a run that was logged before is kept.
+def register_conversion(job: ConversionJob, folder: Path, alias: str = "champion") -> Registered:
+    """Log the run and point an alias at its model version; a run that was logged before is kept.
 
     Parameters
     ----------
     job, folder
         The run and its bundle.
+    alias
+        ``champion`` or ``challenger``.
     """
     registry = Registry(job.settings.mlruns, CONVERSION_MODEL)
     done = job.folder / "registered.json"
@@ -26,7 +28,7 @@ def register_conversion(job: ConversionJob, folder: Path) -> Registered:
         known = Registered(**json.loads(done.read_text()))
         if registry.has(known):
             job.steps.reused("MLflow run")
-            registry.set_alias("champion", known.model_version)
+            registry.set_alias(alias, known.model_version)
             return known
     bundle = load_conversion_bundle(folder)
     training = bundle.about["training"]
@@ -49,7 +51,7 @@ def register_conversion(job: ConversionJob, folder: Path) -> Registered:
             tags={"data_version": bundle.about["data_version"], "code_version": code_version()},
             bundle=folder,
         )
-        registry.set_alias("champion", registered.model_version)
+        registry.set_alias(alias, registered.model_version)
         advance()
     job.folder.mkdir(parents=True, exist_ok=True)
     write_durably(done, json.dumps({"run_id": registered.run_id, "model_version": registered.model_version}))

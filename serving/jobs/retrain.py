@@ -1,45 +1,57 @@
-"""The retraining chain: train, evaluate on a later window, register, promote, fill the online store, report."""
+"""The retraining job: checks, models, their comparison with the champions, promotion, stores, report."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
-from features.days import DAY_SECONDS, day_text, days_text
+from features.days import DAY_SECONDS, day_text
 from features.durable import write_durably
-from features.errors import TrainingError
+from features.errors import ZhongcaoError
+from features.inbox.inbox import Inbox
+from features.inbox.mover import move
 from features.locks import exclusive
 from features.log.event_log import EventLog
 from features.settings import Settings
 from features.taxonomy.taxonomy import Taxonomy
-from serving.champions.running_servers import await_servers
+from serving.jobs.conversion_part import ConversionPart
+from serving.jobs.gates import data_report
+from serving.jobs.job_steps import JobSteps
+from serving.jobs.outcome import BusyError, Code, Summary, keep, run_name
+from serving.jobs.promotion import champion_of
+from serving.jobs.register_conversion import register_conversion
+from serving.jobs.register_tags import register_tags
+from serving.jobs.retrain_report import next_commands, report_on
+from serving.jobs.shipping import Shipping
 from serving.online.added_columns import forget_added
-from serving.online.backfill import backfill
-from serving.pages.people_cards import some_people
-from serving.pages.report import write_report
-from serving.pages.tables import people_table, quality_table
-from training.bundles.champion import promote
-from training.bundles.manifest import TAGS
+from training.bundles.manifest import CONVERSION, TAGS, Kind, canonical_json, intact
 from training.code import code_version
+from training.gates.check import Report
 from training.new_tags.windows import forget_bins
-from training.registry import Registered, Registry
+from training.registry import Registry
 from training.source import present_of
 from training.splits import last_mature
 from training.steps import Steps
-from training.tags.bundle import Bundle, load_bundle
-from training.tags.evaluation import Evaluation
+from training.tags.bundle import load_bundle
 from training.tags.job import JobSettings, TagJob
 from training.tags.plots import draw_evaluation
 
 
-def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSettings) -> None:
-    """Run the chain; whatever an earlier run with the same inputs finished is reused.
+def retrain(
+    settings: Settings,
+    taxonomy: Taxonomy,
+    as_of: str,
+    choices: JobSettings,
+    *,
+    accept: tuple[str, ...] = (),
+    why: str = "",
+) -> Summary:
+    """Run the job; whatever an earlier run with the same inputs finished is reused.
 
-    The model is trained as of the start of the last mature outcome window and evaluated on that window, so the
-    model that is promoted is the one that was measured. People are then scored as of `as_of`.
+    The tag models are trained as of the start of the last mature outcome window and evaluated on that window, so
+    the model that is promoted is the one that was measured. People are then scored as of `as_of`.
 
     Parameters
     ----------
@@ -51,140 +63,157 @@ def retrain(settings: Settings, taxonomy: Taxonomy, as_of: str, choices: JobSett
         Day, ISO time or ``now``.
     choices
         What the user chose about training.
+    accept, why
+        Data checks that may fail, and the reason.
 
-    Raises
-    ------
-    TrainingError
-        Another run holds the lock.
-    EventLogError, LogTooShortError
-        There is no log, or it is too short.
+    Returns
+    -------
+    Summary
+        What it came to; errors that a user can mend are told in it. It is kept in the home's history of runs.
     """
-    started = time.perf_counter()
+    summary = Summary(run_name())
     steps = Steps()
-    log = EventLog.open(settings)
-    zone = log.timezone
-    present = present_of(log, as_of)
-    steps.say(f"everything is as of {day_text(present, zone)}")
-    horizon = taxonomy.horizon_days
-    trained_at = last_mature(present, horizon, choices.delay_days * DAY_SECONDS, zone)
-    busy = TrainingError(
+    busy = BusyError(
         "another retraining job runs in this home", next_step="wait for it, or set another ZHONGCAO_HOME"
     )
-    with exclusive(settings.work_dir / "retrain.lock", busy):
-        job = TagJob(settings, taxonomy, trained_at, choices, steps)
+    try:
+        with exclusive(settings.work_dir / "retrain.lock", busy):
+            _Run(settings, taxonomy, choices, steps, summary).go(as_of, accept, why)
+    except ZhongcaoError as error:
+        summary.fail(error)
+    keep(settings, summary)
+    return summary
+
+
+class _Run:
+    def __init__(
+        self, settings: Settings, taxonomy: Taxonomy, choices: JobSettings, steps: Steps, summary: Summary
+    ) -> None:
+        self.settings, self.taxonomy, self.choices = settings, taxonomy, choices
+        self.steps, self.summary = steps, summary
+        self.folder = settings.work_dir / "retrain"
+        self.job_steps = JobSteps(self.folder, steps)
+        summary.steps = self.job_steps.done
+
+    def go(self, as_of: str, accept: tuple[str, ...], why: str) -> None:
+        """Do all steps."""
+        started = time.perf_counter()
+        settings, taxonomy, steps, run = self.settings, self.taxonomy, self.steps, self.job_steps.run
+        log, present = self._snapshot(as_of)
+        zone, horizon = log.timezone, taxonomy.horizon_days
+        steps.say(f"everything is as of {day_text(present, zone)}")
+        trained_at = last_mature(present, horizon, self.choices.delay_days * DAY_SECONDS, zone)
+        job = TagJob(settings, taxonomy, trained_at, self.choices, steps)
         job.require_outcomes(trained_at, present)
-        folder = job.train()
-        evaluation = job.evaluate(folder, trained_at, present)
+        source = job.builder.source
+        self.summary.as_of = present
+        self.summary.versions |= {
+            "data": source.data_version,
+            "taxonomy": taxonomy.hash,
+            "code": code_version(),
+        }
+        inputs = [source.data_version, taxonomy.hash, code_version(), present, asdict(self.choices)]
+
+        self.summary.data = run(
+            "data-checks", [inputs, accept, why], lambda: data_report(log, taxonomy, present, accept, why)
+        )
+        report = Report.from_dict(self.summary.data)
+        if not report.passed:
+            self._shut(report)
+            return
+
+        run("features-and-labels", inputs, lambda: _windows(job))
+        bundle_name = run("train-tags", inputs, lambda: {"bundle": job.train().name}, self._whole(TAGS))["bundle"]
+        folder = settings.bundles_dir / bundle_name
         bundle = load_bundle(folder)
+        conversion = ConversionPart(settings, source, present, steps)
+        conversion_name = None
+        if conversion.has_impressions:
+            made = run("train-conversion", [inputs, conversion.as_of], conversion.train, self._whole(CONVERSION))
+            conversion_name = made["bundle"]
+        run("evaluate", inputs, lambda: {"people": job.evaluate(folder, trained_at, present).people})
+        evaluation = job.evaluate(folder, trained_at, present)
         plots = draw_evaluation(evaluation, taxonomy, job.folder / "plots")
-        registry = Registry(settings.mlruns)
-        registered = _register(registry, job, folder, bundle, evaluation)
-        promote(settings, folder)
-        registry.set_alias("champion", registered.model_version)
-        window = job.windows([present], None, "features as of now")[0]
-        # A server that has the new bundle ready hands over with the first request that finds the new rows.
-        with steps.step("running servers", 1) as advance:
-            servers = await_servers(settings, TAGS, folder.name)
-            advance()
-        for server in servers:
-            steps.say(server)
-        backfill(settings, bundle, present, steps, choices.kinds)
+
+        shipping = Shipping(settings, self.job_steps, steps, self.summary, present)
+        registered = shipping.register(
+            TAGS, bundle_name, lambda: register_tags(Registry(settings.mlruns), job, folder, bundle, evaluation)
+        )
+        if conversion_name is not None:
+            path = conversion.folder(conversion_name)
+            shipping.register(
+                CONVERSION,
+                conversion_name,
+                lambda: register_conversion(conversion.job(), path, alias="challenger"),
+            )
+        promoted = shipping.decide(TAGS, bundle_name)
+        if conversion_name is not None:
+            shipping.decide(CONVERSION, conversion_name)
+        shipping.fill(inputs, self.choices.kinds)
+
+        report_on(job, bundle, evaluation, plots, present, registered=registered, serves=promoted)
         job.builder.forget_older()
-        forget_added(settings, [bundle.layout])
+        serving = champion_of(settings, TAGS)
+        if serving is not None:
+            forget_added(settings, [load_bundle(serving).layout])
         forget_bins(settings)
-        people = some_people(settings, bundle, list(window.persons), evaluation)
-        commands = next_commands(settings, bundle)
-        write_report(
-            settings.report_file,
-            facts=_facts(bundle, registered, evaluation, zone, present),
-            window=f"{day_text(trained_at, zone)} to {day_text(trained_at + horizon * DAY_SECONDS, zone)}",
-            evaluation=evaluation,
-            taxonomy=taxonomy,
-            too_rare=bundle.about["training"]["too_rare"],
-            plots=plots,
-            people=people,
-            commands=commands,
-        )
-    steps.console.print(people_table(people))
-    steps.console.print(quality_table(evaluation))
-    too_rare = bundle.about["training"]["too_rare"]
-    if too_rare:
-        steps.say(f"{len(too_rare)} tags are too rare to learn and were left out: {', '.join(too_rare)}")
-    steps.say(f"done in {time.perf_counter() - started:.0f} s; report: {settings.report_file}")
-    steps.say("next:\n" + "\n".join(f"  {command}" for command in commands))
+        self._end(next_commands(settings, bundle))
+        steps.say(f"done in {time.perf_counter() - started:.0f} s; report: {settings.report_file}")
+
+    def _snapshot(self, as_of: str) -> tuple[EventLog, int]:
+        """Return the log and the instant that counts as the present: that of a run that was cut off, if it fits."""
+        settings = self.settings
+        log = EventLog.open(settings)
+        path = self.folder / "unfinished.json"
+        asked = [as_of, self.taxonomy.hash, code_version(), json.loads(json.dumps(asdict(self.choices)))]
+        if path.exists():
+            held = json.loads(path.read_text(encoding="utf-8"))
+            if held["asked"] == asked and held["log"] == log.version:
+                self.steps.reused("snapshot")
+                return log, int(held["present"])
+        if settings.inbox_file.exists():
+            with Inbox(log) as inbox:
+                moved = move(inbox, log)
+            self.steps.say(f"moved {moved.events:,} live events into the log")
+        present = present_of(log, as_of)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(path, canonical_json({"asked": asked, "log": log.version, "present": present}))
+        return log, present
+
+    def _shut(self, report: Report) -> None:
+        for check in report.failed:
+            self.steps.say(f"{check.name}: {check.said}")
+        self.summary.code = Code.DATA_GATE_SHUT
+        found = "; ".join(f"{check.name} ({check.said})" for check in report.failed)
+        self.summary.said = f"the gate of data is shut: {found}"
+        self.summary.next_steps = [
+            "zhongcao check",
+            "zhongcao retrain with --accept NAME --why TEXT if it is right",
+        ]
+        (self.folder / "unfinished.json").unlink(missing_ok=True)
+
+    def _whole(self, kind: Kind) -> Any:
+        def holds(result: dict[str, Any]) -> bool:
+            name = result["bundle"]
+            return name is None or intact(self.settings.bundles_dir / name, kind)
+
+        return holds
+
+    def _end(self, commands: list[str]) -> None:
+        said = [f"{kind}: {verdict['reason']}" for kind, verdict in self.summary.verdicts.items()]
+        self.summary.said = "; ".join(said)
+        for line in said:
+            self.steps.say(line)
+        if self.summary.code == Code.NOT_PROMOTED:
+            self.summary.next_steps = [
+                f"zhongcao promote {self.summary.versions[kind]} --force --because TEXT, if you know better"
+                for kind, verdict in self.summary.verdicts.items()
+                if not verdict["promote"] and "serves already" not in verdict["reason"]
+            ]
+        self.summary.next_steps = self.summary.next_steps or commands
+        self.steps.say("next:\n" + "\n".join(f"  {command}" for command in self.summary.next_steps))
+        (self.folder / "unfinished.json").unlink(missing_ok=True)
 
 
-def next_commands(settings: Settings, bundle: Bundle) -> list[str]:
-    """Return what to type after a run, with the programs named as this one was."""
-    called = Path(sys.argv[0])
-    # Found on the search path it is known by its whole path, which nobody types and a report need not tell.
-    program = called if called.name == "zhongcao" and not called.is_absolute() else Path("zhongcao")
-    store = settings.mlruns / "mlflow.db"
-    return [
-        f"{program} serve",
-        f"curl -s http://{settings.host}:{settings.port}/readyz",
-        f"{program} taxonomy show {bundle.taxonomy.tags[0].id}",
-        f"{program.with_name('mlflow')} ui --backend-store-uri sqlite:///{store} --host 127.0.0.1",
-    ]
-
-
-def _register(registry: Registry, job: TagJob, folder: Path, bundle: Bundle, evaluation: Evaluation) -> Registered:
-    done = job.folder / "registered.json"
-    if done.exists():
-        known = Registered(**json.loads(done.read_text()))
-        if registry.has(known):
-            job.steps.reused("MLflow run")
-            return known
-    with job.steps.step("MLflow run", 1) as advance:
-        registered = registry.log_run(
-            name=bundle.version,
-            params={"as_of": bundle.as_of, "choices": json.dumps(bundle.about["choices"]), **_counts(bundle)},
-            metrics=_metrics(evaluation),
-            tags={
-                "data_version": bundle.about["data_version"],
-                "taxonomy_hash": bundle.taxonomy.hash,
-                "code_version": code_version(),
-                "bundle": bundle.version,
-            },
-            bundle=folder,
-            pictures=job.folder / "plots",
-        )
-        advance()
-    write_durably(done, json.dumps(asdict(registered)))
-    return registered
-
-
-def _counts(bundle: Bundle) -> dict[str, object]:
-    training = bundle.about["training"]
-    return {
-        "tags": int(bundle.model.active.sum()),
-        "too_rare": len(training["too_rare"]),
-        "training_rows": training["people"],
-        "training_pairs": training["pairs"],
-        "heads": training["headed"],
-        "mean_head_share": training["head_share"],
-    }
-
-
-def _metrics(evaluation: Evaluation) -> dict[str, float]:
-    flat = {
-        f"{model}.{name}": value
-        for model, macro in evaluation.macro.items()
-        for name, value in macro.as_dict().items()
-    }
-    for tag, metrics in evaluation.per_tag.items():
-        for name in ("auc", "ap", "log_loss", "normalised_entropy", "ece", "lift_top_decile"):
-            flat[f"tag.{tag}.{name}"] = getattr(metrics, name)
-    return flat
-
-
-def _facts(bundle: Bundle, registered: Registered, evaluation: Evaluation, zone: str, present: int) -> list[str]:
-    return [
-        f"model {bundle.version}, version {registered.model_version} in MLflow, alias champion",
-        f"trained as of {day_text(bundle.as_of, zone)}, outcomes within {days_text(bundle.taxonomy.horizon_days)}",
-        *bundle.about["chosen"],
-        f"people scored as of {day_text(present, zone)}",
-        f"{int(bundle.model.active.sum())} tags",
-        f"{evaluation.people:,} people in the evaluation",
-        f"data {bundle.about['data_version']}",
-    ]
+def _windows(job: TagJob) -> dict[str, Any]:
+    return {"windows": len(job.choose_windows()) + len(job.train_windows())}
