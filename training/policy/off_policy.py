@@ -23,8 +23,8 @@ LEAST_EFFECTIVE: Final = 50.0
 """Fewer rows' worth of evidence are too few for an interval that holds what it promises."""
 LARGEST_SHARE: Final = 0.1
 """Of all weight that one person may bear."""
-LEAST_TELLING: Final = 5.0
-"""Fewer persons whose rewards tell something are too few to know how far off a value may be."""
+LEAST_TELLING: Final = 1.5
+"""One person whose reward decides says nothing of how far off a value may be; of a few, the interval is wide."""
 _MISSING: Final = 4.0
 """Standard errors by which the mean weight may fall short of 1 before support is taken to be missing."""
 
@@ -249,7 +249,7 @@ def value_of(
     if telling < LEAST_TELLING:
         raise OverlapError(
             f"the log says too little of this policy: the rewards of about {telling:.0f} persons decide, "
-            f"{LEAST_TELLING:.0f} are needed",
+            "2 are needed",
             next_step="log more, or value a reward that comes more often",
         )
     if method == "snips":

@@ -189,13 +189,13 @@ def test_clipped_weights_are_cut_and_said_to_be() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_rewards_of_a_few_people_are_refused(method: Method) -> None:
+def test_rewards_of_one_person_are_refused(method: Method) -> None:
     logged, logging = log_of(np.random.default_rng(11), 2000, np.zeros((2000, ACTIONS)))
     expected = np.full((2000, ACTIONS), 0.01)
-    for bought in (0, 1, 4):
+    for bought in (0, 1):
         reward = (np.arange(2000) < 2 * bought).astype(float)
         few = Logged(logged.action, logged.propensity, reward, logged.person)
-        with pytest.raises(OverlapError, match=rf"rewards of about {bought} persons decide, 5 are needed"):
+        with pytest.raises(OverlapError, match=rf"rewards of about {bought} persons decide, 2 are needed"):
             value_of(few, logging, method, expected=expected)
 
 
