@@ -65,7 +65,7 @@ DEFECTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "fill",
         (_set("amount", "0", f"platform = 'pdd' AND kind = 'purchase' AND {_RECENT}"),),
     ),
-    "impressions without propensity for two days": ("fill", (_set("propensity", "NULL", "day > {last} - 2"),)),
+    "impressions without propensity for a week": ("fill", (_set("propensity", "NULL", _RECENT),)),
     "visits to shops lose the note they came from": (
         "fill",
         (_set("note", "NULL", f"kind = 'store_visit' AND {_RECENT}"),),

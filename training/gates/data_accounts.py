@@ -14,7 +14,7 @@ from training.gates.data_window import ROWS, Grid, Window, grid_of
 
 IDENTITIES: Final = "checked_identities"
 _ACCOUNTS: Final = "checked_accounts"
-_BUSY: Final = 5  # times what 99 of 100 accounts do a day at most
+_BUSY: Final = 3  # times what 99 of 100 accounts do a day at most
 _BUSY_SHARE, _RATHER_BUSY_SHARE = 0.2, 0.05
 _ACTS_FACTOR: Final = 3.0
 _STRANGERS: Final = 0.5
