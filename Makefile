@@ -17,7 +17,8 @@ help: ## list these chores
 
 demo: .venv ## import Complete Journey, train and evaluate the tags, write var/report.html
 	@$(BIN)/zhongcao import complete-journey
-	@$(BIN)/zhongcao retrain --taxonomy examples/complete_journey/audience.toml --as-of 2018-01-01
+	@$(BIN)/zhongcao retrain --taxonomy examples/complete_journey/audience.toml --as-of 2018-01-01 \
+	    --accept missing-platform --why "the shop was closed on Christmas Day"
 
 test: .venv ## run the whole suite, coverage measured
 	@$(BIN)/python -m pytest --cov --durations=10 --numprocesses=2 --dist=loadfile

@@ -24,9 +24,7 @@ def run(*arguments: str) -> str:
 def test_policies_are_valued_on_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZHONGCAO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ZHONGCAO_THREADS", "1")
-    write_world(
-        WorldSettings(people=250, days=8, seed=3, campaigns=3, hold_out=0.1), BroadPolicy(), tmp_path / "w"
-    )
+    write_world(WorldSettings(people=250, days=8, seed=3, campaigns=3, hold_out=0.1), BroadPolicy(), tmp_path / "w")
     import_world(load_settings(), tmp_path / "w")
     figures = tmp_path / "figures.json"
     shown = run("--json", str(figures))
