@@ -9,7 +9,7 @@ BENCH       ?= $(BENCHES)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test torture scale lint bench lock clean clean-data .venv
+.PHONY: help demo test coverage torture scale lint bench lock clean clean-data .venv
 .DEFAULT_GOAL := help
 
 help: ## list these chores
@@ -20,8 +20,11 @@ demo: .venv ## import Complete Journey, train and evaluate the tags, write var/r
 	@$(BIN)/zhongcao retrain --taxonomy examples/complete_journey/audience.toml --as-of 2018-01-01 \
 	    --accept missing-platform --why "the shop was closed on Christmas Day"
 
-test: .venv ## run the whole suite, coverage measured
-	@$(BIN)/python -m pytest --cov --durations=10 --numprocesses=2 --dist=loadfile
+test: .venv ## run the whole suite
+	@$(BIN)/python -m pytest --durations=10 --numprocesses=2 --dist=loadfile
+
+coverage: .venv ## the same with coverage, branch by branch
+	@$(BIN)/python -m pytest --cov --numprocesses=2 --dist=loadfile
 
 torture: .venv ## tests that take minutes: swaps, kills, corrupt bundles, full disks, made-up requests
 	@TORTURE=1 $(BIN)/python -m pytest tests/torture -p no:cacheprovider -s --durations=5
