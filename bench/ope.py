@@ -3,9 +3,10 @@
 Worlds: 200 small logs of each are drawn anew; how often the 95 % interval holds the truth, how far off values are
 on average, and how wide intervals are, by method. Two hard worlds have too little overlap: how often that is
 refused.
-Open Bandit: the random policy's log values Thompson sampling, and the reverse; the interval beside the click rate
-that the other policy's own log shows, and `obp`'s estimators with bootstrapped intervals on the same arrays. obp is
-installed into an environment that is thrown away afterwards (from the package registry; it holds the sample).
+Open Bandit, each of three campaigns: the random policy's log values Thompson sampling, and the reverse. Beside the
+interval stand the click rate that the other policy's own log shows, whether the product would refuse to answer, and
+`obp`'s estimators with bootstrapped intervals on the same arrays. obp is installed into an environment that is
+thrown away afterwards (from the package registry; it holds the sample).
 
     python -m bench.ope --json bench/results/ope.json
 """
@@ -68,7 +69,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--runs", type=int, default=200, help="logs of each world")
-    parser.add_argument("--campaign", default="all", help="of the Open Bandit sample: all, men or women")
     parser.add_argument("--without-open-bandit", action="store_true", help="only worlds: needs no registry")
     arguments = parser.parse_args()
     both = WORLDS | HARD
@@ -96,10 +96,10 @@ def main() -> None:
         "hard": hard,
     }
     if not arguments.without_open_bandit:
-        result["open_bandit"] = open_bandit(arguments.campaign)
+        result["open_bandit"] = open_bandit()
         for name, figures in result["open_bandit"].items():
             rows = {f"{who}, {way}": value for who in ("ours", "obp") for way, value in figures[who].items()}
-            title = f"{name.replace('_', ' ')}: own click rate {figures['own_click_rate']:.5f}"
+            title = f"{name}, whose own click rate is {figures['own_click_rate']:.5f}"
             report(f"{title}; {figures.get('refused', 'not refused')}", rows, ["value", "low", "high", "meets_own"])
     write_json(arguments.json, result)
 

@@ -189,6 +189,7 @@ def value_of(
     expected: Floats | None = None,
     clip: float | None = None,
     level: float = 0.95,
+    refuse: bool = True,
 ) -> Estimate:
     """Return what a target policy would have brought per choice.
 
@@ -211,6 +212,8 @@ def value_of(
     level
         Of the interval: Student's t on sums over persons, whose rows hang together. Its degrees of freedom are the
         number of persons on whom the variance hangs, so that a few buyers among thousands give a wide interval.
+    refuse
+        Whether to refuse where the log says too little; a study of refusals looks at what would have been said.
 
     Raises
     ------
@@ -241,12 +244,13 @@ def value_of(
         weights = np.minimum(weights, clip)
         cut = overlap_of(logged, weights)
         overlap = replace(overlap, effective=cut.effective, largest_share=cut.largest_share)
-    overlap.require()
+    if refuse:
+        overlap.require()
     mean_weight, brought = float(weights.mean()), float(logged.reward.mean())
     steady = float((weights * logged.reward).mean() / mean_weight)
     influence = weights * (logged.reward - steady) / mean_weight
     telling = _freedom(_by_person(logged, influence))
-    if telling < LEAST_TELLING:
+    if refuse and telling < LEAST_TELLING:
         raise OverlapError(
             f"the log says too little of this policy: the rewards of about {telling:.0f} persons decide, "
             "2 are needed",
