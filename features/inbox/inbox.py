@@ -15,6 +15,7 @@ from features.inbox.ids import LogIds
 from features.inbox.state import InboxState, state_of
 from features.inbox.writer import InboxLimits, InboxWriter
 from features.log.event_log import EventLog
+from features.rights.tombstones import Tombstones
 
 _ACCEPT_SECONDS: Final = 10.0
 
@@ -37,7 +38,7 @@ class Inbox:
         self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._reader_lock = threading.Lock()
         self._ids = LogIds(log)
-        self._writer = InboxWriter(connection, self._ids, limits or InboxLimits())
+        self._writer = InboxWriter(connection, self._ids, Tombstones(log.settings), limits or InboxLimits())
         self._writer.begin(self._ids.load)
 
     def __enter__(self) -> Self:

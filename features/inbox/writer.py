@@ -15,6 +15,7 @@ from features.errors import InboxError
 from features.inbox.batch import LiveBatch, Verdict
 from features.inbox.file import held, last_seq, put, transaction
 from features.inbox.ids import LogIds
+from features.rights.tombstones import Tombstones
 
 _GROUP_ROWS: Final = 20_000
 _log = logging.getLogger("zhongcao.inbox")
@@ -50,13 +51,18 @@ class InboxWriter:
         Of the inbox; used by the thread alone, and closed by it.
     ids
         Ids of the log, taken in before a commit that could meet them.
+    tombstones
+        Who was erased, perhaps since a batch was read.
     limits
         When callers are sent away.
     """
 
-    def __init__(self, connection: sqlite3.Connection, ids: LogIds, limits: InboxLimits) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, ids: LogIds, tombstones: Tombstones, limits: InboxLimits
+    ) -> None:
         self._connection = connection
         self._ids = ids
+        self._tombstones = tombstones
         self._limits = limits
         self._queue: SimpleQueue[tuple[LiveBatch | Job, Future[Any]] | None] = SimpleQueue()
         self._admission = threading.Lock()
@@ -156,6 +162,7 @@ class InboxWriter:
         with self._changed:
             self._changed.notify_all()
         self._connection.close()
+        self._tombstones.close()
 
     def _answer(self, futures: Sequence[Future[Any]], work: Callable[[], Sequence[Any]]) -> None:
         """Give each waiting caller its answer, or all of them the reason why there is none."""
@@ -178,6 +185,10 @@ class InboxWriter:
         if waiting >= self._limits.waiting or refused_bytes >= self._limits.refused_bytes:
             raise InboxError("too many events wait to be moved into the log", retry_after=60)
         with transaction(self._connection):
+            # An erasure is known before the inbox is cleared of the person: what is committed later must see it.
+            accounts = {account for batch in batches if batch.places for account in batch.columns["account"]}
+            if self._tombstones.erased(accounts):
+                raise InboxError("somebody was erased while their event was on its way", retry_after=1)
             answers = [put(self._connection, batch) for batch in batches]
         with self._changed:
             self._last_seq = last_seq(self._connection)

@@ -9,7 +9,7 @@ import pytest
 import features.erasure.erasures
 from features.erasure.erasures import ask, carry_out, erased_since, receipt, receipts, unfinished
 from features.erasure.person_keys import PersonKeys, person_keys
-from features.errors import EventLogError, RightsError
+from features.errors import EventLogError, InboxError, RightsError
 from features.inbox.inbox import Inbox
 from features.inbox.mover import move
 from features.locks import exclusive
@@ -21,7 +21,7 @@ from features.rights.tombstones import tombstone
 from features.settings import Settings
 from serving.rights.erasure import erase_person, finish, places_of
 from tests.features.log_cases import rows
-from tests.serving.canaries import CANARY, NAMED, SECOND, T, found, full_home, import_all, keys, send
+from tests.serving.canaries import CANARY, NAMED, SECOND, T, found, full_home, import_all, keys, live, reader, send
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,23 @@ def test_whoever_is_being_erased_is_refused_at_once(settings: Settings) -> None:
         finish(settings)
     finish(settings)
     rights.close()
+
+
+def test_an_event_on_its_way_while_its_person_is_erased_is_not_kept(settings: Settings) -> None:
+    log = EventLog.open(settings)
+    _, accounts = keys(settings)
+    said = [live(900, CANARY), live(900, "bob")]
+    with Inbox(log) as inbox:
+        read = reader(log)
+        on_its_way = read.read(said, "till", texts=[*map(json.dumps, said)])
+        erase_person(settings, accounts[0])
+        with pytest.raises(InboxError, match="erased while their event was on its way") as refused:
+            inbox.accept(on_its_way)
+        assert refused.value.retry_after == 1
+        again = inbox.accept(read.read(said, "till", texts=[*map(json.dumps, said)]))
+    assert [verdict.outcome for verdict in again] == ["refused", "accepted"]
+    finish(settings)
+    assert found(settings.home, needles(settings)) == []
 
 
 def test_somebody_nobody_knows_can_be_erased(tmp_path: Path) -> None:
