@@ -20,6 +20,7 @@ from serving.cli.live import register as register_live
 from serving.cli.memberships import register as register_memberships
 from serving.cli.openapi import register as register_openapi
 from serving.cli.people import register as register_people
+from serving.cli.plan import register as register_plan
 from serving.cli.policy import register as register_policy
 from serving.cli.predictions import register as register_predictions
 from serving.cli.score import register as register_score
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
         register_evaluate,
         register_conversion,
         register_policy,
+        register_plan,
         register_tags,
         register_score,
         register_memberships,

@@ -151,7 +151,7 @@ def make_plan(market: Market, budget: float, *, explore: float = 0.1, fewest: in
     open_slots = market.slots * market.most_of_slots
     if open_slots.sum() <= 0:
         raise OverlapError("the audiences have no ad slot that the campaign may take", value=0)
-    explored = _explored(market, explore * budget)
+    explored = broad_impressions(market, explore * budget)
     spent = float((explored.sum(axis=1) @ market.cost).sum())
     shape = (*market.value.shape, len(market.response))
     program = _Program.of(market, budget - spent, open_slots - explored.sum(axis=1))
@@ -178,21 +178,23 @@ def make_plan(market: Market, budget: float, *, explore: float = 0.1, fewest: in
 
 
 def broad_value(market: Market, budget: float) -> float:
-    """Return what the budget is expected to cause if it buys slots of all audiences and notes alike."""
-    return _evenly_caused(market, _explored(market, budget))
+    """Return what a budget is expected to cause that buys slots of all audiences and notes alike."""
+    return float((by_chance(market, broad_impressions(market, budget)) * market.value).sum())
 
 
-def _evenly_caused(market: Market, impressions: Floats) -> float:
-    """Return what impressions cause that fall on people by chance: how often each sees a note is Poisson."""
+def by_chance(market: Market, impressions: Floats) -> Floats:
+    """Return how many first impressions are worth as much as those that fall on people by chance.
+
+    How often a person sees a note that falls by chance is Poisson.
+    """
     people = np.maximum(market.people[:, None, :, 0], 1.0)
     each = impressions / people
-    repeats = np.arange(len(market.response))
-    reached = stats.poisson.sf(repeats, each[..., None]) @ market.response
-    beyond = np.maximum(each - stats.poisson.sf(repeats, each[..., None]).sum(axis=-1), 0.0)
-    return float((people * (reached + beyond * market.response[-1]) * market.value).sum())
+    reached = stats.poisson.sf(np.arange(len(market.response)), each[..., None])
+    beyond = np.maximum(each - reached.sum(axis=-1), 0.0)
+    return np.asarray(people * (reached @ market.response + beyond * market.response[-1]))
 
 
-def _explored(market: Market, budget: float) -> Floats:
+def broad_impressions(market: Market, budget: float) -> Floats:
     """Return impressions that are bought of all open slots alike, and of all notes."""
     slots = market.slots * market.most_of_slots
     price = float(slots.sum(axis=0) @ market.cost)

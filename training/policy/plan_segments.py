@@ -13,6 +13,8 @@ from training.quality.metrics import Floats
 
 FEWEST_PEOPLE: Final = 50
 """A smaller audience would tell too much of the few people in it."""
+_BEYOND_NOISE: Final = 9.0
+"""Squares of a split over the variance of those split: three standard errors."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Segment:
 def segments_of(
     member: NDArray[np.bool_], tags: tuple[str, ...], value: Floats, *, most: int = 8, fewest: int = FEWEST_PEOPLE
 ) -> list[Segment]:
-    """Split people by tags: again and again the tag whose people who are left are worth most, then all others.
+    """Split people by tags: again and again by the one that tells most about the value of those who are left.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ def segments_of(
     Returns
     -------
     list of Segment
-        Best first; those without any of the tags come last, where they are enough. Who is left over otherwise is in
-        no segment.
+        Each without those before it; last those without any of the tags. There is always somebody in each, and
+        together they are all people.
 
     Raises
     ------
@@ -75,10 +77,10 @@ def segments_of(
 
     Examples
     --------
-    >>> member = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool)
-    >>> found = segments_of(member, ("tea", "milk"), np.array([1.0, 9.0, 2.0, 3.0]), fewest=1)
-    >>> [(one.name, one.without, one.rows.tolist()) for one in found]
-    [('milk', (), [1, 2]), ('everyone else', ('milk',), [0, 3])]
+    >>> tea, milk = np.arange(40) % 2 == 0, np.arange(40) < 10
+    >>> found = segments_of(np.column_stack([tea, milk]), ("tea", "milk"), 5.0 * milk + tea, fewest=5)
+    >>> [(one.name, one.without, len(one.rows)) for one in found]
+    [('milk', (), 10), ('tea', ('milk',), 15), ('everyone else', ('milk', 'tea'), 15)]
     """
     if len(value) < fewest:
         raise OverlapError(
@@ -90,17 +92,17 @@ def segments_of(
     left = np.ones(len(value), bool)
     found: list[Segment] = []
     used: list[str] = []
-    mean = float(value.mean())
-    while len(found) < most and member.shape[1]:
-        there = member & left[:, None]
-        sizes = there.sum(axis=0)
-        worth = np.where(sizes >= fewest, value @ there / np.maximum(sizes, 1), -np.inf)
-        best = int(worth.argmax())
-        if not worth[best] > mean:  # from here on tags tell whom not to show it to: so do all others together
+    while len(found) < most and member.shape[1] and left.sum() > fewest:
+        here = value[left] - value[left].mean()
+        inside = member[left].sum(axis=0)
+        outside = len(here) - inside
+        # Squares between those with a tag and those without it, as when a tree splits.
+        between = (here @ member[left]) ** 2 * len(here) / np.maximum(inside * outside, 1)
+        between[np.minimum(inside, outside) < fewest] = 0.0
+        best = int(between.argmax())
+        if not between[best] > _BEYOND_NOISE * here.var():
             break
-        found.append(Segment(tags[best], tuple(used), np.flatnonzero(there[:, best])))
+        found.append(Segment(tags[best], tuple(used), np.flatnonzero(left & member[:, best])))
         used.append(tags[best])
         left &= ~member[:, best]
-    if left.sum() >= fewest:
-        found.append(Segment("", tuple(used), np.flatnonzero(left)))
-    return found
+    return [*found, Segment("", tuple(used), np.flatnonzero(left))]
