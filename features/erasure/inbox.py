@@ -69,8 +69,10 @@ class InboxPlace(ErasablePlace):
 
 def _erase_events(connection: sqlite3.Connection, keys: Sequence[str], in_log: Iterable[str]) -> int:
     ids = set(in_log)
-    waiting = 0
+    waiting = aside = 0
     for key in keys:
+        ids.update(i for (i,) in connection.execute("SELECT event_id FROM aside WHERE account = ?", (key,)))
+        aside += connection.execute("DELETE FROM aside WHERE account = ?", (key,)).rowcount
         ids.update(i for (i,) in connection.execute("SELECT event_id FROM waiting WHERE account = ?", (key,)))
         connection.execute(
             "DELETE FROM superseded WHERE seq IN (SELECT seq FROM waiting WHERE account = ?)", (key,)
@@ -80,7 +82,7 @@ def _erase_events(connection: sqlite3.Connection, keys: Sequence[str], in_log: I
     seen = 0
     for event_id in ids:
         seen += connection.execute("DELETE FROM seen WHERE event_id = ?", (event_id,)).rowcount
-    return waiting + seen
+    return waiting + aside + seen
 
 
 def note_parts(path: Path, before: Sequence[str], now: Sequence[str]) -> None:

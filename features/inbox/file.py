@@ -43,6 +43,10 @@ def _tables() -> str:
             source TEXT, raw TEXT, reasons TEXT NOT NULL, PRIMARY KEY (source, raw)
         ) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS reader (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS aside (
+            reader TEXT, seq INTEGER, reason TEXT NOT NULL, {columns}, PRIMARY KEY (reader, seq)
+        ) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS superseded (seq INTEGER PRIMARY KEY);
         CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS counter (
@@ -184,19 +188,6 @@ def _keep(connection: sqlite3.Connection, batch: LiveBatch, verdicts: Sequence[V
     for row in rows:
         added += connection.execute("INSERT OR IGNORE INTO refused VALUES (?, ?, ?)", row).rowcount * len(row[1])
     return added
-
-
-def pass_on(connection: sqlite3.Connection, reader: str, seq: int, parts: Sequence[str]) -> None:
-    """Note a reader's position and the parts of the log it has written; drop what every reader has taken."""
-    with transaction(connection):
-        connection.execute(
-            "INSERT INTO reader VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)", (reader, seq)
-        )
-        connection.executemany("INSERT OR IGNORE INTO part VALUES (?)", [(part,) for part in parts])
-        taken = "seq <= (SELECT CASE WHEN max(name = ?) THEN min(seq) END FROM reader)"
-        gone = connection.execute(f"DELETE FROM waiting WHERE {taken}", (LOG_READER,)).rowcount  # noqa: S608
-        connection.execute(f"DELETE FROM superseded WHERE {taken}", (LOG_READER,))  # noqa: S608
-        connection.execute("UPDATE counter SET waiting = waiting - ?", (gone,))
 
 
 def forget_refused(connection: sqlite3.Connection, rows: Sequence[tuple[str, str, str]]) -> None:

@@ -22,6 +22,7 @@ from features.settings import Settings
 
 PARITY_READER: Final = "parity"
 """Of the inbox: needs events only while it compares."""
+HELD: Final = " fill"
 _SEQS_A_SECOND: Final = 1_000_000
 
 
@@ -34,7 +35,7 @@ def open_inbox_file(log: EventLog) -> sqlite3.Connection:
 
 def holder(reader: str) -> str:
     """Return the name under which events are held for a reader."""
-    return f"{reader} fill"
+    return f"{reader}{HELD}"
 
 
 @contextmanager
@@ -55,6 +56,9 @@ def held_for(log: EventLog, reader: str) -> Iterator[None]:
         with closing(open_inbox_file(log)) as connection, transaction(connection):
             connection.execute("INSERT OR REPLACE INTO reader VALUES (?, ?)", (holder(reader), moved))
         yield
+        # What the log held was read from there, whoever could not take it live.
+        with closing(open_inbox_file(log)) as connection, transaction(connection):
+            connection.execute("DELETE FROM aside WHERE reader = ? AND seq <= ?", (reader, moved))
 
 
 @contextmanager

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Self
 
 from features.errors import InboxError
+from features.inbox.aside import reasons_aside, rows_aside, set_aside, take_back
 from features.inbox.batch import ROW_COLUMNS, LiveBatch, Verdict
-from features.inbox.file import LOG_READER, forget_refused, pass_on
+from features.inbox.file import LOG_READER, forget_refused
 from features.inbox.hold import let_go, open_inbox_file
 from features.inbox.ids import LogIds
+from features.inbox.readers import pass_on, retire
 from features.inbox.state import InboxState, state_of
 from features.inbox.writer import InboxLimits, InboxWriter
 from features.log.event_log import EventLog
@@ -103,7 +105,7 @@ class Inbox:
         Parameters
         ----------
         reader
-            Its name; known from its first call on, and waited for ever after.
+            Its name; known from its first call on, and waited for until it is retired.
         seq
             Its position.
         """
@@ -112,6 +114,45 @@ class Inbox:
     def moved_to(self, seq: int, parts: Sequence[str] = ()) -> None:
         """Note that every event up to `seq` is in the log, in these parts."""
         self._writer.run(lambda connection: pass_on(connection, LOG_READER, seq, parts))
+
+    def retired(self) -> set[str]:
+        """Return the readers that nothing waits for, until they go on."""
+        return {row[0] for row in self._read("SELECT name FROM retired")}
+
+    def retire(self, reader: str) -> None:
+        """Wait for a reader no longer, see `features.inbox.readers.retire`."""
+        self._writer.run(lambda connection: retire(connection, reader))
+
+    def holds(self, first: int, last: int, many: int) -> bool:
+        """Tell whether more than so many events between two numbers are here."""
+        query = "SELECT 1 FROM waiting WHERE seq > ? AND seq <= ? LIMIT 1 OFFSET ?"
+        return bool(self._read(query, (first, last, many)))
+
+    def behind(self, reader: str, most: int) -> int:
+        """Return how many events a reader has not taken, `most` for more."""
+        query = (
+            "SELECT count(*) FROM (SELECT 1 FROM waiting WHERE seq > "
+            "coalesce((SELECT seq FROM reader WHERE name = ?), -1) LIMIT ?)"
+        )
+        return int(self._read(query, (reader, most))[0][0])
+
+    def set_aside(self, reader: str, seq: int, reason: str) -> None:
+        """Keep an event that a reader cannot take, so that it can go on behind it."""
+        self._writer.run(lambda connection: set_aside(connection, reader, seq, reason))
+
+    def aside(self, reader: str) -> list[tuple[Any, ...]]:
+        """Return what is aside for a reader, in order, each ``(seq, *ROW_COLUMNS)``."""
+        with self._reader_lock:
+            return rows_aside(self._reading, reader)
+
+    def reasons_aside(self) -> dict[str, dict[str, int]]:
+        """Return reader → reason → how many events are aside."""
+        with self._reader_lock:
+            return reasons_aside(self._reading)
+
+    def take_back(self, reader: str, seqs: Collection[int]) -> None:
+        """Forget what was aside for a reader that has it after all."""
+        self._writer.run(lambda connection: take_back(connection, reader, seqs))
 
     def let_go(self, reader: str, seq: int) -> None:
         """Let events go that a fill held for a reader, where it has told of no position behind `seq`."""

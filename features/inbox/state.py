@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from features.inbox.aside import reasons_aside
 from features.inbox.file import LOG_READER
 
 
@@ -26,6 +27,14 @@ class InboxState:
         Ids of all events that ever came, by import or live.
     readers
         Reader → `seq` up to which it has taken events.
+    behind
+        Reader → events here that it has not taken.
+    retired
+        Readers that nothing waits for.
+    aside
+        Reader → reason → events that it could not take.
+    held
+        Events here, in the log or not.
     """
 
     last_seq: int
@@ -33,6 +42,10 @@ class InboxState:
     refused: int
     seen: int
     readers: dict[str, int]
+    behind: dict[str, int]
+    retired: set[str]
+    aside: dict[str, dict[str, int]]
+    held: int
 
 
 def state_of(connection: sqlite3.Connection) -> InboxState:
@@ -43,7 +56,15 @@ def state_of(connection: sqlite3.Connection) -> InboxState:
         "(SELECT count(*) FROM refused), (SELECT count(*) FROM seen)",
         (readers.get(LOG_READER, -1),),
     ).fetchone()
-    return InboxState(last, waiting, refused, seen, readers)
+    behind, retired, aside, held = {}, set[str](), {}, waiting
+    if readers:
+        query = "SELECT name, (SELECT count(*) FROM waiting WHERE seq > reader.seq) FROM reader"
+        behind = dict(connection.execute(query).fetchall())
+        (held,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'aside'").fetchone():
+        retired = {name for (name,) in connection.execute("SELECT name FROM retired")}
+        aside = reasons_aside(connection)
+    return InboxState(last, waiting, refused, seen, readers, behind, retired, aside, held)
 
 
 def state_in(path: Path) -> InboxState | None:

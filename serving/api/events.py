@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from features.inbox.batch import LiveBatch, Outcome, Verdict
 from features.inbox.inbox import Inbox
 from features.inbox.live_catalogue import LiveCatalogue
 from features.inbox.live_events import LiveReader
-from features.inbox.mover import Mover
+from features.inbox.moving import Mover, Moving
 from features.log.event_log import EventLog
 from features.people.identity import Pseudonyms, load_key
 from features.rights.tombstones import Tombstones
@@ -76,11 +76,14 @@ class Ingest:
         Where they go.
     reader
         How they are read.
+    moving
+        Tells how the moves into the log go.
     """
 
-    def __init__(self, inbox: Inbox, reader: LiveReader) -> None:
+    def __init__(self, inbox: Inbox, reader: LiveReader, moving: Callable[[], Moving]) -> None:
         self.inbox = inbox
         self._reader = reader
+        self.moving = moving
 
     def read(self, body: bytes, source: str, *, lines: bool = False, brand: str | None = None) -> LiveBatch:
         """Read the events of a body.
@@ -148,8 +151,8 @@ def open_ingest(settings: Settings, opened: ExitStack) -> Ingest | ZhongcaoError
     except (sqlite3.Error, OSError) as error:
         said = f"the inbox cannot be opened until the server is started again: {error}"
         return _not_taken(InboxError(said, retry_after=60))
-    opened.enter_context(Mover(inbox, settings.move_seconds))
-    return Ingest(inbox, _reader(log, settings, opened))
+    mover = opened.enter_context(Mover(inbox, settings.move_seconds))
+    return Ingest(inbox, _reader(log, settings, opened), mover.state)
 
 
 def _not_taken(error: ZhongcaoError) -> ZhongcaoError:

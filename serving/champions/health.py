@@ -34,18 +34,24 @@ class ConversionsReadiness(TypedDict, total=False):
 
 
 class FeedReadiness(TypedDict, total=False):
-    """How far live events are in one store: how many it lacks (1,000 for more), and for how long; or why."""
+    """How far live events are in one place: how many it lacks (1,000 for more), and for how long; or why.
+
+    `failures` are tries that failed in a row, `aside` events that it could not take and is without.
+    """
 
     behind: int
     lag_seconds: float
     problem: str
+    failures: int
+    aside: int
 
 
 class LiveReadiness(TypedDict, total=False):
-    """How far live events are in what answers of tags and of conversions are computed from."""
+    """How far live events are in what answers of tags and of conversions are computed from, and in the log."""
 
     tags: FeedReadiness
     histories: FeedReadiness
+    log: FeedReadiness
 
 
 class _Ready(TypedDict):

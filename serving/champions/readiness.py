@@ -72,9 +72,14 @@ def readiness(
 
 
 def _fed(state: Feeding) -> FeedReadiness:
+    said: FeedReadiness
     if state.problem:
-        return {"problem": state.problem}
-    return {"behind": state.behind or 0, "lag_seconds": state.seconds}
+        said = {"problem": state.problem, "failures": state.failures}
+    else:
+        said = {"behind": state.behind or 0, "lag_seconds": state.seconds}
+    if state.aside:
+        said["aside"] = state.aside
+    return said
 
 
 def next_of(served: Served[Any]) -> NextReadiness | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from features.errors import StoreError, ZhongcaoError
 from features.inbox.mover import as_table
 from features.incremental.columns import Encoded
 from features.incremental.live_layout import LiveLayout
-from serving.live.feeder import Fed, FillNeededError, Rows, by_person
+from serving.live.fed import ACCOUNT, ARRIVED_AT, Fed, FillNeededError, Rows, by_person
 from serving.online.backfill import TAGS_READER
 from serving.online.live_rows import BACKFILL, RowBundle, RowFacts
 from serving.online.store import Live, OnlineStore, StoredRow, StoredState, Update
@@ -111,6 +111,16 @@ class FedTags(Fed):
             if state is None or state.content
         ]
         self._store.update(reading.live, batch.seqs[-1], updates)
+
+    def skip(self, after: int, row: tuple[Any, ...]) -> None:
+        """Leave an event out, see `Fed.skip`: its person's row stays as it is until it is read from the log."""
+        live = self._look().live
+        if live.seq != after:
+            raise StoreError("the online store was filled or updated meanwhile", value=live.seq)
+        seq, account, arrived_at = int(row[0]), row[ACCOUNT], row[ARRIVED_AT]
+        (person,) = self._store.resolve([account])
+        forgotten = Update(person, StoredState(b"", seq, int(arrived_at)), 0, None)
+        self._store.update(live, seq, [forgotten])
 
     def _look(self) -> _Reading:
         """Return how rows are read now.

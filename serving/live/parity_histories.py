@@ -19,7 +19,7 @@ from serving.histories.fill import kept_after
 from serving.histories.known_events import KnownEvents
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.store import ORDER, HistoryLive, HistoryStore
-from serving.live.feeder import FillNeededError
+from serving.live.fed import FillNeededError
 from serving.live.parity import Difference, Parity, behind_the_log, digest
 
 _TRIES: Final = 20

@@ -7,15 +7,17 @@ from contextlib import ExitStack
 from typing import cast
 
 from features.errors import StoreError, ZhongcaoError
+from features.inbox.file import LOG_READER
 from features.settings import Settings
 from serving.api.events import Ingest
 from serving.champions.open_scorers import Champions
 from serving.champions.readiness import NOTHING_FED
 from serving.consent.watch import ConsentWatch, Withdrawn
 from serving.histories.sqlite_store import SqliteHistories
+from serving.live.fed import Fed
 from serving.live.feed_histories import FedHistories
 from serving.live.feed_tags import FedTags
-from serving.live.feeder import Fed, Feeder, Feeding
+from serving.live.feeder import Feeder, Feeding
 from serving.online.choice import open_store
 from serving.online.live_rows import RowBundle
 
@@ -72,4 +74,11 @@ def open_feeder(
         FedHistories(histories, inbox.log.timezone, watched(lambda: histories.describe().as_of)),
     ]
     feeder = opened.enter_context(Feeder(inbox, fed))
-    return lambda: {one.name: feeder.state(one.name) for one in fed}
+    moving = ingest.moving
+
+    def states() -> dict[str, Feeding]:
+        moved = moving()
+        to_log = Feeding(moved.waiting, moved.seconds, moved.problem, moved.failures, moved.aside)
+        return {one.name: feeder.state(one.name) for one in fed} | {LOG_READER: to_log}
+
+    return states

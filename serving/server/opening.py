@@ -22,6 +22,7 @@ from serving.predictions.log import open_prediction_log
 from serving.rights.erasure import Eraser
 from serving.rights.people_rights import PeopleRights
 from serving.server.feeding import open_feeder
+from serving.server.live_metrics import watch_live
 from serving.server.metrics_port import metrics_served
 from serving.server.serving_metrics import watch
 
@@ -90,6 +91,7 @@ def open_all(
         opened.enter_context(metrics_served(metrics, settings.metrics_port))
     ingest = open_ingest(settings, opened)
     feedings = open_feeder(settings, ingest, champions, consent, opened)
+    watch_live(metrics, feedings)
     rights = PeopleRights(settings, opened.enter_context(Eraser(settings)))
     api = build_api(
         tags,

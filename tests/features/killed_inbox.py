@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from features.inbox.inbox import Inbox
-from features.inbox.mover import Mover
+from features.inbox.moving import Mover
 from tests.features.live_shop import sent, shop
 
 _EVENTS_OF_A_ROUND = 100_000

@@ -10,7 +10,8 @@ import pytest
 from features.errors import EventLogError
 from features.events import EVENTS
 from features.inbox.inbox import Inbox
-from features.inbox.mover import Mover, move
+from features.inbox.mover import move
+from features.inbox.moving import Mover
 from features.inbox.replay import replay
 from features.log.delta_table import LogTable
 from features.log.importing import import_lock

@@ -49,8 +49,41 @@ def test_status_and_move(home: Path) -> None:
         f"next: zhongcao quarantine show {quarantine.stem}",
     ]
     assert json.loads(quarantine.read_text().splitlines()[1])["raw"] == '{"bad":1}'
-    assert _run("status")[1:] == [f"  reader log: at {last} of {last}", "next: zhongcao log"]
+    assert _run("status")[1:] == [f"  reader log: 0 events behind, at {last} of {last}", "next: zhongcao log"]
     assert _run("move") == ["moved 0 events into version 0 of the log", "next: zhongcao log"]
+
+
+def test_a_reader_is_retired_and_what_was_set_aside_is_told(home: Path) -> None:
+    till = shop(home)
+    with Inbox(till.log) as inbox:
+        till.send(inbox, [sent(1), sent(2)])
+        first = inbox.last_seq - 1
+        inbox.passed("histories", first)
+        inbox.set_aside("tags", first, "KeyError")
+        inbox.set_aside("log", first, "OverflowError")
+        last = inbox.last_seq
+    _run("move")
+    assert _run("status")[1:] == [
+        f"  reader histories: 1 events behind, at {first} of {last}",
+        f"  reader log: 0 events behind, at {last} of {last}",
+        "  set aside, log could not take them: OverflowError 1",
+        "    next, once mended: zhongcao inbox replay",
+        "  set aside, tags could not take them: KeyError 1",
+        "    next, once mended: zhongcao backfill",
+        "next: zhongcao log",
+    ]
+    with pytest.raises(EventLogError, match="no such reader that could be retired: 'log'; valid: histories"):
+        _run("retire", "log")
+    assert _run("retire", "histories") == [
+        "nothing waits for the reader histories now; 0 events are in the inbox",
+        "next, when it is wanted again: zhongcao backfill",
+    ]
+    assert f"  reader histories: retired, at {last} of {last}" in _run("status")
+    # The event is in the log by another way: it is not brought twice.
+    assert _run("replay") == [
+        "moved 0 events into the log that were set aside; 0 still are",
+        "next: zhongcao inbox status",
+    ]
 
 
 def test_there_is_nowhere_to_move_events_to_without_a_log(home: Path) -> None:

@@ -65,7 +65,7 @@ def test_an_erased_person_is_found_nowhere(settings: Settings, by: str) -> None:
     (done,) = finish(settings)
     assert found(settings.home.parent, needles(settings)) == []
     assert {place.place: place.removed for place in done.places} == {
-        "inbox": 12,
+        "inbox": 14,
         "event log: events": 6,
         "event log: people": 1,
         "event log: identities": 2,

@@ -17,8 +17,9 @@ from features.log.event_log import EventLog
 from features.people.identity import Pseudonyms, load_key
 from features.settings import Settings
 from serving.histories.sqlite_store import SqliteHistories
+from serving.live.fed import FillNeededError
 from serving.live.feed_histories import FedHistories
-from serving.live.feeder import Feeder, FillNeededError
+from serving.live.feeder import Feeder
 from serving.live.parity_histories import check_histories
 from serving.messages.conversion_schemas import ConversionsRequest
 from serving.scoring.conversions import ConversionScorer

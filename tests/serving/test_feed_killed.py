@@ -13,7 +13,7 @@ import pytest
 from features.inbox.inbox import Inbox
 from features.inbox.mover import move
 from features.settings import Settings
-from serving.live.feeder import FillNeededError
+from serving.live.fed import FillNeededError
 from serving.online.sqlite_store import SqliteStore
 from serving.online.store import Live, Update
 from tests.serving.live_homes import NOW, event, filled, live_home, live_shop

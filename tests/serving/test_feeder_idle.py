@@ -21,6 +21,9 @@ class EmptyInbox:
     def readers(self) -> dict[str, int]:
         return {"tags": -1}
 
+    def retired(self) -> set[str]:
+        return set()
+
     def wait(self, seq: int, timeout: float) -> bool:
         self.waited.append(seq)
         assert self.feeder is not None
