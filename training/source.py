@@ -108,8 +108,10 @@ def present_of(log: EventLog, text: str) -> int:
     return end if text.strip().lower() == "now" and instant > end + DAY_SECONDS else instant
 
 
-def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
-    """Read the log's present version once; every window is computed from the copy.
+def open_source(
+    settings: Settings, *, copied: bool = True, version: int | None = None, identities: int | None = None
+) -> LogSource:
+    """Read one version of the log once; every window is computed from the copy.
 
     Parameters
     ----------
@@ -118,27 +120,29 @@ def open_source(settings: Settings, *, copied: bool = True) -> LogSource:
     copied
         Whether the events are copied. Without, an import meanwhile changes nothing either, but an erasure takes the
         files away: for whoever reads them a few times only and can begin anew.
+    version, identities
+        Of the events and of the identities; the latest by default.
 
     Raises
     ------
     EventLogError
-        There is no log yet, or it holds no events.
+        There is no log yet, or it holds no events, or the version is gone.
     """
     log = EventLog.open(settings)
     reading = Shared(settings.work_dir / READING_LOCK)
     con = log.connect()
     # One version throughout: an import meanwhile changes nothing; and copied, an erasure takes no file away.
-    version = log.version
+    version = log.version if version is None else version
     _, last = log.span(con, version)
     events = log.events(con, version)
     if copied:
         events.order("account, event_time").create("log_events")
     else:
         events.create_view("log_events")
-    log.table(con, "identities").create("log_identities")
-    identities = con.table("log_identities")
+    log.table(con, "identities", identities).create("log_identities")
+    links = con.table("log_identities")
     said = _data_version(con, version)
-    return LogSource(con, con.table("log_events"), identities, log.timezone, said, last, version, reading)
+    return LogSource(con, con.table("log_events"), links, log.timezone, said, last, version, reading)
 
 
 def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:

@@ -33,7 +33,7 @@ from serving.messages.problems import Problem
 from serving.messages.schemas import PERSON_PARTS, TagsAnswer, TagsRequest
 from serving.openrtb.people import OPENRTB_OFF, OpenRtbSettings
 from serving.openrtb.routes import openrtb_routes
-from serving.predictions.log import PredictionLog
+from serving.predictions.record import Keeps
 from serving.rights.people_rights import PeopleRights
 from serving.scoring.conversions import ConversionScorer
 from serving.scoring.scorer import Scorer
@@ -47,7 +47,7 @@ def build_api(
     ingest: Ingest | ZhongcaoError | None = None,
     openrtb: OpenRtbSettings = OPENRTB_OFF,
     *,
-    predictions: PredictionLog | None = None,
+    predictions: Keeps | None = None,
     rights: PeopleRights | None = None,
     memberships: MembershipPages | None = None,
     feedings: Callable[[], Mapping[str, Feeding]] = lambda: NOTHING_FED,
@@ -133,7 +133,7 @@ async def _worked(request: Request, job: Callable[[], object]) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _score(scorer: Scorer, asked: TagsRequest, log: PredictionLog | None) -> object:
+def _score(scorer: Scorer, asked: TagsRequest, log: Keeps | None) -> object:
     top, least = asked.top, asked.min_probability
     if not asked.explain:
         return scorer.written(asked.people, top=top, min_probability=least, log=log)

@@ -23,6 +23,7 @@ from serving.cli.people import register as register_people
 from serving.cli.plan import register as register_plan
 from serving.cli.policy import register as register_policy
 from serving.cli.predictions import register as register_predictions
+from serving.cli.reproduce import register as register_reproduce
 from serving.cli.score import register as register_score
 from serving.cli.serve import register as register_serve
 from serving.cli.tags import register as register_tags
@@ -59,6 +60,7 @@ def build_app() -> typer.Typer:
         register_serve,
         register_champion,
         register_predictions,
+        register_reproduce,
         register_champion,
         register_people,
         register_openapi,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from features.spine import Spine
 from serving.consent.log import deleted_tags, withdrawn_since
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.person_scores import PersonScores, scoring_tags
-from serving.histories.shared_facts import share_facts
+from serving.histories.shared_facts import shared_parts
 from serving.histories.sqlite_store import SqliteHistories
 from serving.histories.store import HistoryFill, HistoryInfo
 from serving.online.backfill import linked_accounts
@@ -36,6 +36,8 @@ from training.steps import Steps
 
 HISTORIES_READER: Final = "histories"
 """Of the inbox: feeds the store of histories."""
+READ_TABLES: Final = ("events", "identities", "notes", "note_items", "items")
+"""Of the log, that a fill reads."""
 _EVENTS_AT_ONCE: Final = 1_000_000
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
@@ -96,7 +98,7 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
     refused = withdrawn_since(settings, present, now)
     tags = scoring_tags(settings)
     con = log.connect()
-    source = _Source.of(log, con, present)
+    source = HistorySource.of(log, con, present)
     store = SqliteHistories(settings.histories_file)
     scored_by = "" if tags is None else tags.version
     with store.fill(ACTS_SCHEMA, present, source.name(refused), scored_by) as fill:
@@ -116,7 +118,8 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
             fill.add(fill.done, {}, linked_accounts(log.table(con, "identities"), present, refused))
             if source.whole:
                 fill.live(source.position, sorted(refused))
-            share_facts(fill, log, con, source.events, as_of=present, after=source.after)
+            for name, content in source.shared(log, con):
+                fill.share(name, content)
             advance()
     _say_what_came_later(steps, log, con, present)
     con.close()
@@ -152,12 +155,13 @@ def _known_by(events: duckdb.DuckDBPyRelation) -> int:
 
 
 @dataclass(frozen=True)
-class _Source:
+class HistorySource:
     """What was known at an instant: events, links, and everybody who agrees to be personalised.
 
     Live events can follow where that is the `whole` log; its version holds all of them up to `position`.
     """
 
+    began: dict[str, int]
     versions: dict[str, int]
     events: duckdb.DuckDBPyRelation
     links: PersonLinks
@@ -167,11 +171,19 @@ class _Source:
     whole: bool
 
     @classmethod
-    def of(cls, log: EventLog, con: duckdb.DuckDBPyConnection, present: int) -> _Source:
-        version = log.version
+    def of(
+        cls,
+        log: EventLog,
+        con: duckdb.DuckDBPyConnection,
+        present: int,
+        tables: Mapping[str, int] | None = None,
+    ) -> HistorySource:
+        """Read what was known at an instant from given versions of the log's tables, the latest by default."""
+        found = {name: log.log_table(name).version for name in READ_TABLES} if tables is None else dict(tables)
+        version = found["events"]
         every = log.events(con, version)
         events = every.filter(f"event_time < {present} and arrived_at <= {present}")
-        identities = log.table(con, "identities")
+        identities = log.table(con, "identities", found["identities"])
         people = population(events, identities, [present], log.timezone)
         if not len(people):
             raise LogTooShortError(
@@ -183,15 +195,14 @@ class _Source:
         (rows,) = events.aggregate("count(*)").fetchall()[0]
         at_once = max(1, _EVENTS_AT_ONCE * len(people) // rows)
         began = {f"{e['table']} since {e['committed_at']}": 0 for e in log.history() if e["version"] == 0}
-        read = ("events", "identities", "notes", "note_items", "items")
-        versions = {name: log.log_table(name).version for name in read} | {"events": version}
         position = log.log_table("events").position(LOG_READER, version)
         known = _known_by(every) <= present
         links = PersonLinks(identities, present)
-        return cls(began | versions, events, links, people, at_once, position, known)
+        return cls(began, found, events, links, people, at_once, position, known)
 
     @property
     def present(self) -> int:
+        """The instant, epoch seconds."""
         return int(self.people.instants[0])
 
     @property
@@ -200,28 +211,37 @@ class _Source:
         return kept_after(self.present)
 
     def name(self, refused: Sequence[str]) -> str:
-        facts = json.dumps([self.versions, self.people_at_once, list(refused)], sort_keys=True)
-        versions = " ".join(f"{table}={version}" for table, version in self.versions.items() if " " not in table)
+        """Name what a fill of this is made of: equal sources, equal histories."""
+        facts = json.dumps([self.began | self.versions, self.people_at_once, list(refused)], sort_keys=True)
+        versions = " ".join(f"{table}={version}" for table, version in self.versions.items())
         return f"log {versions} {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+
+    def histories(self, spine: Spine) -> dict[str, pa.RecordBatch]:
+        """Return what some of the people did, by key."""
+        persons = spine.rows["person"].combine_chunks()
+        acts = read_acts(self.events, self.links, persons, after=self.after, before=self.present, kept=KEPT_KINDS)
+        # What became theirs only later is not known yet, and what was another version's is not theirs any more.
+        acts = acts.take(acts["since"] <= self.present)
+        names: list[str] = persons.to_pylist()
+        versions = self.links.versions(persons, np.full(len(persons), self.present))
+        keys = dict(zip(person_codes(persons, versions).tolist(), names, strict=True))
+        nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
+        return dict.fromkeys(names, nothing) | dict(person_batches(acts, keys))
+
+    def shared(self, log: EventLog, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, bytes]]:
+        """Yield what every answer needs beside the person, see `shared_parts`."""
+        return shared_parts(log, con, self.events, as_of=self.present, after=self.after, versions=self.versions)
 
 
 def _add(
-    fill: HistoryFill, source: _Source, spine: Spine, refused: Sequence[str], scores: PersonScores | None
+    fill: HistoryFill, source: HistorySource, spine: Spine, refused: Sequence[str], scores: PersonScores | None
 ) -> None:
     agreeing = pc.invert(pc.is_in(spine.rows["person"], pa.array(refused, pa.string())))
-    persons = spine.rows["person"].filter(agreeing).combine_chunks()
-    instants = np.full(len(persons), source.present)
-    acts = read_acts(
-        source.events, source.links, persons, after=source.after, before=source.present, kept=KEPT_KINDS
+    those = spine.take(np.flatnonzero(agreeing))
+    histories = source.histories(those)
+    fill.add(
+        spine.persons[-1], histories, _links(spine, set(histories)), {} if scores is None else scores.of(those)
     )
-    # What became theirs only later is not known yet, and what was another version's is not theirs any more.
-    acts = acts.take(acts["since"] <= source.present)
-    names: list[str] = persons.to_pylist()
-    keys = dict(zip(person_codes(persons, source.links.versions(persons, instants)).tolist(), names, strict=True))
-    nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
-    histories = dict.fromkeys(names, nothing) | dict(person_batches(acts, keys))
-    scored = {} if scores is None else scores.of(spine.take(np.flatnonzero(agreeing)))
-    fill.add(spine.persons[-1], histories, _links(spine, set(names)), scored)
 
 
 def _links(spine: Spine, persons: set[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -18,7 +19,7 @@ from features.impressions.note_tallies import HOUR, Tallies
 from features.log.event_log import EventLog
 from serving.histories.note_catalogue import NoteCatalogue, note_table
 from serving.histories.order_values import OrderValues
-from serving.histories.store import HistoryFill, Shared
+from serving.histories.store import Shared
 
 _ABOUT: Final = "about"
 _NOTES: Final = "notes"
@@ -26,15 +27,19 @@ _ORDER_VALUES: Final = "order values"
 _TALLIES: Final = "tallies of "
 
 
-def share_facts(
-    fill: HistoryFill, log: EventLog, con: duckdb.DuckDBPyConnection, events: Any, *, as_of: int, after: int
-) -> None:
-    """Give a fill what every answer needs.
+def shared_parts(
+    log: EventLog,
+    con: duckdb.DuckDBPyConnection,
+    events: Any,
+    *,
+    as_of: int,
+    after: int,
+    versions: Mapping[str, int],
+) -> Iterator[tuple[str, bytes]]:
+    """Yield what every answer needs, by name, as a fill keeps it.
 
     Parameters
     ----------
-    fill
-        Not yet committed.
     log, con
         The log, and a connection to it.
     events
@@ -43,16 +48,18 @@ def share_facts(
         Instant of the fill, epoch seconds.
     after
         Events before it are in no window.
+    versions
+        Of the log's tables that are read.
     """
     today = int(utc_of_local(int(day_of(as_of, log.timezone)) * DAY_SECONDS, log.timezone))
-    linked = log.table(con, "note_items").filter(f"arrived_at <= {as_of}")
+    linked = log.table(con, "note_items", versions["note_items"]).filter(f"arrived_at <= {as_of}")
     everybody = ImpressionFeatures().notes(events, log.timezone, after=after, note_items=linked)
     for of, table in everybody.tallies.tables.items():
-        fill.share(_TALLIES + of, _written(compacted(table, today // HOUR)))
-    notes, items = (log.table(con, name, known_at=as_of) for name in ("notes", "items"))
-    fill.share(_NOTES, _written(note_table(notes, items, as_of)))
-    fill.share(_ORDER_VALUES, OrderValues.read(events).to_json())
-    fill.share(_ABOUT, json.dumps({"timezone": log.timezone, "currency": log.currency}).encode())
+        yield _TALLIES + of, _written(compacted(table, today // HOUR))
+    notes, items = (log.table(con, name, versions[name], known_at=as_of) for name in ("notes", "items"))
+    yield _NOTES, _written(note_table(notes, items, as_of))
+    yield _ORDER_VALUES, OrderValues.read(events).to_json()
+    yield _ABOUT, json.dumps({"timezone": log.timezone, "currency": log.currency}).encode()
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class SharedFacts:
 
     @classmethod
     def of(cls, shared: Shared) -> Self:
-        """Read what `share_facts` gave."""
+        """Read what `shared_parts` gave."""
         about = json.loads(shared.parts[_ABOUT])
         tables = {
             name.removeprefix(_TALLIES): _read(content)

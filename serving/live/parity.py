@@ -190,14 +190,14 @@ def _compared(known: KnownEvents, bundle: RowBundle, facts: RowFacts, found: Seq
     instants = np.array([row.as_of for _, row, _ in found], np.int64)
     accounts = pa.table([[number[p] for p in owned.values()], list(owned)], schema=ACCOUNTS_SCHEMA)
     spine = assemble(pa.array(list(seqs), pa.string()), instants, accounts, facts.timezone, None)
-    history = label_history(bundle.taxonomy, events, spine, _thresholds(facts, instants))
+    history = label_history(bundle.taxonomy, events, spine, thresholds_of(facts, instants))
     batch = build_rows(bundle.layout, events, spine, history)
     for (person, row, _), truth in zip(found, batch, strict=True):
         said.add(_row_differences(person, bundle.layout.columns, row.vector, truth))
     return said
 
 
-def _thresholds(facts: RowFacts, instants: NDArray[np.int64]) -> Thresholds:
+def thresholds_of(facts: RowFacts, instants: NDArray[np.int64]) -> Thresholds:
     """Return the quantiles of the fill, as those of every instant."""
     level = [np.nan if value is None else value for value in facts.levels.values()]
     each = np.unique(instants)

@@ -18,7 +18,7 @@ from serving.openrtb.consent import Reason, why_not_personal
 from serving.openrtb.people import OpenRtbSettings, accounts_of
 from serving.openrtb.schemas import BidRequest
 from serving.openrtb.splice import with_user_data
-from serving.predictions.log import PredictionLog
+from serving.predictions.record import Keeps
 from serving.scoring.scorer import Scorer
 
 MOST_SEGMENTS: Final = 100
@@ -61,7 +61,7 @@ class Enricher:
     """
 
     def __init__(
-        self, openrtb: OpenRtbSettings, clock: Callable[[], float] = time.time, log: PredictionLog | None = None
+        self, openrtb: OpenRtbSettings, clock: Callable[[], float] = time.time, log: Keeps | None = None
     ) -> None:
         self._openrtb = openrtb
         self._clock = clock

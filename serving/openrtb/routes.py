@@ -15,7 +15,7 @@ from serving.messages.problems import Problem
 from serving.openrtb.enrich import Enriched, Enricher
 from serving.openrtb.people import OpenRtbSettings
 from serving.openrtb.schemas import BID_PARTS, BidRequest
-from serving.predictions.log import PredictionLog
+from serving.predictions.record import Keeps
 from serving.scoring.scorer import Scorer
 
 TMAX_SHARE: Final = 0.5
@@ -32,7 +32,7 @@ PREDICTION_HEADER: Final = "X-Zhongcao-Prediction"
 def openrtb_routes(
     scorer: Served[Scorer],
     openrtb: OpenRtbSettings,
-    log: PredictionLog | None = None,
+    log: Keeps | None = None,
 ) -> list[Route]:
     """Return the route.
 

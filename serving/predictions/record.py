@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -74,6 +74,13 @@ class Made(NamedTuple):
     def size(self) -> int:
         """Bytes that it keeps in memory, about."""
         return 2_000 + self.features.nbytes + (0 if self.scores is None else self.scores.nbytes)
+
+
+class Keeps(Protocol):
+    """Names predictions, and may keep them."""
+
+    def keep(self, make: Callable[[str], Made]) -> str:
+        """Return the id of a new prediction; given the id, `make` returns what to keep."""
 
 
 @dataclass(frozen=True)

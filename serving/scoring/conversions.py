@@ -28,8 +28,7 @@ from serving.messages.conversion_schemas import (
     NoExpectedValue,
 )
 from serving.messages.schemas import AccountRef, PersonRef
-from serving.predictions.log import PredictionLog
-from serving.predictions.record import Made, left_out
+from serving.predictions.record import Keeps, Made, left_out
 from serving.scoring.candidates import AskedCandidates, impressions_of
 from serving.scoring.reasons import SALE, explain_best, target_to_explain
 
@@ -177,7 +176,7 @@ class ConversionScorer:
         """Read what the first answer would have to wait for; raises as `check`."""
         self._facts.read()
 
-    def answer(self, asked: ConversionsRequest, now: int, log: PredictionLog | None = None) -> ConversionsAnswer:
+    def answer(self, asked: ConversionsRequest, now: int, log: Keeps | None = None) -> ConversionsAnswer:
         """Return the probabilities and the expected value of each candidate.
 
         Parameters

@@ -15,8 +15,7 @@ from features.people.identity import account_key
 from features.taxonomy.taxonomy import Taxonomy
 from serving.messages.schemas import AccountRef, FactorAnswer, PersonAnswer, PersonRef, TagAnswer
 from serving.online.store import OnlineStore, StoredRow, StoreInfo
-from serving.predictions.log import PredictionLog
-from serving.predictions.record import Made, left_out
+from serving.predictions.record import Keeps, Made, left_out
 from serving.scoring.tag_texts import TagTexts
 from serving.words.factors import Vocabulary, in_words
 from training.tags.explain import Factor
@@ -138,7 +137,7 @@ class Scorer:
         top: int = 20,
         min_probability: float = 0.0,
         explain: bool = False,
-        log: PredictionLog | None = None,
+        log: Keeps | None = None,
     ) -> list[PersonAnswer]:
         """Return each person's most probable tags.
 
@@ -179,7 +178,7 @@ class Scorer:
         *,
         top: int = 20,
         min_probability: float = 0.0,
-        log: PredictionLog | None = None,
+        log: Keeps | None = None,
     ) -> dict[str, Any]:
         """Return what orjson writes as the `TagsAnswer` of `tags` without reasons: the same bytes, sooner.
 
@@ -201,7 +200,7 @@ class Scorer:
         return {"model": self.bundle.version, "people": said}
 
     def _scored(
-        self, people: Sequence[AccountRef | PersonRef], top: int, min_probability: float, log: PredictionLog | None
+        self, people: Sequence[AccountRef | PersonRef], top: int, min_probability: float, log: Keeps | None
     ) -> Iterator[tuple[dict[str, Any], StoredRow | None, list[int], NDArray[np.float64], str | None]]:
         """Yield who was asked for, their row, the tags to answer, all scores and the prediction's id."""
         names, keys = self._keys(people)

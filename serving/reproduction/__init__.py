@@ -1,0 +1,1 @@
+"""Kept predictions, computed again from the log, the bundle and the code."""
