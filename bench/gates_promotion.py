@@ -1,6 +1,6 @@
 """The gate of promotions: challengers that are worse, better and as good, made from one real model's probabilities.
 
-The model is the product's own, trained on a simulated log (2,500 people, 46 days, 40 tags), and the window is the
+The model is the product's own, trained on a simulated log (2,500 people, 75 days, 40 tags), and the window is the
 last one that is over. Each challenger meets the champion on another 80 % of the people. Better: the log odds are
 moved by the likelihood ratio of a noisy look at the outcome, so that AUC rises by 0.01 and probabilities stay
 calibrated. Worse: noise that takes 0.01 of AUC, calibrated again; all probabilities × 1.3, with and without a
@@ -70,7 +70,7 @@ class Scored:
 def real_model(home: Path) -> Scored:
     """Simulate a log and train the model, unless the home holds them, and score its window."""
     settings = Settings(home=home / "home", mlruns=home / "mlruns", threads=2)
-    world = WorldSettings(people=2_500, days=46, seed=1, campaigns=6)
+    world = WorldSettings(people=2_500, days=75, seed=1, campaigns=6)
     if not settings.log_dir.exists():
         write_world(world, BroadPolicy(), home / "world")
         import_world(settings, home / "world")

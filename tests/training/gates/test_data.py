@@ -190,3 +190,10 @@ def test_seasonal_category_is_no_shift(con: duckdb.DuckDBPyConnection) -> None:
     # Lamps sell in the first of the weeks before, and never again.
     con.execute(f"DELETE FROM events WHERE category = 'lamps' AND day >= {FIRST + 7}")
     assert statuses(checked(con))["label-shift"] == "PASS"
+
+
+def test_somebody_who_was_as_busy_before_is_no_bot(con: duckdb.DuckDBPyConnection) -> None:
+    (statement,) = DEFECTS["bots"]
+    assert f"day = {LAST}" in statement
+    con.execute(statement.replace(f"day = {LAST}", f"day IN ({LAST - 20}, {LAST})"))
+    assert statuses(checked(con))["bots"] == "PASS"
