@@ -24,7 +24,7 @@ from features.impressions import context
 from features.impressions.columns import KEPT_KINDS, REACH_DAYS, STATISTICS, Rate, Statistic, priors
 from features.impressions.history import PERSON_KEYS, History, NoteHistory, Numbers, PersonHistory, pair_codes
 from features.impressions.note_items import NoteItems, read_links
-from features.impressions.note_tallies import EVERYTHING, LINKS, NOTE_KEYS, read_tallies
+from features.impressions.note_tallies import EVERYTHING, LINKS, NOTE_KEYS, Tallies, read_tallies
 from features.impressions.table import Impressions
 from features.impressions.tag_scores import TagScores
 from features.people.acts import Acts, code_of, codes_of, person_codes, read_acts
@@ -148,6 +148,10 @@ class ImpressionFeatures:
         tallies = read_tallies(events, self._tallied(), timezone, after=after)
         tables = {**tallies.tables, LINKS: read_links(note_items)}
         return NoteHistory(replace(tallies, tables=tables))
+
+    def counted(self, events: Any, timezone: str) -> Tallies:
+        """Return the tallies that can be added to those of other events: all of `notes` but gaps and links."""
+        return read_tallies(events, self._tallied(), timezone, gaps=False)
 
     def _tallied(self) -> dict[str, list[Aggregate]]:
         wanted: dict[str, dict[Aggregate, None]] = {EVERYTHING: {}}

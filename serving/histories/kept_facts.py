@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 from threading import Lock, Thread
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from features.errors import StoreError
 from features.impressions.features import ImpressionFeatures
 from features.impressions.moment import MomentRows
+from features.impressions.note_tallies import HOUR
 from serving.histories.packed import ACTS_SCHEMA
 from serving.histories.shared_facts import SharedFacts
 from serving.histories.store import Found, HistoryInfo, HistoryStore
 
+_SETTLED_SECONDS: Final = 5
 _log = logging.getLogger("zhongcao.serving")
 Kept: TypeAlias = tuple[SharedFacts, MomentRows]
 
@@ -33,6 +35,7 @@ class KeptFacts:
         self._store, self._features = store, features
         self._kept: Kept | None = None
         self._reading: Future[Kept] | None = None
+        self._hour = 0
         self._lock = Lock()
 
     def check(self) -> HistoryInfo:
@@ -52,8 +55,20 @@ class KeptFacts:
         """Wait until the facts of the fill that serves are kept; raises as `check`."""
         self.of(self._store.get([]), wait=True)
 
-    def of(self, found: Found, *, wait: bool = False) -> Kept:
+    def of(self, found: Found, now: int = 0, *, wait: bool = False) -> Kept:
         """Return the facts of the fill of some histories, or of the fill before while its own are being read.
+
+        Soon after each full hour, what live events told of notes is read anew: by then all that was known at the
+        hour has been fed.
+
+        Parameters
+        ----------
+        found
+            Histories.
+        now
+            Epoch seconds; 0 reads nothing anew.
+        wait
+            Whether to wait for the facts of that fill.
 
         Raises
         ------
@@ -61,23 +76,30 @@ class KeptFacts:
             The facts could not be read; the next call tries again.
         """
         kept = self._kept
-        if kept is not None and kept[0].fill == found.fill:
+        if kept is not None and kept[0].fill == found.fill and not self._late(kept[0], found, now):
             return kept
         with self._lock:
             reading = self._reading
             if reading is None:
                 reading = self._reading = Future()
-                Thread(target=self._read, args=(reading,), name="facts", daemon=True).start()
+                Thread(target=self._read, args=(reading, now // HOUR), name="facts", daemon=True).start()
         if kept is None or wait or reading.done():
             return reading.result()
         if any(not one.schema.equals(ACTS_SCHEMA, check_metadata=True) for one in found.events if one is not None):
             raise _of_another_version()
         return kept
 
-    def _read(self, reading: Future[Kept]) -> None:
+    def _late(self, facts: SharedFacts, found: Found, now: int) -> bool:
+        if now // HOUR <= self._hour or now % HOUR < _SETTLED_SECONDS or found.live is None:
+            return False
+        return facts.told is None or found.live.seq > facts.told
+
+    def _read(self, reading: Future[Kept], hour: int) -> None:
         try:
             self.check()
-            facts = SharedFacts.of(self._store.shared())
+            told = self._store.told()
+            shared = self._store.shared()
+            facts = SharedFacts.of(shared, told if told.fill == shared.fill else None)
             kept = facts, MomentRows(self._features, facts.tallies)
             kept[1].warm(facts.as_of)
         except Exception as error:  # whoever waits is told, whatever it is
@@ -85,7 +107,7 @@ class KeptFacts:
             self._end()
             reading.set_exception(error)
         else:
-            self._kept = kept
+            self._kept, self._hour = kept, hour
             self._end()
             reading.set_result(kept)
 

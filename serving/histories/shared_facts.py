@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.days import DAY_SECONDS, day_of, utc_of_local
 from features.impressions.features import ImpressionFeatures
@@ -20,11 +18,11 @@ from features.log.event_log import EventLog
 from serving.histories.note_catalogue import NoteCatalogue, note_table
 from serving.histories.order_values import OrderValues
 from serving.histories.store import Shared
+from serving.histories.told import TALLIES, Told, read, summed, told_tallies, written
 
 _ABOUT: Final = "about"
 _NOTES: Final = "notes"
 _ORDER_VALUES: Final = "order values"
-_TALLIES: Final = "tallies of "
 
 
 def shared_parts(
@@ -55,9 +53,9 @@ def shared_parts(
     linked = log.table(con, "note_items", versions["note_items"]).filter(f"arrived_at <= {as_of}")
     everybody = ImpressionFeatures().notes(events, log.timezone, after=after, note_items=linked)
     for of, table in everybody.tallies.tables.items():
-        yield _TALLIES + of, _written(compacted(table, today // HOUR))
+        yield TALLIES + of, written(summed(table, today // HOUR))
     notes, items = (log.table(con, name, versions[name], known_at=as_of) for name in ("notes", "items"))
-    yield _NOTES, _written(note_table(notes, items, as_of))
+    yield _NOTES, written(note_table(notes, items, as_of))
     yield _ORDER_VALUES, OrderValues.read(events).to_json()
     yield _ABOUT, json.dumps({"timezone": log.timezone, "currency": log.currency}).encode()
 
@@ -78,6 +76,8 @@ class SharedFacts:
         What everybody did with notes.
     order_values
         What purchases are worth.
+    told
+        Last live event that is in the tallies; None where they are the fill's alone.
     """
 
     fill: str
@@ -87,57 +87,27 @@ class SharedFacts:
     notes: NoteCatalogue
     tallies: NoteHistory
     order_values: OrderValues
+    told: int | None = None
 
     @classmethod
-    def of(cls, shared: Shared) -> Self:
-        """Read what `shared_parts` gave."""
+    def of(cls, shared: Shared, told: Told | None = None) -> Self:
+        """Read what `shared_parts` gave, and what live events told since."""
         about = json.loads(shared.parts[_ABOUT])
         tables = {
-            name.removeprefix(_TALLIES): _read(content)
+            name.removeprefix(TALLIES): read(content)
             for name, content in shared.parts.items()
-            if name.startswith(_TALLIES)
+            if name.startswith(TALLIES)
         }
+        if told is not None:
+            for of, table in told_tallies(told, about["timezone"]).items():
+                tables[of] = pa.concat_tables([tables[of], table], promote_options="permissive")
         return cls(
             fill=shared.fill,
             as_of=shared.as_of,
             timezone=about["timezone"],
             currency=about["currency"],
-            notes=NoteCatalogue(_read(shared.parts[_NOTES])),
+            notes=NoteCatalogue(read(shared.parts[_NOTES])),
             tallies=NoteHistory(Tallies(tables, about["timezone"])),
             order_values=OrderValues.of_json(shared.parts[_ORDER_VALUES]),
+            told=None if told is None or told.seq < 0 else told.seq,
         )
-
-
-def compacted(tallies: pa.Table, hour: int) -> pa.Table:
-    """Merge the hours up to one: for whoever asks as of then or later, they are all the same.
-
-    Examples
-    --------
-    >>> tallies = pa.table({"key": [7, 7, 7], "hour": [1, 2, 9], "day": [0, 0, 0], "click_count": [3, 4, 5]})
-    >>> compacted(tallies, 2).to_pylist()[0]
-    {'key': 7, 'hour': 2, 'day': 0, 'click_count': 7}
-    """
-    merged = pc.max_element_wise(tallies["hour"], hour)
-    keys = [name for name in ("key", "hour", "day", "item") if name in tallies.column_names]
-    sums = [name for name in tallies.column_names if name not in keys]
-    grouped = (
-        tallies.set_column(tallies.column_names.index("hour"), "hour", merged)
-        .group_by(keys)
-        .aggregate([(name, "sum") for name in sums])
-    )
-    return (
-        grouped.rename_columns([*keys, *sums])
-        .select(tallies.column_names)
-        .sort_by([(k, "ascending") for k in keys])
-    )
-
-
-def _written(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-        stream.write_table(table)
-    return sink.getvalue()
-
-
-def _read(content: bytes) -> pa.Table:
-    return pa.ipc.open_stream(content).read_all()

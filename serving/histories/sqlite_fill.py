@@ -14,7 +14,7 @@ import pyarrow as pa
 from serving.histories.store import NO_SCORES, HistoryFill, Scores, check_columns
 from serving.online.sqlite_file import SqliteFile
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _FILLS: Final = (
     "CREATE TABLE IF NOT EXISTS fills (number INTEGER PRIMARY KEY, serves INTEGER NOT NULL, columns BLOB NOT NULL,"
     " as_of INTEGER NOT NULL, source TEXT NOT NULL, scored_by TEXT NOT NULL, done TEXT NOT NULL,"
@@ -25,6 +25,7 @@ _TABLES: Final = {
     "histories": "(person TEXT NOT NULL UNIQUE, events BLOB NOT NULL, scores BLOB)",
     "links": "(account TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
     "shared": "(name TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
+    "told": "(name TEXT NOT NULL, seq INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (name, seq))",
     "live": "(only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, arrived_at INTEGER NOT NULL)",
 }
 COUNT: Final = (
@@ -36,6 +37,7 @@ PUT_EVENTS: Final = (
     "INSERT INTO histories_{} (person, events) VALUES (?, ?) ON CONFLICT (person)"
     " DO UPDATE SET events = excluded.events, scores = CASE WHEN excluded.events = x'' THEN NULL ELSE scores END"
 )
+PUT_TOLD: Final = "INSERT INTO told_{} (name, seq, content) VALUES (?, ?, ?)"
 _LENGTH: Final = struct.Struct("<q")
 SCORES: Final = np.dtype("<f4")
 

@@ -17,6 +17,7 @@ from features.locks import exclusive
 from serving.histories.sqlite_fill import (
     COUNT,
     PUT_EVENTS,
+    PUT_TOLD,
     SCORES,
     SqliteHistoryFill,
     begin_history_fill,
@@ -24,6 +25,7 @@ from serving.histories.sqlite_fill import (
     unpack_events,
 )
 from serving.histories.store import Found, HistoryInfo, HistoryLive, HistoryStore, Shared, check_columns, merged
+from serving.histories.told import EVENTS, TALLIES, Told
 from serving.online.sqlite_file import SqliteFile, by_keys
 
 _SERVES: Final = (
@@ -115,6 +117,8 @@ class SqliteHistories(HistoryStore):
         arrived_at: int,
         histories: Mapping[str, pa.RecordBatch],
         left_out: Sequence[str],
+        *,
+        told: bytes = b"",
     ) -> None:
         """Add events to histories, see `HistoryStore.append`."""
         with closing(self._file.writer()) as connection, self._file.named_errors():
@@ -143,10 +147,34 @@ class SqliteHistories(HistoryStore):
             connection.executemany(PUT_EVENTS.format(serving.number), after)
             moved = f"UPDATE live_{serving.number} SET seq = ?, arrived_at = max(arrived_at, ?)"  # noqa: S608
             connection.execute(moved, (seq, arrived_at))
+            if told:
+                connection.execute(PUT_TOLD.format(serving.number), (EVENTS, seq, told))
             connection.execute(
                 f"UPDATE fills SET people = people + ? WHERE number = {serving.number}",  # noqa: S608
                 (len(histories) - len(before),),
             )
+            connection.execute("COMMIT")
+
+    def told(self) -> Told:
+        """Return what live events told of notes, see `HistoryStore.told`."""
+        with self._serving() as (connection, serving):
+            live = _live(connection, serving)
+            query = f"SELECT name, content FROM told_{serving.number} ORDER BY seq, name"  # noqa: S608
+            parts = connection.execute(query).fetchall()
+        tallies = {name.removeprefix(TALLIES): content for name, content in parts if name != EVENTS}
+        events = [content for name, content in parts if name == EVENTS]
+        return Told(serving.name, -1 if live is None else live.seq, events, tallies)
+
+    def fold(self, told: Told, parts: Mapping[str, bytes]) -> None:
+        """Replace what was told by parts that say as much, see `HistoryStore.fold`."""
+        with closing(self._file.writer()) as connection, self._file.named_errors():
+            connection.execute("BEGIN IMMEDIATE")
+            found = connection.execute(_SERVES).fetchone()
+            if found is not None and _Serving(*found).name == told.fill:
+                number = _Serving(*found).number
+                connection.execute(f"DELETE FROM told_{number} WHERE seq <= ?", (told.seq,))  # noqa: S608
+                rows = ((name, told.seq, content) for name, content in parts.items())
+                connection.executemany(PUT_TOLD.format(number), rows)
             connection.execute("COMMIT")
 
     def describe(self) -> HistoryInfo:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.errors import StoreError
+from serving.histories.told import Told
 
 Scores: TypeAlias = NDArray[np.float32]
 ORDER: Final = ("time", "since", "kind", "note")
@@ -255,6 +256,8 @@ class HistoryStore(ABC):
         arrived_at: int,
         histories: Mapping[str, pa.RecordBatch],
         left_out: Sequence[str],
+        *,
+        told: bytes = b"",
     ) -> None:
         """Add events to histories and move the position: at once, or nothing.
 
@@ -269,12 +272,22 @@ class HistoryStore(ABC):
             history; of whom was left out before, none are.
         left_out
             Persons of whom nothing is kept until the next fill.
+        told
+            What the events tell of notes, see `serving.histories.told.told_events`; nothing by default.
 
         Raises
         ------
         StoreError
             The store is elsewhere than `now` says, or events have other columns.
         """
+
+    @abstractmethod
+    def told(self) -> Told:
+        """Return what live events told of notes since the fill; raises as `live`."""
+
+    @abstractmethod
+    def fold(self, told: Told, parts: Mapping[str, bytes]) -> None:
+        """Replace what was told by parts that say as much; nothing happens where another fill serves by now."""
 
     @abstractmethod
     def describe(self) -> HistoryInfo:

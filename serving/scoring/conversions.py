@@ -226,7 +226,7 @@ class ConversionScorer:
         deleted = self._deleted_tags()
         gone = sorted(deleted.get(name, frozenset()) | deleted.get(person, frozenset())) if deleted else []
         self._check_scores(found.scored_by)
-        facts, rows = self._facts.of(found)
+        facts, rows = self._facts.of(found, now)
         [history], [scores] = found.events or [None], found.scores or [None]
         known_until = max(found.as_of, facts.as_of)
         # A server whose clock is behind the fill's answers as of the fill.
@@ -262,7 +262,7 @@ class ConversionScorer:
             "candidates": asked.candidates,
             "context": asked.context,
             "time": rows.asked.numbers.time,
-            "notes": {"fill": rows.facts.fill, "as_of": rows.facts.as_of},
+            "notes": {"fill": rows.facts.fill, "as_of": rows.facts.as_of, "seq": rows.facts.told},
         } | left_out(rows.left_out)
         return Made(
             id=name,
