@@ -47,9 +47,10 @@ def plan(
     from rich.console import Console
 
     from features.durable import write_durably
-    from serving.jobs.delivery_plan import PlanQuestion, plan_delivery
+    from serving.jobs.delivery_plan import plan_delivery
     from serving.pages.plan_document import as_dict
     from serving.pages.plan_page import plan_table, sentences, write_plan_page
+    from training.policy.plan_made import PlanQuestion
     from training.quality.json_figures import to_json
     from training.steps import Steps
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.jobs.delivery_plan import DeliveryPlan
+from training.policy.plan_made import DeliveryPlan
 
 
 def as_dict(found: DeliveryPlan) -> dict[str, Any]:

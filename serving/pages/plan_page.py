@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from serving.jobs.delivery_plan import DeliveryPlan
 from serving.pages.plan_document import lines_of
 from serving.pages.render import pictures, write_page
 from training.policy.plan_caused import STRATA
+from training.policy.plan_made import DeliveryPlan
 from training.quality.figures import INK, OURS, PEER, draw
 
 _SHOWN: Final = 12
