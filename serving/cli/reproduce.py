@@ -1,4 +1,4 @@
-"""The verb that computes kept predictions again and compares them bit by bit."""
+"""Verbs that tell where things come from: predictions computed again, and the lineage of models."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb of this module to the main app."""
+    """Add the verbs of this module to the main app."""
     app.command("reproduce")(reproduce)
+    app.command("lineage")(lineage)
 
 
 def reproduce(
@@ -52,6 +53,24 @@ def reproduce(
         typer.echo(f"{sum(one.code == Code.SAME for one in found):,} of {len(found):,} are the same, bit by bit")
         typer.echo(f"next: zhongcao predictions show {found[0].id}")
     raise typer.Exit(_code([one.code for one in found]))
+
+
+def lineage(
+    model: Annotated[
+        str, typer.Argument(help="A bundle, a run id of MLflow, or tags:champion, conversion:champion.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show where a model comes from: data, code, taxonomy, erasures since, parents, verdicts and promotions."""
+    import json
+
+    from serving.jobs.lineage import lineage as lineage_of
+    from serving.jobs.lineage import tree
+    from serving.jobs.promotion import bundle_named
+
+    settings = load_settings()
+    found = lineage_of(settings, *bundle_named(settings, model))
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else "\n".join(tree(found)))
 
 
 def _tell(one: Reproduced) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def promote(
         verify_bundle(folder, kind)
     else:
         check(folder)
-    move_pointer(settings, kind, Promotion(folder.name, int(time.time())))
+    move_pointer(settings, kind, Promotion(folder.name, int(time.time()), by=_user()))
 
 
 def champion_path(settings: Settings, kind: Kind = TAGS) -> Path:
@@ -193,8 +194,16 @@ def roll_back(
     check_name(folder, kind)
     if check is not None:
         check(folder)
-    move_pointer(settings, kind, Promotion(folder.name, int(time.time()), "rolled back"), left=left)
+    move_pointer(settings, kind, Promotion(folder.name, int(time.time()), "rolled back", _user()), left=left)
     return left, folder.name
+
+
+def _user() -> str:
+    """Return whose process this is, empty for an account without a name, as containers have them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _contained(settings: Settings, name: str) -> Path | None:

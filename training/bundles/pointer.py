@@ -34,11 +34,14 @@ class Promotion:
         When, epoch seconds.
     how
         Whether the bundle was promoted, or came back by a rollback.
+    by
+        Name of the account of this machine that did it, empty where that is not known.
     """
 
     bundle: str
     at: int
     how: How = "promoted"
+    by: str = ""
 
 
 def pointer_file(settings: Settings, kind: Kind) -> Path:
