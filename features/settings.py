@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         "off", description="Address of a Dask scheduler whose workers train the heads; off for threads of our own."
     )
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
+    train_people: int = Field(
+        50_000, ge=1_000, description="About how many people tags are learned from and judged by, of a larger log."
+    )
     store: str = Field(
         "sqlite",
         repr=False,
@@ -152,6 +155,11 @@ class Settings(BaseSettings):
     def store_file(self) -> Path:
         """The embedded online store."""
         return self.home / "online.sqlite"
+
+    @property
+    def filled_file(self) -> Path:
+        """Which versions of the log the stores hold."""
+        return self.home / "filled.json"
 
     @property
     def histories_file(self) -> Path:

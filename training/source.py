@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import duckdb
 
@@ -13,6 +14,9 @@ from features.locks import READING_LOCK, Shared
 from features.log.event_log import EventLog
 from features.log.profile import usual_gap
 from features.settings import Settings
+from training.people_sample import sampled_accounts
+
+_OF_CHOSEN: Final = "select rows.* from rows semi join log_accounts using (account)"
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,12 @@ def present_of(log: EventLog, text: str) -> int:
 
 
 def open_source(
-    settings: Settings, *, copied: bool = True, version: int | None = None, identities: int | None = None
+    settings: Settings,
+    *,
+    copied: bool = True,
+    version: int | None = None,
+    identities: int | None = None,
+    most_people: int | None = None,
 ) -> LogSource:
     """Read one version of the log once; every window is computed from the copy.
 
@@ -122,6 +131,8 @@ def open_source(
         files away: for whoever reads them a few times only and can begin anew.
     version, identities
         Of the events and of the identities; the latest by default.
+    most_people
+        Read about so many people only, as `training.people_sample.sampled_accounts` chooses them; all by default.
 
     Raises
     ------
@@ -134,15 +145,20 @@ def open_source(
     # One version throughout: an import meanwhile changes nothing; and copied, an erasure takes no file away.
     version = log.version if version is None else version
     _, last = log.span(con, version)
-    events = log.events(con, version)
+    events, links = log.events(con, version), log.table(con, "identities", identities)
+    chosen = None if most_people is None else sampled_accounts(con, events, links, most_people)
+    if chosen is not None:
+        chosen.create("log_accounts")
+        events, links = (rows.query("rows", _OF_CHOSEN) for rows in (events, links))
     if copied:
         events.order("account, event_time").create("log_events")
     else:
         events.create_view("log_events")
-    log.table(con, "identities", identities).create("log_identities")
-    links = con.table("log_identities")
+    links.create("log_identities")
     said = _data_version(con, version)
-    return LogSource(con, con.table("log_events"), links, log.timezone, said, last, version, reading)
+    return LogSource(
+        con, con.table("log_events"), con.table("log_identities"), log.timezone, said, last, version, reading
+    )
 
 
 def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:

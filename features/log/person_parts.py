@@ -16,9 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from features.people.person_links import PersonLinks, link_table, numbers_of
 
 _PART: Final = "person_part"
-_PARTS: Final = """
-select name as account, (min(hash(name)) over (partition by related) % {parts})::integer as {part} from names_
-"""
+_GROUPS: Final = "select name as account, min(hash(name)) over (partition by related) as related from names_"
 _CUT: Final = """
 select e.*, coalesce(o.{part}, hash(e.account) % {parts})::integer as {part}
 from events_ e left join owned_ o using (account)
@@ -52,7 +50,9 @@ class PersonParts:
         self._events, self._identities, self._number, self._folder = events, identities, number, folder
         if number == 1:
             return
-        owned_ = _related(identities, known_at, number)
+        related_ = related_accounts(identities, known_at)  # noqa: F841  (DuckDB finds it by its name)
+        cut_ = f"select account, (related % {number})::integer as {_PART} from related_"  # noqa: S608
+        owned_ = duckdb.sql(cut_).to_arrow_table()
         links = link_table(identities)
         of_link = pc.index_in(links["account"], owned_["account"])
         self._links, self._part = links, pc.fill_null(owned_[_PART].take(of_link), -1)
@@ -84,8 +84,20 @@ class PersonParts:
         )
 
 
-def _related(identities: Any | None, known_at: int, parts: int) -> pa.Table:
-    """Return the part of every account that was ever linked, and of every person's key, which may be an account."""
+def related_accounts(identities: Any | None, known_at: int | None = None) -> pa.Table:
+    """Return a number for each set of accounts that were ever one person's, directly or through others.
+
+    Parameters
+    ----------
+    identities, known_at
+        As for `features.people.person_links.PersonLinks`.
+
+    Returns
+    -------
+    pa.Table
+        ``account`` (every account that was ever linked, and every person's key, which may be one) and ``related``,
+        uint64. An account that is not there is alone; ``hash(account)`` is its number.
+    """
     held = PersonLinks(identities, known_at).holdings()
     both = pa.chunked_array([*held["account"].chunks, *held["person"].chunks], pa.string()).combine_chunks()
     names = both.dictionary_encode()
@@ -94,4 +106,4 @@ def _related(identities: Any | None, known_at: int, parts: int) -> pa.Table:
     links = coo_array((np.ones(len(account), np.int8), (account, person)), shape=(many, many))
     _, related = connected_components(links, directed=False)
     names_ = pa.table({"name": names.dictionary, "related": related})  # noqa: F841  (as above)
-    return duckdb.sql(_PARTS.format(part=_PART, parts=parts)).to_arrow_table()
+    return duckdb.sql(_GROUPS).to_arrow_table()

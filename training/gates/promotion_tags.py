@@ -63,7 +63,7 @@ def compare_tags(
         No window after both is over yet.
     """
     ours, theirs = load_bundle(challenger), None if champion is None else load_bundle(champion)
-    source = open_source(settings)
+    source = open_source(settings, most_people=settings.train_people)
     instant = _instant(source, ours, theirs, present)
     with steps.step("both models on the same later window", 3) as advance:
         builder = _builder(settings, source, ours)

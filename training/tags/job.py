@@ -87,7 +87,7 @@ class TagJob:
         self.as_of = as_of
         self.choices = choices
         self.steps = steps
-        source = open_source(settings)
+        source = open_source(settings, most_people=settings.train_people)
         self.horizon = taxonomy.horizon_days
         first = source.first(as_of)
         spacing = Spacing(
