@@ -96,11 +96,11 @@ class PlannedPolicy:
                 slots.platform
             ]
             audience = planned.audience[slots.person]
-            share, cap = plan.plan.share, plan.plan.cap
+            share, cap = plan.plan.share, plan.plan.market.cap
             for number, note in enumerate(plan.notes):
                 if note in place:
                     seen = self._seen.setdefault(note, np.zeros(len(planned.audience), np.int64))[slots.person]
-                    open_ = (at >= 0) & (seen < cap[audience, number, at])
+                    open_ = (at >= 0) & (seen < cap)
                     chances[:, place[note]] = np.where(open_, share[audience, number, at], 0.0)
         planned_share = chances.sum(axis=1)
         chances *= np.minimum(1.0, _FULL / np.maximum(planned_share, 1e-12))[:, None]

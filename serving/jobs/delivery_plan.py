@@ -80,7 +80,7 @@ def plan_delivery(settings: Settings, question: PlanQuestion, steps: Steps) -> D
         for times in _CURVE:
             budget = question.budget * times
             if budget >= _least(made):
-                curve.append((budget, make_plan(made.market, budget, explore=question.explore).value,
+                curve.append((budget, make_plan(made.market, budget, explore=question.explore, fewest=0).value,
                               broad_value(made.market, budget)))  # fmt: skip
             advance()
     return DeliveryPlan(

@@ -39,12 +39,12 @@ def as_dict(found: DeliveryPlan) -> dict[str, Any]:
 def lines_of(found: DeliveryPlan) -> list[dict[str, Any]]:
     """Return what to buy, most spending first."""
     plan = found.plan
-    total, share, cap, factor = plan.total, plan.share, plan.cap, plan.bid_factor
-    caused = (plan.impressions @ plan.market.response + plan.explored) * plan.market.value
+    total, share, factor = plan.total, plan.share, plan.bid_factor
+    caused = plan.market.worth(total) * plan.market.value
     lines = [
         {
             "audience": found.segments[s].audience, "name": found.segments[s].name, "note": found.notes[n],
-            "platform": found.platforms[f], "share": float(share[s, n, f]), "cap": int(cap[s, n, f]),
+            "platform": found.platforms[f], "share": float(share[s, n, f]), "cap": plan.market.cap,
             "bid_factor": float(factor[s, n, f]), "impressions": float(total[s, n, f]),
             "explored": float(plan.explored[s, n, f]), "spend": float(total[s, n, f] * plan.market.cost[f]),
             "caused": float(caused[s, n, f]),

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse, stats
-from scipy.optimize import linprog
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from features.errors import OverlapError, TrainingError
+from training.policy.plan_market import Market
 from training.quality.metrics import Floats
 
-_ROUNDS: Final = 25
 _MOST_FACTOR: Final = 3.0
-
-
-@dataclass(frozen=True)
-class Market:
-    """What there is to buy in the days of the plan, by audience, note and platform.
-
-    Parameters
-    ----------
-    value
-        What a first impression is expected to cause, at least 0 [audiences, notes, platforms].
-    response
-        How much of that a first, second, … impression of the same note causes, falling from 1 [repeats]; as long as
-        the frequency cap.
-    hides
-        Hides per impression [audiences, repeats].
-    usual_hides
-        Hides per impression that people bore so far.
-    cost
-        Of an impression, above 0 [platforms].
-    people
-        How many have room for so many impressions of the campaign [audiences, platforms, repeats].
-    slots
-        All ad slots [audiences, platforms].
-    most_of_slots
-        Share of these that the campaign may take.
-    """
-
-    value: Floats
-    response: Floats
-    hides: Floats
-    usual_hides: float
-    cost: Floats
-    people: Floats
-    slots: Floats
-    most_of_slots: float = 0.5
+_SECONDS: Final = 20.0
+_CLOSE: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -58,13 +24,14 @@ class Plan:
 
     Parameters
     ----------
-    impressions
-        Whole impressions by audience, note, platform and repeat, exploration aside [audiences, notes, platforms,
-        repeats].
+    market
+        What could be bought.
+    total
+        Impressions [audiences, notes, platforms].
     explored
-        Impressions that are bought evenly, whatever is believed [audiences, notes, platforms].
+        Those of them that are bought of everybody alike, whatever is believed.
     value, cost, hides
-        Expected of both together.
+        Expected of all of them.
     bound
         No plan of that budget that keeps to the same rules can be expected to cause more.
     money_price, tolerance_price
@@ -72,7 +39,7 @@ class Plan:
     """
 
     market: Market
-    impressions: Floats
+    total: Floats
     explored: Floats
     value: float
     cost: float
@@ -87,21 +54,9 @@ class Plan:
         return 1 - self.value / self.bound if self.bound > 0 else 0.0
 
     @property
-    def total(self) -> Floats:
-        """Impressions [audiences, notes, platforms]."""
-        return np.asarray(self.impressions.sum(axis=3) + self.explored)
-
-    @property
     def share(self) -> Floats:
-        """Chance that a slot of the audience on the platform shows the note: the propensity to be logged."""
-        slots = self.market.slots[:, None, :]
-        return np.divide(self.total, slots, out=np.zeros_like(self.total), where=slots > 0)
-
-    @property
-    def cap(self) -> NDArray[np.int64]:
-        """Most impressions of a note per person [audiences, notes, platforms]; 1 where it is only explored."""
-        bought = (self.impressions > 0).sum(axis=3)
-        return np.where(self.total > 0, np.maximum(bought, 1), 0)
+        """Chance that a slot of somebody below the cap shows the note: the propensity to be logged."""
+        return self.market.chance(self.total)
 
     @property
     def bid_factor(self) -> Floats:
@@ -124,7 +79,7 @@ def make_plan(market: Market, budget: float, *, explore: float = 0.1, fewest: in
     explore
         Share of the budget that buys slots of all audiences and notes alike.
     fewest
-        People that an audience must reach with a note on a platform; smaller buys are left out.
+        People that an audience must reach with a note on a platform, beside exploration; 0 for no such rule.
 
     Raises
     ------
@@ -135,11 +90,12 @@ def make_plan(market: Market, budget: float, *, explore: float = 0.1, fewest: in
 
     Notes
     -----
-    A linear program over impressions by audience, note, platform and repeat, solved by HiGHS: money, slots, people
-    and tolerance (no more hides per impression than people bore so far) are its constraints. Since later repeats
-    are worth less and are hidden more, they are bought after earlier ones, so no whole numbers are needed for that.
-    The bound is the dual's value: prices of the constraints at which no plan does better. What is lost against it
-    by rounding down and by leaving out small buys is the `gap`.
+    A linear program over the market's pieces, solved by HiGHS: money, slots, room and tolerance (no more hides per
+    impression than people bore so far) are its constraints. Later pieces are worth less and are hidden more, so
+    they are bought after earlier ones without being told to. The bound is the dual's value: by weak duality no plan
+    is worth more than the constraints cost at any prices. Where a buy would reach fewer people than it must, whole
+    numbers decide which buys are made at all, within a tenth of a percent or 20 seconds; what is lost to that and
+    to whole impressions is the `gap`.
     """
     if not 0 <= explore < 1:
         raise TrainingError("a share of exploration lies from 0 to below 1", value=explore)
@@ -148,108 +104,114 @@ def make_plan(market: Market, budget: float, *, explore: float = 0.1, fewest: in
         raise TrainingError(
             f"the budget does not pay for one impression each of {fewest} people", value=budget, valid=[least]
         )
-    open_slots = market.slots * market.most_of_slots
-    if open_slots.sum() <= 0:
+    if (market.slots * market.most_of_slots).sum() <= 0:
         raise OverlapError("the audiences have no ad slot that the campaign may take", value=0)
-    explored = broad_impressions(market, explore * budget)
-    spent = float((explored.sum(axis=1) @ market.cost).sum())
-    shape = (*market.value.shape, len(market.response))
-    program = _Program.of(market, budget - spent, open_slots - explored.sum(axis=1))
-    barred = np.zeros(shape[:3], bool)
-    found = first = program.solve(barred)
-    for _ in range(_ROUNDS):
-        reached = found.x.reshape(shape)[..., 0]
-        small = (reached > 0) & (reached < fewest)
-        if not small.any():
-            break
-        barred |= small
-        found = program.solve(barred)
-    else:
-        found = replace(found, x=np.where(np.repeat(small.ravel(), shape[3]), 0.0, found.x))
-    x = np.floor(found.x.reshape(shape) + 1e-6)
-    plan = Plan(market, x, explored, 0.0, 0.0, 0.0, 0.0, first.money, first.tolerance)
-    value = float((x * program.value.reshape(shape)).sum() + (explored * market.value).sum())
-    hides = float(
-        (x.sum(axis=(1, 2)) * market.hides).sum() + (explored.sum(axis=(1, 2)) * market.hides[:, 0]).sum()
+    explored = market.broad(explore * budget)
+    program = _Program.of(market, budget, explored)
+    x, prices = program.relaxed()
+    evenly = float((market.worth(explored) * market.value).sum())
+    bound = program.bound(prices) + evenly
+    short = program.short(x, fewest)
+    if short.any():
+        x = program.whole(fewest)
+    total = np.floor(program.impressions(x) + _CLOSE) + explored
+    return Plan(
+        market,
+        total,
+        explored,
+        value=float((market.worth(total) * market.value).sum()),
+        cost=float(total.sum(axis=(0, 1)) @ market.cost),
+        hides=market.hidden(total),
+        bound=bound,
+        money_price=float(prices[0]),
+        tolerance_price=float(prices[1]),
     )
-    bound = first.bound + float((explored * market.value).sum())
-    cost = float(plan.total.sum(axis=(0, 1)) @ market.cost)
-    return replace(plan, value=value, cost=cost, hides=hides, bound=bound)
 
 
 def broad_value(market: Market, budget: float) -> float:
     """Return what a budget is expected to cause that buys slots of all audiences and notes alike."""
-    return float((by_chance(market, broad_impressions(market, budget)) * market.value).sum())
-
-
-def by_chance(market: Market, impressions: Floats) -> Floats:
-    """Return how many first impressions are worth as much as those that fall on people by chance.
-
-    How often a person sees a note that falls by chance is Poisson.
-    """
-    people = np.maximum(market.people[:, None, :, 0], 1.0)
-    each = impressions / people
-    reached = stats.poisson.sf(np.arange(len(market.response)), each[..., None])
-    beyond = np.maximum(each - reached.sum(axis=-1), 0.0)
-    return np.asarray(people * (reached @ market.response + beyond * market.response[-1]))
-
-
-def broad_impressions(market: Market, budget: float) -> Floats:
-    """Return impressions that are bought of all open slots alike, and of all notes."""
-    slots = market.slots * market.most_of_slots
-    price = float(slots.sum(axis=0) @ market.cost)
-    share = min(budget / price, 1.0)
-    notes = market.value.shape[1]
-    return np.repeat(slots[:, None, :] * share / notes, notes, axis=1)
-
-
-@dataclass(frozen=True)
-class _Solved:
-    x: Floats
-    bound: float
-    money: float
-    tolerance: float
+    return float((market.worth(market.broad(budget)) * market.value).sum())
 
 
 @dataclass(frozen=True)
 class _Program:
-    """The linear program: variables by audience, note, platform and repeat, in the order of C."""
+    """The linear program; variables by audience, note, platform and piece, in the order of C."""
 
+    market: Market
     value: Floats
     rows: sparse.csr_matrix
     limits: Floats
-    upper: Floats
+    room: Floats
+    explored: Floats
 
     @classmethod
-    def of(cls, market: Market, budget: float, slots: Floats) -> _Program:
-        audiences, notes, platforms = market.value.shape
-        repeats = len(market.response)
-        shape = (audiences, notes, platforms, repeats)
-        value = np.broadcast_to(market.value[..., None] * market.response, shape).ravel()
+    def of(cls, market: Market, budget: float, explored: Floats) -> _Program:
+        platforms, pieces = market.slots.shape[1], market.room.shape[-1]
+        shape = (*market.value.shape, pieces)
+        value = (market.value[..., None] * market.response[:, None]).ravel()
         cost = np.broadcast_to(market.cost[None, None, :, None], shape).ravel()
-        worse = np.broadcast_to((market.hides - market.usual_hides)[:, None, None, :], shape).ravel()
-        upper = np.broadcast_to(market.people[:, None, :, :], shape).ravel()
+        worse = np.broadcast_to((market.hides - market.usual_hides)[:, None], shape).ravel()
+        room = np.maximum(np.broadcast_to(market.room[:, None], shape) - market.pieces(explored), 0.0).ravel()
         audience, _, platform, _ = np.indices(shape).reshape(4, -1)
         columns = np.arange(value.size)
         by_slot = sparse.csr_matrix((np.ones(value.size), (audience * platforms + platform, columns)))
         rows = sparse.vstack([cost[None, :], worse[None, :], by_slot]).tocsr()
-        limits = np.concatenate([[budget, 0.0], np.maximum(slots, 0.0).ravel()])
-        return cls(value, rows, limits, upper)
+        left = budget - float(explored.sum(axis=(0, 1)) @ market.cost)
+        slots = np.maximum(market.slots * market.most_of_slots - explored.sum(axis=1), 0.0)
+        return cls(market, value, rows, np.concatenate([[left, 0.0], slots.ravel()]), room, explored)
 
-    def solve(self, barred: NDArray[np.bool_]) -> _Solved:
-        upper = np.where(np.repeat(barred.ravel(), self.upper.size // barred.size), 0.0, self.upper)
-        # Values are tiny beside costs: on one scale the solver's tolerances mean something.
-        unit = float(self.value.max()) or 1.0
+    @property
+    def _scaled(self) -> tuple[Floats, sparse.csr_matrix, Floats, Floats]:
+        """Values are tiny beside costs: on one scale the solver's tolerances mean something."""
+        unit = np.array([float(self.value.max()) or 1.0])
         scale = np.maximum(np.abs(self.rows).max(axis=1).toarray()[:, 0], 1e-12)
-        rows = sparse.diags(1 / scale) @ self.rows
-        found = linprog(
-            -self.value / unit, A_ub=rows, b_ub=self.limits / scale,
-            bounds=np.column_stack([np.zeros(upper.size), upper]), method="highs",
-        )  # fmt: skip
+        return unit, sparse.diags(1 / scale) @ self.rows, self.limits / scale, scale
+
+    def relaxed(self) -> tuple[Floats, Floats]:
+        """Return the best buys, and prices of the limits."""
+        unit, rows, limits, scale = self._scaled
+        bounds = np.column_stack([np.zeros(self.room.size), self.room])
+        found = linprog(-self.value / unit, A_ub=rows, b_ub=limits, bounds=bounds, method="highs")
         if found.x is None:
             raise TrainingError("the plan's linear program was not solved", value=str(found.message))
-        prices = np.maximum(-found.ineqlin.marginals, 0.0) * unit / scale
-        # Any prices give a bound, by weak duality: what the limits cost, and what each variable is worth above.
+        return np.asarray(found.x), np.maximum(-found.ineqlin.marginals, 0.0) * unit / scale
+
+    def bound(self, prices: Floats) -> float:
+        """Return what the limits cost at prices, and what each buy is worth above them."""
         above = np.maximum(self.value - self.rows.T @ prices, 0.0)
-        bound = float(self.limits @ prices + upper @ above)
-        return _Solved(np.asarray(found.x), bound, float(prices[0]), float(prices[1]))
+        return float(self.limits @ prices + self.room @ above)
+
+    def impressions(self, x: Floats) -> Floats:
+        """Return the buys [audiences, notes, platforms]."""
+        return np.asarray(x.reshape(*self.market.value.shape, -1).sum(axis=-1))
+
+    def short(self, x: Floats, fewest: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Return which buys reach fewer people than they must."""
+        found = self.impressions(x)
+        return np.asarray((found > _CLOSE) & (found + self.explored < self.market.least(fewest)[:, None] - _CLOSE))
+
+    def whole(self, fewest: int) -> Floats:
+        """Return the best buys of which each reaches the fewest people, or is not made."""
+        unit, rows, limits, _ = self._scaled
+        cells = self.market.value.size
+        pieces = self.room.size // cells
+        need = np.broadcast_to(self.market.least(fewest)[:, None], self.market.value.shape)
+        need = np.maximum(need - self.explored, 0.0).ravel()
+        most = self.room.reshape(cells, pieces).sum(axis=1)
+        made = np.isfinite(need) & (need <= most)
+        member = sparse.kron(sparse.eye(cells), np.ones((1, pieces)))
+        least, limit = (sparse.diags(np.where(made, of, 0.0)) for of in (need, most))
+        constraints = [
+            LinearConstraint(sparse.hstack([rows, sparse.csr_matrix((rows.shape[0], cells))]), -np.inf, limits),
+            LinearConstraint(sparse.hstack([member, -limit]), -np.inf, 0.0),
+            LinearConstraint(sparse.hstack([member, -least]), 0.0, np.inf),
+        ]
+        found = milp(
+            np.concatenate([-self.value / unit, np.zeros(cells)]), constraints=constraints,
+            integrality=np.concatenate([np.zeros(self.room.size), np.ones(cells)]),
+            bounds=Bounds(0, np.concatenate([self.room, made.astype(float)])),
+            options={"time_limit": _SECONDS, "mip_rel_gap": _CLOSE},
+        )  # fmt: skip
+        if found.x is None:
+            raise TrainingError("no buy reaches enough people in time", value=str(found.message))
+        return np.asarray(found.x[: self.room.size])

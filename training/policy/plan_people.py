@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.policy.plan import Market, Plan, broad_impressions, by_chance
+from training.policy.plan import Plan
 from training.policy.plan_caused import CausedShare
+from training.policy.plan_market import Market, bought, by_piece, falling, rising
 from training.policy.plan_repeats import Repeats, drawn_rates
 from training.policy.plan_segments import FEWEST_PEOPLE, Segment
 from training.quality.metrics import Floats
@@ -113,32 +114,41 @@ def market_of(
         An audience that has fewer people on a platform is not reached there.
     """
     audience = _audience(people, segments)
-    platforms = len(cost)
-    shape = (len(segments), platforms)
+    platforms, cells = len(cost), len(segments) * len(cost)
+    shape = (len(segments), platforms, -1)
     there = audience >= 0
     cell = audience * platforms + people.platform
-    room = people.slots * most_of_slots
-    weight = np.where(there, np.clip(room, _LEAST_ROOM, cap), 0.0)
+    weight = _weight(people, cap, most_of_slots)
     caused = people.chance * shares[people.stratum[people.person]][:, None]
-    sums = _by_cell(cell, there, np.column_stack([weight[:, None] * caused, weight]), len(segments) * platforms)
-    value = (sums[:, :-1] / np.maximum(sums[:, -1:], _LEAST_ROOM)).reshape(*shape, -1).transpose(0, 2, 1)
-    levels = np.clip(room[:, None] - np.arange(cap), 0.0, 1.0)
-    rooms = _by_cell(cell, there, np.column_stack([levels, people.slots]), len(segments) * platforms)
-    few = _by_cell(cell, there, np.ones((len(cell), 1)), len(segments) * platforms)[:, 0] < fewest
-    rooms = np.where(few[:, None], 0.0, rooms * people.per_person)
-    seen, hidden = (
+    sums = _by_cell(cell, there, np.column_stack([weight[:, None] * caused, weight]), cells)
+    value = (sums[:, :-1] / np.maximum(sums[:, -1:], _LEAST_ROOM)).reshape(shape).transpose(0, 2, 1)
+    few = _by_cell(cell, there, np.ones((len(cell), 1)), cells) < fewest
+    each = bought(people.slots, repeats.response[:cap], repeats.hides[:cap])
+    impressions, worth, hidden, reached = (
+        np.where(few, 0.0, _by_cell(cell, there, of, cells) * people.per_person).reshape(shape) for of in each
+    )
+    slots = np.where(few, 0.0, _by_cell(cell, there, people.slots[:, None], cells) * people.per_person)
+    room = by_piece(impressions)
+    seen, hides = (
         np.array([of[segment.rows].sum() for segment in segments]) for of in (people.impressions, people.hides)
     )
     return Market(
         value=np.ascontiguousarray(value),
-        response=repeats.response[:cap],
-        hides=drawn_rates(hidden, seen)[:, None] * repeats.hides[:cap],
+        room=room,
+        response=falling(by_piece(worth), room),
+        hides=drawn_rates(hides, seen)[:, None, None] * rising(by_piece(hidden), room),
+        reached=reached,
         usual_hides=float(people.hides.sum() / max(people.impressions.sum(), 1.0)),
         cost=cost,
-        people=rooms[:, :-1].reshape(*shape, cap),
-        slots=rooms[:, -1].reshape(shape),
+        slots=slots.reshape(shape[:2]),
         most_of_slots=most_of_slots,
+        cap=cap,
     )
+
+
+def _weight(people: Reachable, cap: int, most_of_slots: float) -> Floats:
+    """Return about how often each is shown a note, beside the others."""
+    return np.asarray(np.clip(people.slots * most_of_slots, _LEAST_ROOM, cap))
 
 
 def expected_of(
@@ -162,9 +172,8 @@ def expected_of(
     audience, platforms = _audience(people, segments), len(market.cost)
     there = audience >= 0
     cell = audience * platforms + people.platform
-    weight = np.clip(people.slots * market.most_of_slots, _LEAST_ROOM, len(market.response))
-    ours = plan.impressions @ market.response + by_chance(market, plan.explored)
-    broad = by_chance(market, broad_impressions(market, plan.cost))
+    weight = _weight(people, market.cap, market.most_of_slots)
+    ours, broad = market.worth(plan.total), market.worth(market.broad(plan.cost))
     cells, strata = len(segments) * platforms, share.shares.size
     stratum = people.stratum[people.person]
     group = cell * strata + stratum
