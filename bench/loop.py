@@ -15,7 +15,8 @@ while every campaign spends per slot what it spends in broad delivery: what diff
 
 Caused purchases are the world's own: what would not have been bought had house ads stood in the campaigns' slots.
 Every figure is compared within a world; intervals are of Student's t over the worlds. Each run is kept in
-``--folder`` and not made again.
+``--folder`` and not made again. ``--oracles`` lets the oracles, which nothing is decided by, live in the first
+worlds only; their shares are of these.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import argparse
 import json
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ from rich.progress import track
 from scipy import stats
 
 from bench.harness import report, write_json
-from bench.loop_run import POLICIES, WEEKS, Lived
+from bench.loop_plot import draw
+from bench.loop_run import ORACLES, POLICIES, WEEKS, Lived
 
 Weekly = dict[str, list[float]]
 LAST_WEEKS = 4
@@ -50,11 +53,16 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=WEEKS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("var/bench-loop"), help="keeps what was lived")
+    parser.add_argument("--oracles", type=int, help="worlds in which the oracles live, all by default")
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--plot", type=Path, help="draw the weeks into this PNG")
     options = parser.parse_args()
     worlds = []
+    oracles = options.seeds if options.oracles is None else options.oracles
     for seed in track(range(1, options.seeds + 1), "worlds", console=Console(stderr=True)):
-        worlds.append(lived(seed, options.people, options.weeks, options.threads, options.folder))
+        policies = POLICIES if seed <= oracles else tuple(name for name in POLICIES if name not in ORACLES)
+        given = seed, options.people, options.weeks, options.threads, options.folder
+        worlds.append(lived(*given, policies=policies))
     figures = {"people": options.people, "seeds": options.seeds, "weeks": options.weeks} | compared(worlds)
     report(
         f"{options.seeds} worlds of {options.people:,} people, {options.weeks} weeks", figures["policies"], COLUMNS
@@ -62,18 +70,31 @@ def main() -> None:
     report("caused purchases per spend, with 95 % intervals", figures["differences"], ["lift", "low", "high"])
     verticals = {name: {"lift": lift} for name, lift in figures["store_entry_lift"].items()}
     report("store entries per impression, retrained over broad", verticals, ["lift"])
+    if options.plot:
+        draw(worlds, options.plot)
     write_json(options.json, figures | {"published": PUBLISHED})
 
 
-COLUMNS = ("caused_per_1000", "lift", "click_rate", "engagement", "store_entry", "hides_per_1000", "spent")
+COLUMNS = (
+    "worlds",
+    "caused_per_1000",
+    "lift",
+    "click_rate",
+    "engagement",
+    "store_entry",
+    "hides_per_1000",
+    "spent",
+)
 
 
-def lived(seed: int, people: int, weeks: int, threads: int, folder: Path) -> dict[str, Weekly]:
-    """Return what each policy did in one world; what was lived before is read."""
+def lived(
+    seed: int, people: int, weeks: int, threads: int, folder: Path, *, policies: Sequence[str] = ()
+) -> dict[str, Weekly]:
+    """Return what each policy, all by default, did in one world; what was lived before is read."""
     folder.mkdir(parents=True, exist_ok=True)
     world: Lived | None = None
     found = {}
-    for policy in POLICIES:
+    for policy in policies or POLICIES:
         kept = folder / f"{people}-{weeks}-{seed}-{policy.replace(' ', '-')}.json"
         if not kept.exists():
             world = world or Lived(seed, people, weeks, threads)
@@ -84,28 +105,33 @@ def lived(seed: int, people: int, weeks: int, threads: int, folder: Path) -> dic
 
 def compared(worlds: list[dict[str, Weekly]]) -> dict[str, Any]:
     """Return every figure of the bench from the weeks of each world and policy."""
-    per_spend = {policy: [_per_spend(world[policy]) for world in worlds] for policy in POLICIES}
-    lift = {policy: statistics.fmean(_ratios(per_spend[policy], per_spend["broad"])) for policy in POLICIES}
-    last = {policy: [_per_spend(world[policy], LAST_WEEKS) for world in worlds] for policy in POLICIES}
-    hides = {policy: [_rate(world[policy], "hide") for world in worlds] for policy in POLICIES}
-    ours = lift["retrained"] - 1
+    ours = _over(worlds, "retrained", "broad")
+    seen = [world for world in worlds if set(ORACLES) <= set(world)]
+    differences = {
+        "retrained over broad": ours,
+        "retrained over rule": _over(worlds, "retrained", "rule"),
+        f"retrained over frozen, last {LAST_WEEKS} weeks": _over(worlds, "retrained", "frozen", LAST_WEEKS),
+        "retrained over frozen": _over(worlds, "retrained", "frozen"),
+        "hides per impression, retrained over broad": _interval(
+            *([_rate(world[policy], "hide") for world in worlds] for policy in ("retrained", "broad"))
+        ),
+    }
+    shares = {}
+    if seen:
+        differences["observable oracle over retrained"] = _over(seen, "observable oracle", "retrained")
+        gained = _over(seen, "retrained", "broad")["lift"]
+        for oracle in ORACLES:
+            shares[f"share_of_{oracle.replace(' ', '_')}"] = gained / _over(seen, oracle, "broad")["lift"]
     verticals = sorted(name.split(" ", 1)[1] for name in worlds[0]["broad"] if name.startswith("store_visit "))
     return {
-        "policies": {policy: _figures(worlds, policy) | {"lift": lift[policy] - 1} for policy in POLICIES},
-        "differences": {
-            "retrained over broad": _interval(per_spend["retrained"], per_spend["broad"]),
-            "retrained over rule": _interval(per_spend["retrained"], per_spend["rule"]),
-            f"retrained over frozen, last {LAST_WEEKS} weeks": _interval(last["retrained"], last["frozen"]),
-            "retrained over frozen": _interval(per_spend["retrained"], per_spend["frozen"]),
-            "observable oracle over retrained": _interval(per_spend["observable oracle"], per_spend["retrained"]),
-            "hides per impression, retrained over broad": _interval(hides["retrained"], hides["broad"]),
-        },
-        "retrained_vs_broad": _interval(per_spend["retrained"], per_spend["broad"])["lift"],
-        "retrained_vs_rule": _interval(per_spend["retrained"], per_spend["rule"])["lift"],
-        "retrained_vs_frozen": _interval(last["retrained"], last["frozen"])["lift"],
-        "hides_vs_broad": _interval(hides["retrained"], hides["broad"])["lift"],
-        "share_of_observable_oracle": ours / (lift["observable oracle"] - 1),
-        "share_of_oracle": ours / (lift["oracle"] - 1),
+        "policies": {policy: _figures(worlds, policy) for policy in POLICIES if seen or policy not in ORACLES},
+        "differences": differences,
+        "retrained_vs_broad": ours["lift"],
+        "retrained_vs_rule": differences["retrained over rule"]["lift"],
+        "retrained_vs_frozen": differences[f"retrained over frozen, last {LAST_WEEKS} weeks"]["lift"],
+        "hides_vs_broad": differences["hides per impression, retrained over broad"]["lift"],
+        **shares,
+        "worlds_with_oracles": len(seen),
         "store_entry_lift": {vertical: _entries(worlds, vertical) for vertical in verticals},
         "click_rate_lift": _lift(worlds, "click"),
         "engagement_lift": _lift(worlds, "engaged"),
@@ -113,10 +139,11 @@ def compared(worlds: list[dict[str, Weekly]]) -> dict[str, Any]:
 
 
 def _figures(worlds: list[dict[str, Weekly]], policy: str) -> dict[str, float]:
-    def mean(values: list[float]) -> float:
-        return statistics.fmean(values)
-
+    mean = statistics.fmean
+    worlds = [world for world in worlds if policy in world]
     return {
+        "worlds": len(worlds),
+        "lift": _over(worlds, policy, "broad")["lift"],
         "caused_per_1000": 1000 * mean([_per_spend(world[policy]) for world in worlds]),
         "click_rate": mean([_rate(world[policy], "click") for world in worlds]),
         "engagement": mean([_rate(world[policy], "engaged") for world in worlds]),
@@ -153,13 +180,14 @@ def _entries(worlds: list[dict[str, Weekly]], vertical: str) -> float:
     return rate("retrained") / rate("broad") - 1
 
 
-def _ratios(a: list[float], b: list[float]) -> list[float]:
-    return [one / other for one, other in zip(a, b, strict=True)]
+def _over(worlds: list[dict[str, Weekly]], one: str, other: str, last: int = 0) -> dict[str, float]:
+    """Return by how much more one policy's spend caused than the other's."""
+    return _interval(*([_per_spend(world[policy], last) for world in worlds] for policy in (one, other)))
 
 
 def _interval(a: list[float], b: list[float]) -> dict[str, float]:
     """Return by how much the first is larger, as a share of the second: Student's t on the worlds' ratios."""
-    lifts = [ratio - 1 for ratio in _ratios(a, b)]
+    lifts = [one / other - 1 for one, other in zip(a, b, strict=True)]
     mean = statistics.fmean(lifts)
     if len(lifts) == 1:
         return {"lift": mean, "low": math.nan, "high": math.nan}

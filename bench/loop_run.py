@@ -24,7 +24,8 @@ from training.conversion.job import ConversionChoices
 BEFORE_DAYS = 28
 """Broad delivery that everybody begins with: what is learned from first."""
 WEEKS = 12
-POLICIES = ("broad", "rule", "frozen", "retrained", "observable oracle", "oracle")
+ORACLES = ("observable oracle", "oracle")
+POLICIES = ("broad", "rule", "frozen", "retrained", *ORACLES)
 _DAYS_PER_CAMPAIGN = 4
 _ENGAGED = ("like", "save", "comment", "share", "follow")
 _VERTICALS = {category.name: category.vertical for category in CATEGORIES}

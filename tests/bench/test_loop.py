@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.loop import compared, lived
+from bench.loop_plot import draw
 from bench.loop_run import POLICIES
 
 
@@ -29,6 +30,10 @@ def test_figures_are_those_of_the_weeks() -> None:
     assert found["policies"]["broad"]["caused_per_1000"] == 2000
     assert found["click_rate_lift"] == pytest.approx(9 / 7 - 1)
     assert found["store_entry_lift"] == {"beauty": 1.0}
+    few = compared([worlds[0], {name: lived for name, lived in worlds[1].items() if "oracle" not in name}])
+    assert (few["worlds_with_oracles"], few["policies"]["oracle"]["worlds"]) == (1, 1)
+    assert few["share_of_oracle"] == pytest.approx(1 / 2)
+    assert few["retrained_vs_broad"] == 1
     one = compared(worlds[:1])["differences"]["retrained over broad"]
     assert one["lift"] == 1
     assert math.isnan(one["low"])
@@ -45,3 +50,12 @@ def test_a_short_life_under_rules_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("bench.loop.Lived", None)
     assert lived(1, 150, 1, 1, tmp_path) == found
     assert "retrained" in POLICIES
+
+
+def test_the_weeks_are_drawn(tmp_path: Path) -> None:
+    worlds = [
+        {name: weeks(caused, 5) for name, caused in {"broad": 2, "rule": 3, "frozen": 3, "retrained": size}.items()}
+        for size in (4, 5)
+    ]
+    draw(worlds, tmp_path / "loop.png")
+    assert (tmp_path / "loop.png").read_bytes().startswith(b"\x89PNG")
