@@ -14,22 +14,24 @@ import pyarrow as pa
 from features.inbox.live_acts import acts_of_events
 from features.log.event_log import EventLog
 from features.people.acts import code_of
-from features.settings import Settings
-from serving.histories.fill import READ_TABLES, HistorySource
+from serving.histories.fill import HISTORIES_READER, READ_TABLES, HistorySource
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.person_scores import PersonScores
-from serving.histories.store import Found, HistoryInfo, HistoryLive, HistoryStore, Scores, Shared, merged
+from serving.histories.store import Found, HistoryInfo, HistoryStore, Scores, Shared, merged
+from serving.histories.told import Told, told_events
 from serving.messages.conversion_schemas import ConversionsRequest
 from serving.online.backfill import linked_accounts
 from serving.predictions.record import Made, Prediction
 from serving.reproduction.gone import GoneError, bundle_of, check_version
-from serving.reproduction.live_events import events_of, live_events
+from serving.reproduction.live_events import events_between, events_of, live_events
 from serving.reproduction.tags import catching
 from serving.scoring.conversions import ConversionScorer
 from training.conversion.bundle import ConversionBundle, load_conversion_bundle, tags_inside
 from training.tags.bundle import load_bundle
 
 _NAME: Final = re.compile(r"\d+ (?P<as_of>\d+) log (?P<tables>.*) [0-9a-f]{12}")
+_MOST_SCORERS: Final = 4
+"""Each holds what was known of all notes at an hour."""
 _NOBODY: Final = "0" * 32
 
 
@@ -69,10 +71,17 @@ class _Fill:
         mine += [] if person in self.accounts else [person]
         version = self.log.events(self.con, self.source.versions["events"])
         known = events_of(self.con, version, mine)
-        live = live_events(self.log, self.con, mine, known).of(mine, seq)
+        live = live_events(self.log, self.con, mine, known, HISTORIES_READER).of(mine, seq)
         code = code_of(person)
         fed = dict(person_batches(acts_of_events(live, [code] * len(live)), {code: person}))
         return merged(history, fed[person]) if fed else history
+
+    def told(self, seq: int | None) -> Told:
+        """Return what live events up to a number told of notes."""
+        if seq is None:
+            return Told(self.name, -1)
+        between = events_between(self.log, self.con, self.source.position, seq, HISTORIES_READER)
+        return Told(self.name, seq, [told_events(between)] if len(between) else [])
 
     def scores(self, person: str, scorer: PersonScores | None) -> Scores | None:
         """Return a person's scores of tags, if the fill knew the person."""
@@ -84,8 +93,8 @@ class _Fill:
 class _OneHistory:
     """What a scorer asks of a store of histories, where that holds one."""
 
-    def __init__(self, shared: Shared, scored_by: str) -> None:
-        self._shared, self._scored_by = shared, scored_by
+    def __init__(self, shared: Shared, told: Told, scored_by: str) -> None:
+        self._shared, self._told, self._scored_by = shared, told, scored_by
         self.found = Found(shared.fill, shared.as_of, [], [], scored_by)
 
     def describe(self) -> HistoryInfo:
@@ -93,6 +102,9 @@ class _OneHistory:
 
     def shared(self) -> Shared:
         return self._shared
+
+    def told(self) -> Told:
+        return self._told
 
     def get(self, _: Sequence[str]) -> Found:
         return self.found
@@ -106,18 +118,17 @@ class ConversionsAgain:
 
     Parameters
     ----------
-    settings
-        Where log, inbox and bundles lie.
+    log
+        With its home's inbox and bundles.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._log = EventLog.open(settings)
+    def __init__(self, log: EventLog) -> None:
+        self._settings, self._log = log.settings, log
         self._bundles: dict[str, ConversionBundle] = {}
         self._fills: dict[str, _Fill] = {}
         self._scores: dict[tuple[str, str], PersonScores | None] = {}
         self._deleted: Mapping[str, frozenset[str]] = {}
-        self._scorers: dict[tuple[str, str], tuple[ConversionScorer, _OneHistory]] = {}
+        self._scorers: dict[tuple[str, str, int | None], tuple[ConversionScorer, _OneHistory]] = {}
 
     def made(self, kept: Prediction) -> tuple[Made, bool]:
         """Return a prediction as it is made now, and True: versions of the log's tables do not change.
@@ -129,15 +140,14 @@ class ConversionsAgain:
         """
         bundle = self._bundle(kept)
         fill, notes = self._fill(kept, kept.origin.source), self._fill(kept, kept.asked["notes"]["fill"])
-        scorer, store = self._scorer(bundle, notes)
+        scorer, store = self._scorer(bundle, notes, kept.asked["notes"].get("seq"))
         person = kept.person or _NOBODY
         history, scores = None, None
         if kept.person is not None:
             history = fill.history(person, kept.seq)
             scores = fill.scores(person, self._person_scores(kept, bundle, fill))
-        live = None if kept.seq is None else HistoryLive(notes.name, kept.seq, kept.watermark)
         # Under the name of the notes' fill, for the scorer to take these rather than to look for others.
-        store.found = Found(notes.name, kept.as_of, [history], [scores], bundle.tags_bundle, live)
+        store.found = Found(notes.name, kept.as_of, [history], [scores], bundle.tags_bundle)
         asked = ConversionsRequest.model_validate(
             {"person": {"person": person}, **{name: kept.asked[name] for name in ("candidates", "context")}}
         )
@@ -150,10 +160,14 @@ class ConversionsAgain:
         """Return the names of the features' columns."""
         return self._bundle(kept).model.features
 
-    def _scorer(self, bundle: ConversionBundle, notes: _Fill) -> tuple[ConversionScorer, _OneHistory]:
-        key = bundle.version, notes.name
+    def _scorer(
+        self, bundle: ConversionBundle, notes: _Fill, told: int | None
+    ) -> tuple[ConversionScorer, _OneHistory]:
+        key = bundle.version, notes.name, told
         if key not in self._scorers:
-            store = _OneHistory(notes.shared, bundle.tags_bundle)
+            if len(self._scorers) == _MOST_SCORERS:
+                del self._scorers[next(iter(self._scorers))]
+            store = _OneHistory(notes.shared, notes.told(told), bundle.tags_bundle)
             scorer = ConversionScorer(bundle, cast(HistoryStore, store), b"", deleted_tags=lambda: self._deleted)
             self._scorers[key] = scorer, store
         return self._scorers[key]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -20,13 +20,16 @@ from features.inbox.batch import ROW_COLUMNS
 from features.inbox.mover import as_table
 from features.log.event_log import EventLog
 
+_COLUMNS: Final = ", ".join(f'"{column.name}"' for column in EVENTS.columns)
+_OF_ACCOUNTS: Final = "account IN (SELECT value FROM json_each(?))"
+_NOT_ASIDE: Final = "seq NOT IN (SELECT seq FROM aside WHERE reader = ?)"
+
 
 def events_of(con: duckdb.DuckDBPyConnection, events: Any, accounts: Sequence[str]) -> pa.Table:
     """Return the events of some accounts, in the log's schema."""
     mine = pa.table({"account": pa.array(list(accounts), pa.string())})
     con.register("asked_accounts", mine)
-    names = ", ".join(f'"{column.name}"' for column in EVENTS.columns)
-    question = f"SELECT {names} FROM events_ SEMI JOIN asked_accounts USING (account)"  # noqa: S608
+    question = f"SELECT {_COLUMNS} FROM events_ SEMI JOIN asked_accounts USING (account)"  # noqa: S608
     found: pa.Table = events.query("events_", question).to_arrow_table()
     con.unregister("asked_accounts")
     return found.cast(EVENTS.schema)
@@ -56,7 +59,7 @@ class LiveEvents:
 
 
 def live_events(
-    log: EventLog, con: duckdb.DuckDBPyConnection, accounts: Sequence[str], before: pa.Table
+    log: EventLog, con: duckdb.DuckDBPyConnection, accounts: Sequence[str], before: pa.Table, reader: str
 ) -> LiveEvents:
     """Return the live events of some accounts that are not among those before.
 
@@ -68,43 +71,60 @@ def live_events(
         Keys.
     before
         Events of these accounts that the fill knew.
+    reader
+        Of the inbox: events that were set aside for it are left out.
     """
     # What moves from the inbox into the log meanwhile is read twice, and never missed.
-    waiting = _waiting(log, accounts)
+    waiting = _waiting(log, _OF_ACCOUNTS, json.dumps(list(accounts)))
     moved = events_of(con, log.events(con), accounts)
     both = pa.concat_tables([moved, waiting.filter(pc.invert(_among(waiting, moved)))])
     new = both.filter(pc.invert(_among(both, before)))
-    seqs = _numbers(log, new["event_id"].to_pylist())
+    seqs = _numbers(log, new["event_id"].to_pylist(), reader)
     sent = pc.is_in(new["event_id"], pa.array(list(seqs), pa.string()))
     live = new.filter(sent)
     return LiveEvents(live, np.array([seqs[event] for event in live["event_id"].to_pylist()], np.int64))
+
+
+def events_between(log: EventLog, con: duckdb.DuckDBPyConnection, after: int, last: int, reader: str) -> pa.Table:
+    """Return everybody's live events behind one number and up to another, in the log's schema."""
+    waiting = _waiting(log, "seq > ? AND seq <= ?", after, last)
+    numbered = f"SELECT event_id FROM seen WHERE seq > ? AND seq <= ? AND {_NOT_ASIDE}"  # noqa: S608
+    seen = _ask(log, numbered, after, last, reader)
+    sent = pa.array([event_id for (event_id,) in seen], pa.string())
+    con.register("sent_events", pa.table({"event_id": sent}))
+    question = f"SELECT {_COLUMNS} FROM events_ SEMI JOIN sent_events USING (event_id)"  # noqa: S608
+    moved = log.events(con).query("events_", question).to_arrow_table().cast(EVENTS.schema)
+    con.unregister("sent_events")
+    waiting = waiting.filter(pc.and_(pc.is_in(waiting["event_id"], sent), pc.invert(_among(waiting, moved))))
+    return pa.concat_tables([moved, waiting])
 
 
 def _among(events: pa.Table, others: pa.Table) -> pa.ChunkedArray:
     return pc.is_in(events["event_id"], others["event_id"].combine_chunks())
 
 
-def _waiting(log: EventLog, accounts: Sequence[str]) -> pa.Table:
+def _waiting(log: EventLog, which: str, *values: Any) -> pa.Table:
     columns = ", ".join(f'"{name}"' for name in ROW_COLUMNS)
     question = (
-        f"SELECT seq, {columns} FROM waiting WHERE seq NOT IN (SELECT seq FROM superseded)"  # noqa: S608
-        " AND account IN (SELECT value FROM json_each(?)) ORDER BY seq"
+        f"SELECT seq, {columns} FROM waiting WHERE {which} AND seq NOT IN (SELECT seq FROM superseded)"  # noqa: S608
+        " ORDER BY seq"
     )
-    rows = _ask(log, question, json.dumps(list(accounts)))
+    rows = _ask(log, question, *values)
     return as_table(rows, log.timezone) if rows else EVENTS.schema.empty_table()
 
 
-def _numbers(log: EventLog, ids: Sequence[str]) -> dict[str, int]:
+def _numbers(log: EventLog, ids: Sequence[str], reader: str) -> dict[str, int]:
     """Return the numbers of those events that were sent live."""
     question = (
-        "SELECT event_id, seq FROM seen WHERE seq IS NOT NULL AND event_id IN (SELECT value FROM json_each(?))"
+        "SELECT event_id, seq FROM seen WHERE seq IS NOT NULL"  # noqa: S608
+        f" AND event_id IN (SELECT value FROM json_each(?)) AND {_NOT_ASIDE}"
     )
-    return dict(_ask(log, question, json.dumps(list(ids))))
+    return dict(_ask(log, question, json.dumps(list(ids)), reader))
 
 
-def _ask(log: EventLog, question: str, keys: str) -> list[tuple[Any, ...]]:
+def _ask(log: EventLog, question: str, *values: Any) -> list[tuple[Any, ...]]:
     path = log.settings.inbox_file
     if not path.exists():
         return []
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        return connection.execute(question, (keys,)).fetchall()
+        return connection.execute(question, values).fetchall()

@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from features.errors import BundleError, EventLogError, PredictionLogError, StoreError
+from features.inbox.hold import open_inbox_file
 from features.locks import READING_LOCK, Shared
+from features.log.event_log import EventLog
 from features.settings import Settings
 from serving.predictions.files import PredictionFiles
 from serving.predictions.ids import made_at
@@ -80,8 +82,11 @@ class Reproducer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reading = Shared(settings.work_dir / READING_LOCK)
-        self._tags = TagsAgain(settings)
-        self._conversions = ConversionsAgain(settings)
+        log = EventLog.open(settings)
+        if settings.inbox_file.exists():  # one of an earlier version lacks tables that are looked into
+            open_inbox_file(log).close()
+        self._tags = TagsAgain(log)
+        self._conversions = ConversionsAgain(log)
 
     def again(self, predictions: Sequence[str]) -> Iterator[Reproduced]:
         """Compute predictions again, in the order asked.

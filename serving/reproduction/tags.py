@@ -18,12 +18,11 @@ from features.people.population import population
 from features.rights.withdrawals import withdrawn
 from features.rows.build import build_rows
 from features.rows.outcomes import label_history
-from features.settings import Settings
 from features.spine import ACCOUNTS_SCHEMA, assemble
 from serving.live.parity import thresholds_of
 from serving.messages.schemas import PersonRef
 from serving.online.added_columns import read_in
-from serving.online.backfill import linked_accounts
+from serving.online.backfill import TAGS_READER, linked_accounts
 from serving.online.live_rows import RowFacts
 from serving.online.store import OnlineStore, StoredRow, StoreInfo
 from serving.predictions.record import Keeps, Made, Prediction
@@ -87,7 +86,7 @@ class _Fill:
         every = sorted({account for accounts in owned for account in accounts})
         con, zone = self.source.con, self.source.timezone
         known = events_of(con, self.source.events, every)
-        live = live_events(self.log, con, every, known)
+        live = live_events(self.log, con, every, known, TAGS_READER)
         # Each prediction has people and accounts of its own: those of one person may know different events.
         events, pairs = [], []
         for number, (one, accounts) in enumerate(zip(kept, owned, strict=True)):
@@ -113,13 +112,12 @@ class TagsAgain:
 
     Parameters
     ----------
-    settings
-        Where log, inbox and bundles lie.
+    log
+        With its home's inbox and bundles.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._log = EventLog.open(settings)
+    def __init__(self, log: EventLog) -> None:
+        self._settings, self._log = log.settings, log
         self._bundles: dict[str, Bundle] = {}
         self._fills: dict[tuple[str, int, str], _Fill] = {}
         self._rows: dict[str, NDArray[np.float32]] = {}

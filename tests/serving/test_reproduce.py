@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from serving.cli.main import build_app
 from serving.predictions.files import PredictionFiles
 from serving.predictions.ids import new_id
 from serving.predictions.record import Made, Origin, Prediction
-from serving.reproduction.reproduce import Code, Reproducer, latest
+from serving.reproduction.reproduce import Code, Reproduced, Reproducer
 from serving.rights.erasure import erase_person, finish
-from tests.serving.asked_homes import asked_home, conversion_champion_home, fill_both, move_all
+from tests.serving.asked_homes import asked_home, conversion_champion_home, move_all
 from tests.serving.conversion_homes import ALONE, copied
 
 WHO = [f"u{number}" for number in (0, 7, 9, 12, ALONE)]
@@ -28,18 +29,13 @@ WHO = [f"u{number}" for number in (0, 7, 9, 12, ALONE)]
 @dataclass
 class Kept:
     home: Settings
-    reproducer: Reproducer
     tags: list[str]
     conversions: list[str]
-
-    @property
-    def ids(self) -> list[str]:
-        return [*self.tags, *self.conversions]
 
 
 @pytest.fixture(scope="module")
 def kept(conversion_home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """Asked before, between and after live events; one is moved, one waits, and the stores were filled anew."""
+    """Asked before, between and after live events, of which some are in the log by now and some wait."""
     home = conversion_champion_home(conversion_home, tmp_path_factory.mktemp("asked"))
     home = home.model_copy(update={"predictions_share": 1.0})
     with asked_home(home) as asked:
@@ -47,84 +43,90 @@ def kept(conversion_home: Settings, tmp_path_factory: pytest.TempPathFactory) ->
         asked.send("u0", "u7", "newcomer", "u9", "u7")
         tags += asked.tags([*WHO, "newcomer"])
         conversions += [asked.conversions(one) for one in ("u7", "newcomer", "u3")]
+    move_all(home)
+    with asked_home(home, first=100) as asked:
         asked.send("u7", "u0")
         tags += asked.tags(WHO[:2], min_probability=0.1)
         conversions.append(asked.conversions("u7", paid=False))
-    move_all(home)
-    fill_both(home)
-    with asked_home(home, first=100) as asked:
-        asked.send("u7")
-        tags += asked.tags(["u7"])
-        conversions.append(asked.conversions("u7"))
-    return Kept(home, Reproducer(home), tags, conversions)
-
-
-def test_all_come_out_the_same_from_the_log(kept: Kept) -> None:
-    for store in (kept.home.store_file, kept.home.histories_file):
-        shutil.move(store, store.with_suffix(".aside"))
-    try:
-        found = list(kept.reproducer.again(kept.ids))
-    finally:
-        for store in (kept.home.store_file, kept.home.histories_file):
-            shutil.move(store.with_suffix(".aside"), store)
-    assert [one.code for one in found if one.differences or one.notes or one.code] == []
-    assert [one.id for one in found] == kept.ids
-    assert {(one.features, one.scores, one.answer) for one in found} == {(True, True, True), (True, None, True)}
-    files = PredictionFiles(kept.home.predictions_dir)
-    hashes = {one: files.get(one) for one in kept.ids}
-    of_seven = [hashes[one] for one in (kept.conversions[0], kept.conversions[2], *kept.conversions[5:])]
-    assert len({one.features_hash for one in of_seven if one is not None}) > 1
-    assert sorted(latest(kept.home, 100)) == sorted(kept.ids)
+    with asked_home(home) as asked:  # a server that starts knows what live events have told of notes so far
+        conversions.append(asked.conversions("u7", time=int(time.time()) + 2 * 3600))
+    return Kept(home, tags, conversions)
 
 
 def changed(kept: Kept, prediction: str, **other: object) -> str:
-    """Keep a prediction once more, under another id, with something that was not so."""
+    """Keep a prediction once more, under another id, with features and an answer that it had not."""
     files = PredictionFiles(kept.home.predictions_dir)
     found = files.get(prediction)
     assert isinstance(found, Prediction)
     facts = {name: getattr(found, name) for name in ("person", "as_of", "watermark", "filled_at", "seq", "asked")}
-    rows = np.zeros(found.shape, np.float32) if found.features is None else found.features
-    origin = {name: getattr(found.origin, name) for name in Origin.__dataclass_fields__} | {
-        name: other.pop(name) for name in list(other) if name in Origin.__dataclass_fields__
-    }
-    kind, model, schema, source = (origin[name] for name in ("kind", "model", "schema", "source"))
-    answer: list[dict[str, object]] = []
-    made = Made(new_id(), kind, model=model, schema=schema, source=source, answer=answer, features=rows,
-                scores=None, **(facts | other))  # type: ignore[arg-type]  # fmt: skip
-    files.add([made], lambda _: Origin(**origin), features=True)  # type: ignore[arg-type]
+    origin = {name: getattr(found.origin, name) for name in Origin.__dataclass_fields__} | other
+    shared = {name: origin[name] for name in ("kind", "model", "schema", "source")}
+    rows = np.zeros(found.shape, np.float32)
+    made = Made(new_id(), answer=[], features=rows, scores=None, **facts, **shared)
+    files.add([made], lambda _: Origin(**origin), features=True)
     return made.id
 
 
-def test_it_is_said_what_differs(kept: Kept) -> None:
-    [tags, conversions] = kept.reproducer.again(
-        [changed(kept, kept.tags[0], code="another"), changed(kept, kept.conversions[0])]
-    )
+@pytest.fixture(scope="module")
+def other(kept: Kept) -> dict[str, str]:
+    """Records of what never was so, and of what is gone."""
+    tags, conversions = kept.tags[0], kept.conversions[0]
+    return {
+        "tags": changed(kept, tags, code="another"),
+        "conversions": changed(kept, conversions),
+        "is gone": changed(kept, tags, model="tags-000000000000"),
+        "was replaced": changed(kept, tags, manifest="0" * 64),
+        "no version": changed(kept, tags, source="v99-1-abc x"),
+        "another version of": changed(kept, conversions, source="elsewhere"),
+        "is not kept": new_id(),
+    }
+
+
+@pytest.fixture(scope="module")
+def found(kept: Kept, other: dict[str, str]) -> dict[str, Reproduced]:
+    """What came of all, while the stores are away."""
+    stores = (kept.home.store_file, kept.home.histories_file)
+    for store in stores:
+        shutil.move(store, store.with_suffix(".aside"))
+    ids = [*kept.tags, *kept.conversions, *other.values()]
+    made = list(Reproducer(kept.home).again(ids))
+    for store in stores:
+        shutil.move(store.with_suffix(".aside"), store)
+    assert [one.id for one in made] == ids
+    return {one.id: one for one in made}
+
+
+def test_all_come_out_the_same_from_the_log(kept: Kept, found: dict[str, Reproduced]) -> None:
+    tags, conversions = ([found[one] for one in ids] for ids in (kept.tags, kept.conversions))
+    assert [one for one in (*tags, *conversions) if one.code or one.differences or one.notes] == []
+    assert {(one.features, one.scores, one.answer) for one in tags} == {(True, True, True)}
+    assert {(one.features, one.scores, one.answer) for one in conversions} == {(True, None, True)}
+    files = PredictionFiles(kept.home.predictions_dir)
+    records = {one: files.get(one) for one in found}
+    # They were made of different things: live events of the person, and what was told of notes.
+    for ids in ([kept.tags[0], kept.tags[5], kept.tags[-2]], [kept.conversions[place] for place in (0, 2, 6)]):
+        assert len({one.features_hash for name in ids if (one := records[name]) is not None}) > 1
+    last = records[kept.conversions[-1]]
+    assert last is not None
+    assert last.asked["notes"]["seq"] == last.seq is not None
+
+
+def test_it_is_said_what_differs(other: dict[str, str], found: dict[str, Reproduced]) -> None:
+    tags, conversions = found[other["tags"]], found[other["conversions"]]
     assert (tags.code, tags.features, tags.scores, tags.answer) == (Code.DIFFERENT, False, None, False)
     assert tags.said == "different: features and answer"
-    assert any("is 0" not in line and line.endswith("and was 0") for line in tags.differences)
     assert len(tags.differences) == 10
+    assert all(line.endswith("and was 0") for line in tags.differences)
     [note] = tags.notes
     assert note.endswith("and was another")
     assert (conversions.code, conversions.features, conversions.answer) == (Code.DIFFERENT, False, False)
     assert "of candidate 1 is" in conversions.differences[0]
 
 
-def test_it_is_said_what_is_gone(kept: Kept) -> None:
-    gone = [
-        changed(kept, kept.tags[0], model="tags-000000000000"),
-        changed(kept, kept.tags[0], manifest="0" * 64),
-        changed(kept, kept.tags[0], source="v99-1-abc x"),
-        changed(kept, kept.conversions[0], source="elsewhere"),
-        new_id(),
-    ]
-    found = list(kept.reproducer.again(gone))
-    assert [one.code for one in found] == [Code.GONE] * 5
-    for one, said in zip(
-        found, ("is gone", "was replaced", "no version", "another version of", "not kept"), strict=True
-    ):
-        assert said in one.said
-    [other] = kept.reproducer.again([changed(kept, kept.tags[0], source="v0-1-abc x")])
-    assert "links or refusals of people have changed" in other.notes[0]
+def test_it_is_said_what_is_gone(other: dict[str, str], found: dict[str, Reproduced]) -> None:
+    for said in ("is gone", "was replaced", "no version", "another version of", "is not kept"):
+        assert found[other[said]].code is Code.GONE
+        assert said in found[other[said]].said
 
 
 def test_after_an_erasure_it_is_said_that_people_were_erased(kept: Kept, tmp_path: Path) -> None:
