@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import duckdb
@@ -26,6 +26,7 @@ from features.settings import Settings
 from features.spine import Spine
 from serving.consent.log import deleted_tags, withdrawn_since
 from serving.histories.packed import ACTS_SCHEMA, person_batches
+from serving.histories.parted_events import parted_events
 from serving.histories.person_scores import PersonScores, scoring_tags
 from serving.histories.shared_facts import shared_parts
 from serving.histories.sqlite_store import SqliteHistories
@@ -111,9 +112,13 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
                 if tags and waiting
                 else None
             )
-            for spine in waiting:
-                _add(fill, source, spine, refused, scores)
-                advance()
+            # Scores are of all of the past.
+            after = 0 if scores else source.after
+            cut = settings.work_dir / "histories"
+            with parted_events(source.events, source.links, waiting, cut, after=after, kept=KEPT_KINDS) as events:
+                for spine, own in zip(waiting, events, strict=True):
+                    _add(fill, replace(source, events=own), spine, refused, scores)
+                    advance()
             # Also of people who did nothing so far: their first live event is theirs, and not the account's.
             fill.add(fill.done, {}, linked_accounts(log.table(con, "identities"), present, refused))
             if source.whole:
@@ -240,7 +245,10 @@ def _add(
     those = spine.take(np.flatnonzero(agreeing))
     histories = source.histories(those)
     fill.add(
-        spine.persons[-1], histories, _links(spine, set(histories)), {} if scores is None else scores.of(those)
+        spine.persons[-1],
+        histories,
+        _links(spine, set(histories)),
+        {} if scores is None else scores.of(those, source.events),
     )
 
 

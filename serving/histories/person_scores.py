@@ -66,13 +66,13 @@ class PersonScores:
         self._deleted = deleted
         self.scored_by = bundle.version
         self._people = PeopleScorer(bundle)
-        self._con, self._events = con, events
+        self._con = con
         self._thresholds = self._people.thresholds(events, everybody)
 
-    def of(self, spine: Spine) -> dict[str, Scores]:
+    def of(self, spine: Spine, events: duckdb.DuckDBPyRelation) -> dict[str, Scores]:
         """Return some people's scores, by key, but for tags that they deleted; their events are held meanwhile."""
         owned = pa.table({"account": pc.unique(spine.accounts["account"])})  # noqa: F841
-        own = self._events.query("events_", "select events_.* from events_ semi join owned using (account)")
+        own = events.query("events_", "select events_.* from events_ semi join owned using (account)")
         own.create(_SOME)
         try:
             scores = self._people.probabilities(self._con.table(_SOME), spine, self._thresholds)

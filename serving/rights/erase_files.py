@@ -17,7 +17,7 @@ from serving.online.added_columns import erase_added
 from serving.pages.people_cards import SHOWN_DIGITS
 from serving.tags.seed_list import seeds_folder
 
-_CACHES: Final = ("windows", "bins", "conversion")
+_CACHES: Final = ("windows", "bins", "conversion", "histories")
 _SPILLED_SECONDS: Final = 3600.0
 
 

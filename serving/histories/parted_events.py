@@ -1,0 +1,82 @@
+"""Events cut into the parts that a fill goes through, in one pass over the log instead of one for each part."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.people.person_links import PersonLinks
+from features.spine import Spine
+
+Relation: TypeAlias = duckdb.DuckDBPyRelation
+_PART: Final = "fill_part"
+_CUT: Final = """
+select e.*, p.{part} from events_ e join parted_ p using (account)
+where e.event_time >= {after} or e.kind in ({kept})
+"""
+
+
+@contextmanager
+def parted_events(
+    events: Relation, links: PersonLinks, parts: Sequence[Spine], folder: Path, *, after: int, kept: Sequence[str]
+) -> Iterator[list[Relation]]:
+    """Cut events by part; the files are deleted in the end.
+
+    An account that was several people's lies in the parts of all of them.
+
+    Parameters
+    ----------
+    events
+        Canonical events.
+    links
+        Whose accounts are whose.
+    parts
+        People of each part.
+    folder
+        Where the parts are kept meanwhile; what an earlier run left there is deleted.
+    after, kept
+        Leave out what happened before that, epoch seconds, but for these kinds.
+
+    Yields
+    ------
+    list
+        The events of each part; of a single one, all that was given.
+    """
+    if len(parts) < 2:
+        yield [events for _ in parts]
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    parted_ = pa.concat_tables([_accounts(links, spine, number) for number, spine in enumerate(parts)])  # noqa: F841
+    kinds = ", ".join(f"'{kind}'" for kind in kept) or "''"
+    cut = events.query("events_", _CUT.format(part=_PART, after=int(after), kept=kinds))
+    try:
+        cut.to_parquet(str(folder), partition_by=[_PART], compression="zstd")
+        yield [_read(events, folder / f"{_PART}={number}") for number in range(len(parts))]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _accounts(links: PersonLinks, spine: Spine, number: int) -> pa.Table:
+    owned = links.accounts_of(pc.unique(spine.rows["person"].combine_chunks()))["account"]
+    accounts = pc.unique(pa.chunked_array([*owned.chunks, *spine.accounts["account"].chunks], pa.string()))
+    return pa.table({"account": accounts, _PART: pa.array(np.full(len(accounts), number), pa.int32())})
+
+
+def _read(events: Relation, folder: Path) -> Relation:
+    if not folder.exists():
+        return events.limit(0)
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in sorted(folder.iterdir()))
+    columns = ", ".join(f'"{name}"' for name in events.columns)
+    return events.query(
+        "events_",
+        f"select {columns} from read_parquet([{files}], hive_partitioning = false)",  # noqa: S608
+    )
