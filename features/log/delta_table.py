@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -40,6 +41,25 @@ class Part:
     name: str
     rows: int
     ranges: dict[str, tuple[int | str, int | str]]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table.
+
+    Parameters
+    ----------
+    version
+        Its number.
+    said
+        What it recorded about itself.
+    parts
+        Names of the parts that it added.
+    """
+
+    version: int
+    said: dict[str, Any]
+    parts: tuple[str, ...]
 
 
 class LogTable:
@@ -107,6 +127,13 @@ class LogTable:
             entry = json.loads(said) if said else {}
             entries.append({"version": commit["version"], "committed_at": commit["timestamp"] // 1000} | entry)
         return sorted(entries, key=lambda entry: int(entry["version"]))
+
+    def since(self, version: int) -> Iterator[Commit]:
+        """Yield the versions behind one, oldest first; what they added and said is read of each alone."""
+        number = version + 1
+        while (path := self.folder / "_delta_log" / f"{number:020d}.json").exists():
+            yield _commit_in(path, number, path.stat().st_mtime_ns)
+            number += 1
 
     def recover(self) -> int:
         """Remove the parts that an import cut off before its commit left behind; return how many."""
@@ -180,6 +207,19 @@ class LogTable:
         kept = {Path(file).name for file in self.files()}
         if any(part.name not in kept for part in self.folder.glob("*.parquet")):
             DeltaTable(self.folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+
+
+@lru_cache(maxsize=20_000)
+def _commit_in(path: Path, version: int, _written_at: int) -> Commit:
+    said: dict[str, Any] = {}
+    parts: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        action = json.loads(line)
+        if "add" in action:
+            parts.append(unquote(action["add"]["path"]))
+        elif text := action.get("commitInfo", {}).get(_METADATA_KEY):
+            said = json.loads(text)
+    return Commit(version, said, tuple(parts))
 
 
 def _stats(part: Part) -> str:

@@ -36,7 +36,8 @@ class ConversionsReadiness(TypedDict, total=False):
 class FeedReadiness(TypedDict, total=False):
     """How far live events are in one place: how many it lacks (1,000 for more), and for how long; or why.
 
-    `failures` are tries that failed in a row, `aside` events that it could not take and is without.
+    `failures` are tries that failed in a row, `aside` events that it could not take and is without; `lacks` says
+    what was imported by file and is not in it, and what to run.
     """
 
     behind: int
@@ -44,6 +45,7 @@ class FeedReadiness(TypedDict, total=False):
     problem: str
     failures: int
     aside: int
+    lacks: str
 
 
 class LiveReadiness(TypedDict, total=False):

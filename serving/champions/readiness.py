@@ -79,6 +79,8 @@ def _fed(state: Feeding) -> FeedReadiness:
         said = {"behind": state.behind or 0, "lag_seconds": state.seconds}
     if state.aside:
         said["aside"] = state.aside
+    if state.lacks:
+        said["lacks"] = state.lacks
     return said
 
 

@@ -50,6 +50,7 @@ def status() -> None:
     from rich.table import Table
 
     from serving.champions.running_servers import running_servers
+    from serving.cli.imported import tell_lacking
     from training.bundles.pointer import promotions
 
     settings = load_settings()
@@ -60,6 +61,7 @@ def status() -> None:
                 name, move.bundle, _when(move.at), f"{move.how}, the champion" if not number else move.how
             )
     Console(markup=False).print(table)
+    tell_lacking(settings)
     servers = running_servers(settings)
     for server in servers:
         for name in KindName:

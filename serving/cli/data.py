@@ -10,7 +10,7 @@ import typer
 from features.errors import MappingError, SourceError
 from features.named_files import require_new
 from features.settings import load_settings
-from serving.cli.imported import tell, tell_next
+from serving.cli.imported import tell, tell_lacking, tell_next
 
 COMPLETE_JOURNEY = "complete-journey"
 WORLD = "world"
@@ -71,6 +71,7 @@ def import_(
         for summary in summaries:
             tell(summary)
         typer.echo("next: zhongcao log")
+        tell_lacking(settings)
         return
     read_with = load_mapping(mapping)
     inputs = [Input(open_reader(Path(file), read_with), read_with) for file in data]

@@ -29,10 +29,18 @@ def tell(summary: Summary) -> None:
 
 
 def tell_next(settings: Settings, summary: Summary) -> None:
-    """Say what to do after an import; filled live rows do not hold what came by file."""
-    filled = settings.store != "sqlite" or settings.store_file.exists() or settings.histories_file.exists()
-    if summary.accepted and filled:
-        typer.echo("live rows and histories do not hold these rows until zhongcao backfill has run")
+    """Say what to do after an import, see `tell_lacking`."""
     typer.echo(
         f"next: zhongcao quarantine show {summary.quarantine}" if summary.quarantine else "next: zhongcao log"
     )
+    tell_lacking(settings)
+
+
+def tell_lacking(settings: Settings) -> None:
+    """Say what filled stores lack of what came by file."""
+    from serving.live.imports import lacking
+
+    if settings.store != "sqlite" or settings.store_file.exists() or settings.histories_file.exists():
+        for reader, lacks in lacking(settings).items():
+            if lacks:
+                typer.echo(f"live events, {reader}: {lacks}")

@@ -15,7 +15,12 @@ def register(app: typer.Typer) -> None:
     app.command("parity")(parity)
 
 
-def backfill() -> None:
+def backfill(
+    since_import: Annotated[
+        bool,
+        typer.Option("--since-import", help="Only people of whom events were imported since; all, if need be."),
+    ] = False,
+) -> None:
     """Fill the online store from the log for the champion, as of now, and for a conversion champion the histories.
 
     Events that are accepted meanwhile are counted afterwards, each once.
@@ -24,6 +29,7 @@ def backfill() -> None:
 
     from features.log.event_log import EventLog
     from serving.histories.fill import fill_histories
+    from serving.live.since_import import rebuild_histories, rebuild_rows
     from serving.online.backfill import backfill as run
     from training.bundles.champion import champion_path
     from training.source import present_of
@@ -34,11 +40,19 @@ def backfill() -> None:
     if settings.champion_file.exists() or not settings.conversion_champion_file.exists():
         bundle = load_bundle(champion_path(settings))
         kinds = bundle.about.get("choices", {}).get("kinds")
-        info = run(settings, bundle, present_of(EventLog.open(settings), "now"), steps, kinds)
-        typer.echo(f"rows of {info.people:,} people and {info.accounts:,} linked accounts for {bundle.version}")
+        renewed = rebuild_rows(settings, bundle, steps) if since_import else None
+        if renewed is not None:
+            typer.echo(f"rows of {renewed:,} people of whom events were imported, for {bundle.version}")
+        else:
+            info = run(settings, bundle, present_of(EventLog.open(settings), "now"), steps, kinds)
+            typer.echo(f"rows of {info.people:,} people and {info.accounts:,} linked accounts for {bundle.version}")
     if settings.conversion_champion_file.exists():
-        held = fill_histories(settings, "now", int(time.time()), steps)
-        typer.echo(f"histories of {held.people:,} people, from the {held.source}")
+        renewed = rebuild_histories(settings, steps) if since_import else None
+        if renewed is not None:
+            typer.echo(f"histories of {renewed:,} people of whom events were imported")
+        else:
+            held = fill_histories(settings, "now", int(time.time()), steps)
+            typer.echo(f"histories of {held.people:,} people, from the {held.source}")
     typer.echo("next: zhongcao serve; a server that runs already answers from them at once")
 
 

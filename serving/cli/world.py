@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from serving.cli.imported import tell
+from serving.cli.imported import tell, tell_lacking
 
 world_app = typer.Typer(
     no_args_is_help=True, help="Simulated worlds of notes, ads and purchases, in which the truth is known."
@@ -96,3 +96,4 @@ def import_world(folder: Path) -> None:
         tell(summary)
     as_of = day_text(last, EventLog.open(settings).timezone)
     typer.echo(f"next: zhongcao log, then zhongcao retrain --taxonomy {folder / 'taxonomy.toml'} --as-of {as_of}")
+    tell_lacking(settings)

@@ -8,14 +8,20 @@ from contextlib import closing
 from typing import Any, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from features.events import EVENTS
+from features.impressions.columns import KEPT_KINDS
 from features.inbox.batch import ROW_COLUMNS
 from features.inbox.file import LOG_READER
 from features.inbox.mover import as_table
 from features.log.event_log import EventLog
+from features.people.acts import person_codes, read_acts
+from features.people.person_links import PersonLinks
 from features.rights.withdrawals import withdrawn
+from serving.histories.fill import kept_after
+from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.online.backfill import linked_accounts
 
 _MOST_RECENT: Final = 100_000
@@ -32,7 +38,7 @@ class KnownEvents:
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
-        version = log.version
+        version = self.version = log.version
         self.position = log.log_table(EVENTS.name).position(LOG_READER, version)
         self.con = log.connect()
         self._moved = log.events(self.con, version)
@@ -94,3 +100,27 @@ class KnownEvents:
         path = self.log.settings.inbox_file
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(statement, values).fetchall()
+
+
+def histories_of(known: KnownEvents, persons: Sequence[str], seq: int, as_of: int) -> dict[str, pa.RecordBatch]:
+    """Return the histories of people as log and inbox tell them.
+
+    Parameters
+    ----------
+    known
+        The events.
+    persons
+        Their keys.
+    seq
+        The last live event that counts.
+    as_of
+        Whose accounts are whose is as of then, epoch seconds.
+    """
+    owned = known.accounts_of(persons, as_of)
+    events = known.events(owned, dict.fromkeys(persons, seq))
+    keys = pa.array(persons, pa.string())
+    links = PersonLinks(known.identities, as_of)
+    acts = read_acts(events, links, keys, after=kept_after(as_of), kept=KEPT_KINDS)
+    codes = person_codes(keys, links.versions(keys, np.full(len(keys), as_of))).tolist()
+    nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
+    return dict.fromkeys(persons, nothing) | dict(person_batches(acts, dict(zip(codes, persons, strict=True))))

@@ -47,6 +47,8 @@ class Feeding:
         Tries that failed in a row.
     aside
         Events that it could not take, and is without.
+    lacks
+        What came into the log by file and is not in it, and what to do.
     """
 
     behind: int | None = None
@@ -54,6 +56,7 @@ class Feeding:
     problem: str = ""
     failures: int = 0
     aside: int = 0
+    lacks: str = ""
 
 
 @dataclass

@@ -9,15 +9,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from features.impressions.columns import KEPT_KINDS
 from features.inbox.hold import PARITY_READER, held_for, release
 from features.log.event_log import EventLog
-from features.people.acts import person_codes, read_acts
-from features.people.person_links import PersonLinks
 from features.settings import Settings
 from serving.histories.fill import kept_after
-from serving.histories.known_events import KnownEvents
-from serving.histories.packed import ACTS_SCHEMA, person_batches
+from serving.histories.known_events import KnownEvents, histories_of
+from serving.histories.packed import ACTS_SCHEMA
 from serving.histories.store import ORDER, HistoryLive, HistoryStore
 from serving.live.fed import FillNeededError
 from serving.live.parity import Difference, Parity, behind_the_log, digest
@@ -78,19 +75,10 @@ def _read(
 
 def _compared(known: KnownEvents, found: dict[str, pa.RecordBatch], seq: int, as_of: int) -> Parity:
     said = Parity(histories=len(found))
-    owned = known.accounts_of(list(found), as_of)
-    events = known.events(owned, dict.fromkeys(found, seq))
-    keys = pa.array(list(found), pa.string())
-    links = PersonLinks(known.identities, as_of)
+    truth = histories_of(known, list(found), seq, as_of)
     after = kept_after(as_of)
-    acts = read_acts(events, links, keys, after=after, kept=KEPT_KINDS)
-    names = dict(
-        zip(person_codes(keys, links.versions(keys, np.full(len(keys), as_of))).tolist(), found, strict=True)
-    )
-    truth = dict(person_batches(acts, names))
-    nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
     for person, live in found.items():
-        said.add(_differences(person, live, truth.get(person, nothing), after))
+        said.add(_differences(person, live, truth[person], after))
     return said
 
 

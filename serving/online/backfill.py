@@ -21,6 +21,7 @@ from features.rights.withdrawals import withdrawn
 from features.settings import Settings
 from features.spine import Spine
 from serving.online.choice import open_store
+from serving.online.filled import note_filled
 from serving.online.live_rows import RowBundle, RowFacts
 from serving.online.store import StoredState, StoreInfo
 from training.source import LogSource, open_source
@@ -111,7 +112,8 @@ def backfill(
     """
     log = EventLog.open(settings)
     with held_for(log, TAGS_READER):
-        source = open_source(settings, copied=False)
+        identities = log.log_table("identities").version
+        source = open_source(settings, copied=False, identities=identities)
         position = log.log_table(EVENTS.name).position(LOG_READER, source.version)
         people = _People.of(source, as_of, kinds)
         facts = RowFacts.fitted(bundle.taxonomy, source.events, people.scored, as_of, kinds)
@@ -135,6 +137,7 @@ def backfill(
             fill.live(position, live.schema_hash, facts.to_json())
         info = store.describe()
         store.close()
+        note_filled(settings, TAGS_READER, info.fill, {"events": source.version, "identities": identities})
         source.con.close()
     return info
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import cast
 
 from features.errors import StoreError, ZhongcaoError
@@ -18,6 +19,7 @@ from serving.live.fed import Fed
 from serving.live.feed_histories import FedHistories
 from serving.live.feed_tags import FedTags
 from serving.live.feeder import Feeder, Feeding
+from serving.live.imports import ImportWatch
 from serving.online.choice import open_store
 from serving.online.live_rows import RowBundle
 
@@ -74,11 +76,13 @@ def open_feeder(
         FedHistories(histories, inbox.log.timezone, watched(lambda: histories.describe().as_of)),
     ]
     feeder = opened.enter_context(Feeder(inbox, fed))
-    moving = ingest.moving
+    moving, imports = ingest.moving, ImportWatch(settings)
 
     def states() -> dict[str, Feeding]:
         moved = moving()
         to_log = Feeding(moved.waiting, moved.seconds, moved.problem, moved.failures, moved.aside)
-        return {one.name: feeder.state(one.name) for one in fed} | {LOG_READER: to_log}
+        lacks = imports.look()
+        fed_now = {one.name: replace(feeder.state(one.name), lacks=lacks.get(one.name, "")) for one in fed}
+        return fed_now | {LOG_READER: to_log}
 
     return states

@@ -31,6 +31,7 @@ def watch_live(metrics: Metrics, feedings: Callable[[], Mapping[str, Feeding]]) 
         ("lag_seconds", "For how long the oldest of them may have waited.", lambda state: state.seconds),
         ("failing", "1 where it takes none; `/readyz` says why.", lambda state: bool(state.problem)),
         ("failures", "Tries that failed in a row.", lambda state: state.failures),
+        ("lacks_imports", "1 where it lacks what was imported by file.", lambda state: bool(state.lacks)),
         ("aside", "Live events that it could not take, and is without.", lambda state: state.aside),
     ):
         metrics.gauge(f"live_{name}", meaning, of_each(value))

@@ -10,22 +10,26 @@ from features.log.importing import Summary
 from features.settings import Settings
 from serving.cli.imported import tell_next
 
-STALE = "live rows and histories do not hold these rows until zhongcao backfill has run"
-
 
 @pytest.mark.parametrize(
-    ("store", "accepted", "said"),
+    ("store", "quarantine", "said"),
     [
-        ("", 3, []),
-        ("online.sqlite", 3, [STALE]),
-        ("histories.sqlite", 3, [STALE]),
-        ("online.sqlite", 0, []),
+        ("", "", ["next: zhongcao log"]),
+        ("online.sqlite", "", ["next: zhongcao log", "live events, tags: lacks it"]),
+        ("histories.sqlite", "q1", ["next: zhongcao quarantine show q1", "live events, tags: lacks it"]),
     ],
 )
 def test_filled_stores_are_said_to_lack_what_was_imported(
-    store: str, accepted: int, said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: str,
+    *,
+    quarantine: str,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if store:
         (tmp_path / store).touch()
-    tell_next(Settings(home=tmp_path), Summary("events", "file", accepted=accepted))
-    assert capsys.readouterr().out.splitlines() == [*said, "next: zhongcao log"]
+    monkeypatch.setattr("serving.live.imports.lacking", lambda _: {"tags": "lacks it", "histories": ""})
+    tell_next(Settings(home=tmp_path), Summary("events", "file", accepted=3, quarantine=quarantine))
+    assert capsys.readouterr().out.splitlines() == said

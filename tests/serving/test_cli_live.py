@@ -38,6 +38,7 @@ def run(*arguments: str) -> Result:
 
 def test_what_is_filled_is_the_batchs_and_a_false_row_is_told(home: Settings) -> None:
     assert "next: zhongcao serve" in run("backfill").stdout
+    assert "rows of 0 people of whom events were imported" in run("backfill", "--since-import").stdout
     good = run("parity", "--json")
     assert good.exit_code == 0
     store = SqliteStore(home.store_file)
