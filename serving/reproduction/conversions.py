@@ -87,7 +87,7 @@ class _Fill:
         """Return a person's scores of tags, if the fill knew the person."""
         if scorer is None or person not in self.people:
             return None
-        return scorer.of(self.source.people.take([self.people[person]]))[person]
+        return scorer.of(self.source.people.take([self.people[person]]), self.source.events)[person]
 
 
 class _OneHistory:
