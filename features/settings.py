@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="Memory that DuckDB may use before it spills.")
     train_people: int = Field(
-        50_000, ge=1_000, description="About how many people tags are learned from and judged by, of a larger log."
+        20_000, ge=1_000, description="About how many people tags are learned from and judged by, of a larger log."
     )
     store: str = Field(
         "sqlite",
@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     )
     move_seconds: int = Field(
         300, ge=1, le=86_400, description="Seconds between moves of live events from the inbox into the log."
+    )
+    versions_days: int = Field(
+        60,
+        ge=1,
+        le=36_500,
+        description="Days that the log can be read as it was before small parts were put together.",
     )
     predictions_share: float = Field(
         0.01, ge=0, le=1, description="Share of predictions that the prediction log keeps; 0 for none."

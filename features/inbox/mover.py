@@ -21,6 +21,7 @@ from features.inbox.hold import PARITY_READER, holder, no_fill
 from features.inbox.inbox import Inbox
 from features.inbox.live_quarantine import quarantine_refused
 from features.inbox.tries import EXPECTED
+from features.log.compaction import compact
 from features.log.event_log import EventLog
 from features.log.importing import import_lock
 from features.log.parts import PartWriter
@@ -106,6 +107,7 @@ def move(inbox: Inbox, log: EventLog) -> Moved:
             inbox.moved_to(position, names)
             done.events += len(new)
             done.parts += names
+        compact(log, target, lambda names: inbox.moved_to(position, names))
         done.version = target.version
     return done
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from features.errors import EventLogError
 from features.events import Table
@@ -110,7 +110,8 @@ class LogTable:
         found = sorted(_local(uri) for uri in table.file_uris())
         if version not in (None, latest) and not all(Path(file).exists() for file in found):
             raise EventLogError(
-                f"a version of table {self.table.name} is gone, since people were erased",
+                f"a version of table {self.table.name} is gone, since people were erased, or as its parts were "
+                "put together more than `versions_days` ago",
                 value=version,
                 valid=[latest],
                 next_step="begin again from the present version",
@@ -162,6 +163,7 @@ class LogTable:
         position: tuple[str, int] | None = None,
         *,
         replace: bool = False,
+        merged: Sequence[str] = (),
     ) -> int:
         """Make the parts visible in one version and return its number.
 
@@ -175,12 +177,15 @@ class LogTable:
             An application and how far it has come with this version, see `position`.
         replace
             Whether they take the place of all parts before them; else they are added.
+        merged
+            Names of parts whose rows they hold and whose place they take: what the table says stays the same.
         """
         now = int(time.time() * 1000)
-        actions = [
-            AddAction(part.name, (self.folder / part.name).stat().st_size, {}, now, True, _stats(part))
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(part.name, (self.folder / part.name).stat().st_size, {}, now, not merged, _stats(part))
             for part in parts
         ]
+        actions += [RemoveAction(name, False, now) for name in merged]
         properties = CommitProperties(
             custom_metadata={_METADATA_KEY: json.dumps(metadata)},
             app_transactions=[Transaction(*position)] if position else None,
@@ -202,11 +207,23 @@ class LogTable:
         (self.folder / _PENDING).unlink(missing_ok=True)
         return self.version
 
+    def rows(self) -> dict[str, int]:
+        """Return part → number of its rows, oldest first."""
+        if not self.exists:
+            return {}
+        found = pa.table(DeltaTable(self.folder).get_add_actions(flatten=True)).to_pylist()
+        found.sort(key=lambda one: (one["modification_time"], one["path"]))
+        return {unquote(one["path"]): int(one["num_records"]) for one in found}
+
     def vacuum(self) -> None:
         """Delete every part that the latest version does not hold: earlier versions cannot be read any more."""
         kept = {Path(file).name for file in self.files()}
         if any(part.name not in kept for part in self.folder.glob("*.parquet")):
             DeltaTable(self.folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+        # What was removed long ago is not in Delta's own books any more.
+        for part in self.folder.glob("*.parquet"):
+            if part.name not in kept:
+                part.unlink()
 
 
 @lru_cache(maxsize=20_000)
