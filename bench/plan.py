@@ -45,7 +45,7 @@ from features.world.policy import BroadPolicy, Choice, Policy, Slots
 from features.world.settings import WorldSettings
 from features.world.world import World
 from features.world.writer import write_world
-from serving.jobs.delivery_plan import plan_delivery, plan_tables
+from serving.jobs.delivery_plan import champions, plan_delivery, plan_tables
 from training.bundles.champion import promote
 from training.bundles.manifest import CONVERSION
 from training.conversion.job import ConversionChoices, ConversionJob
@@ -56,6 +56,7 @@ from training.tags.job import JobSettings, TagJob
 
 BEFORE, PLANNED, AFTER = 45, 14, 14
 _FULL = 0.95
+_MOST_EXAMPLES = 60_000
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,19 @@ def _plans(world: World, home: Path, threads: int, asked: list[tuple[str, float,
     at = world.settings.begin + BEFORE * DAY_SECONDS
     promote(
         settings,
-        TagJob(settings, load_taxonomy(home / "world" / "taxonomy.toml"), at, JobSettings(), steps).train(),
+        TagJob(
+            settings, load_taxonomy(home / "world" / "taxonomy.toml"), at, JobSettings(most_instants=2), steps
+        ).train(),
     )
-    promote(settings, ConversionJob(settings, at, ConversionChoices(), steps).train(), kind=CONVERSION)
-    found = []
+    promote(
+        settings,
+        ConversionJob(settings, at, ConversionChoices(most_examples=_MOST_EXAMPLES), steps).train(),
+        kind=CONVERSION,
+    )
+    models, found = champions(settings), []
     for campaign, budget, days in asked:
         question = PlanQuestion(campaign, budget, days=days, as_of=day_text(at, "UTC"))
-        plan = plan_delivery(settings, question, steps)
+        plan = plan_delivery(settings, question, steps, models)
         found.append(Planned(plan, _audience(world, settings, plan)))
     return found
 
@@ -249,7 +256,7 @@ def _interval(values: list[float]) -> dict[str, float]:
 def main() -> None:
     """Live, compare, print and write."""
     parser = argparse.ArgumentParser(prog="python -m bench.plan")
-    parser.add_argument("--people", type=int, default=3_000)
+    parser.add_argument("--people", type=int, default=1_500)
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("var/bench-plan"), help="keeps what was lived")

@@ -37,8 +37,21 @@ _MICROS: Final = 1e6
 _FEWEST_PRICED: Final = 50
 
 
-def plan_delivery(settings: Settings, question: PlanQuestion, steps: Steps) -> DeliveryPlan:
+def plan_delivery(
+    settings: Settings, question: PlanQuestion, steps: Steps, models: PlanModels | None = None
+) -> DeliveryPlan:
     """Make a plan.
+
+    Parameters
+    ----------
+    settings
+        Where log and champions lie.
+    question
+        What is to be planned.
+    steps
+        Tells how far it is.
+    models
+        Those that serve by default.
 
     Raises
     ------
@@ -52,7 +65,7 @@ def plan_delivery(settings: Settings, question: PlanQuestion, steps: Steps) -> D
     if not 1 <= question.cap <= LEVELS:
         raise TrainingError("no such frequency cap", value=question.cap, valid=[f"1 to {LEVELS}"])
     log = EventLog.open(settings)
-    models = _models(settings)
+    models = models or champions(settings)
     with plan_tables(log, present_of(log, question.as_of)) as tables:
         brand, notes = _campaign(tables, question.campaign)
         with steps.step("read delivery so far and hold-outs", 1) as advance:
@@ -116,7 +129,8 @@ def _least(plan: Plan) -> float:
     return _FEWEST_PRICED * float(plan.market.cost.min())
 
 
-def _models(settings: Settings) -> PlanModels:
+def champions(settings: Settings) -> PlanModels:
+    """Return the models that serve, once they are found whole."""
     tags, conversion = champion_path(settings, TAGS), champion_path(settings, CONVERSION)
     for folder, kind in ((tags, TAGS), (conversion, CONVERSION)):
         verify_bundle(folder, kind)

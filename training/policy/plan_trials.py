@@ -77,7 +77,7 @@ def sought_of(steps: Mapping[str, int], targets: Sequence[str]) -> str:
     if "ctcvr" not in targets:
         raise TrainingError(
             "the conversion champion does not predict purchases", value=list(targets), valid=["ctcvr"],
-            next_step="run `zhongcao conversion train` on a log in which purchases follow paid impressions",
+            next_step="run `zhongcao train conversion` on a log in which purchases follow paid impressions",
         )  # fmt: skip
     often = [step for step in _STEPS if step in targets and steps.get(step, 0) >= ENOUGH]
     return often[-1] if often else "ctcvr"
