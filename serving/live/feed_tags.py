@@ -17,7 +17,7 @@ from features.incremental.columns import Encoded
 from features.incremental.live_layout import LiveLayout
 from serving.live.fed import ACCOUNT, ARRIVED_AT, Fed, FillNeededError, Rows, by_person
 from serving.online.backfill import TAGS_READER
-from serving.online.live_rows import BACKFILL, RowBundle, RowFacts
+from serving.online.live_rows import BACKFILL, RowBundle, RowFacts, reader_of
 from serving.online.store import Live, OnlineStore, StoredRow, StoredState, Update
 
 
@@ -135,12 +135,14 @@ class FedTags(Fed):
             raise FillNeededError("the online store was filled without states", next_step=BACKFILL)
         key = live.fill, bundle.version
         if self._made is None or self._made[0] != key:
-            if self._store.describe().schema_hash != bundle.layout.schema_hash:
+            # The columns of tags that were added since the fill lie beside the rows, which go on without them.
+            read = reader_of(bundle, self._store.describe().schema_hash)
+            if read is None:
                 raise FillNeededError(
                     "the online store's rows do not follow the layout of the bundle", next_step=BACKFILL
                 )
             facts = RowFacts.of_json(live.facts)
-            layout = facts.layout(bundle)
+            layout = facts.layout(read)
             if layout.schema_hash != live.state_hash:
                 raise FillNeededError(
                     "the online store's states were made for other features than the bundle's",

@@ -22,7 +22,7 @@ from features.rows.thresholds import Thresholds
 from features.settings import Settings
 from features.spine import ACCOUNTS_SCHEMA, assemble
 from serving.histories.known_events import KnownEvents
-from serving.online.live_rows import BACKFILL, RowBundle, RowFacts
+from serving.online.live_rows import BACKFILL, RowBundle, RowFacts, reader_of
 from serving.online.store import Live, OnlineStore, StoredRow, StoredState
 
 _WAIT_SECONDS: Final = 10.0
@@ -130,6 +130,9 @@ def check_rows(settings: Settings, store: OnlineStore, bundle: RowBundle, sample
         known = KnownEvents(log)
         try:
             live = _caught_up(store, known.position)
+            read = reader_of(bundle, store.describe().schema_hash)
+            if read is None:
+                raise StoreError("the store's rows do not follow the layout of the bundle", next_step=BACKFILL)
             facts = RowFacts.of_json(live.facts)
             persons = _chosen(store, live, known.recent_accounts(facts.as_of), sample, seed)
             found = [
@@ -137,7 +140,7 @@ def check_rows(settings: Settings, store: OnlineStore, bundle: RowBundle, sample
                 for person, row, state in zip(persons, store.get(persons), store.states(persons), strict=True)
                 if row is not None and state is not None and state.content
             ]
-            return _compared(known, bundle, facts, _unchanged(store, found))
+            return _compared(known, read, facts, _unchanged(store, found))
         finally:
             known.close()
 

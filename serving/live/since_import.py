@@ -35,7 +35,7 @@ from serving.live.imports import imports_since
 from serving.online.backfill import TAGS_READER
 from serving.online.choice import open_store
 from serving.online.filled import filled_from, note_filled
-from serving.online.live_rows import RowBundle, RowFacts
+from serving.online.live_rows import RowBundle, RowFacts, reader_of
 from serving.online.store import OnlineStore, StoredState, Update
 from training.source import present_of
 from training.steps import Steps
@@ -95,10 +95,11 @@ def rebuild_rows(settings: Settings, bundle: RowBundle, steps: Steps) -> int | N
     instant = present_of(log, "now")
     with Inbox(log) as inbox, closing(store):
         live = store.live()
-        if live is None or store.describe().schema_hash != bundle.layout.schema_hash:
+        read = None if live is None else reader_of(bundle, store.describe().schema_hash)
+        if live is None or read is None:
             return None
         facts = RowFacts.of_json(live.facts)
-        if facts.layout(bundle).schema_hash != live.state_hash:
+        if facts.layout(read).schema_hash != live.state_hash:
             return None
         with _known(log, inbox) as known:
             touched = _touched(inbox, known, TAGS_READER, live.fill, facts.as_of)
@@ -107,7 +108,7 @@ def rebuild_rows(settings: Settings, bundle: RowBundle, steps: Steps) -> int | N
             fed = FedTags(store, lambda: bundle, lambda: touched.silent, lambda: instant - 1)
             _catch_up(inbox, fed)
             persons = sorted({*store.resolve(touched.accounts)} - touched.silent)
-            rows = _Rows(store, bundle, facts, known, instant)
+            rows = _Rows(store, read, facts, known, instant)
             _each(steps, "rows of people with imported events", persons, rows.renew)
         if (found := store.live()) is None or found.fill != live.fill:
             raise StoreError("the online store was filled meanwhile", next_step="nothing more is to be done")

@@ -32,6 +32,32 @@ class RowBundle(Protocol):
 
 
 @dataclass(frozen=True)
+class _WithoutAdded:
+    """A bundle without the tags that were added to it: the rows of its base."""
+
+    version: str
+    layout: RowLayout
+    taxonomy: Taxonomy
+
+
+def reader_of(bundle: RowBundle, schema_hash: str) -> RowBundle | None:
+    """Return whose rows a store holds: a bundle's, or those that it had before tags were added; None for neither.
+
+    Parameters
+    ----------
+    bundle
+        What answers.
+    schema_hash
+        Of the store's rows.
+    """
+    if schema_hash == bundle.layout.schema_hash:
+        return bundle
+    if schema_hash == bundle.layout.base.schema_hash:
+        return _WithoutAdded(bundle.version, bundle.layout.base, bundle.taxonomy.base)
+    return None
+
+
+@dataclass(frozen=True)
 class RowFacts:
     """What a fill knew beside the states, frozen until the next one.
 

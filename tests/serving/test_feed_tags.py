@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 
 from features.inbox.mover import move
 from features.people.identity import load_key
+from features.rows.layout import RowLayout
 from features.settings import Settings
+from features.taxonomy.addition import added_tags
+from features.taxonomy.taxonomy import Taxonomy
 from serving.live.parity import check_rows
 from serving.messages.schemas import PersonRef
 from serving.online.store import Update
@@ -21,6 +25,7 @@ from serving.predictions.record import digest
 from serving.scoring.scorer import Scorer
 from tests.serving.live_homes import DAY, KINDS, NOW, LiveShop, event, filled, key_of, live_home, live_shop
 from tests.serving.rebuilt_rows import rebuilt
+from training.new_tags.model import extended_layout
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +193,44 @@ def test_the_row_of_a_prediction_comes_out_of_the_log_again(shop: LiveShop, tmp_
     assert [one and one.features_hash for one in kept] == [digest(row) for row in rows]
     assert [one and one.seq is None for one in kept] == [True, False, False]
     assert len({digest(row) for row in rows}) == 3
+
+
+@dataclass(frozen=True)
+class WithMore:
+    """What is needed of a bundle that a tag and a vertical were added to."""
+
+    version: str
+    layout: RowLayout
+    taxonomy: Taxonomy
+
+
+def test_live_rows_go_on_after_tags_were_added(shop: LiveShop) -> None:
+    fragment = {
+        "vertical": [{"id": "soap", "name": "Soap", "name_zh": "皂", "categories": ["soap"], "patterns": []}],
+        "tag": [
+            {
+                "id": "soap.buys", "within": "soap", "name": "Soap", "name_zh": "皂", "meaning": "Buys soap.",
+                "rule": "count(purchase) >= 1",
+            }
+        ],
+    }  # fmt: skip
+    taxonomy, before = added_tags(shop.bundle.taxonomy, fragment), shop.bundle
+    shop.feed()
+    shop.bundle = WithMore("more", extended_layout(before.layout, taxonomy), taxonomy)  # type: ignore[assignment]
+    assert shop.bundle.layout.base == before.layout != shop.bundle.layout
+    shop.now += 100
+    shop.send(event(9000, "a5", NOW + 60), event(9001, "new", NOW + 60))
+    shop.feed()
+    assert shop.feeder.state("tags").problem == ""
+    [row, new] = shop.store.get([shop.person("a5"), shop.person("new")])
+    assert row is not None
+    assert new is not None
+    assert row.as_of == NOW + 101
+    assert len(row.vector) == before.layout.width
+    found = check_rows(shop.settings, shop.store, shop.bundle, 500, 0)
+    assert (found.different, found.fed) == (0, 2)
+    # They are as if nothing had been added, and the tags may be taken away again.
+    shop.bundle = before
+    shop.send(event(9002, "a5", NOW + 61))
+    shop.feed()
+    assert check_rows(shop.settings, shop.store, before, 500, 0).different == 0
