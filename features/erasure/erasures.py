@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 from features.erasure.erasable import ErasablePlace
 from features.erasure.person_keys import PersonKeys
@@ -20,6 +21,11 @@ from features.rights.ledger import ERASURE, say
 from features.rights.tombstones import tombstone
 from features.settings import Settings
 from features.sqlite_pages import rewrite
+
+_RECEIPTS: Final = (
+    "SELECT id, mark, accounts, asked_at, finished_at, place, removed, begun FROM erasure"
+    " LEFT JOIN step ON step.erasure = id {} ORDER BY number, step.rowid"
+)
 
 
 @dataclass(frozen=True)
@@ -172,19 +178,7 @@ def unfinished(settings: Settings) -> list[str]:
 
 def receipts(settings: Settings) -> list[Receipt]:
     """Return all receipts, in the order in which erasures were asked for."""
-    steps = _select(settings, "SELECT erasure, place, removed, begun FROM step")
-    found = _select(settings, "SELECT id, mark, accounts, asked_at, finished_at FROM erasure ORDER BY number")
-    return [
-        Receipt(
-            id=erasure,
-            person=mark,
-            accounts=accounts,
-            asked_at=asked_at,
-            finished_at=finished_at,
-            places=tuple(ErasedPlace(place, n, begun > 1) for of, place, n, begun in steps if of == erasure),
-        )
-        for erasure, mark, accounts, asked_at, finished_at in found
-    ]
+    return _receipts(_select(settings, _RECEIPTS.format("")))
 
 
 def receipt(settings: Settings, erasure: str) -> Receipt:
@@ -195,10 +189,20 @@ def receipt(settings: Settings, erasure: str) -> Receipt:
     RightsError
         There is no such erasure.
     """
-    for found in receipts(settings):
-        if found.id == erasure:
-            return found
-    raise RightsError("no erasure has this id", next_step="`zhongcao people erasures` lists them")
+    found = _receipts(_select(settings, _RECEIPTS.format("WHERE id = ?"), erasure))
+    if not found:
+        raise RightsError("no erasure has this id", next_step="`zhongcao people erasures` lists them")
+    return found[0]
+
+
+def _receipts(rows: Iterable[tuple[Any, ...]]) -> list[Receipt]:
+    """Return the receipts whose places come as rows, those of one erasure side by side."""
+    return [
+        Receipt(
+            *facts, tuple(ErasedPlace(place, n, begun > 1) for *_, place, n, begun in steps if place is not None)
+        )
+        for facts, steps in groupby(rows, key=lambda row: row[:5])
+    ]
 
 
 def erased_since(settings: Settings, bundle: str) -> int:
