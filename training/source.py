@@ -28,7 +28,7 @@ class LogSource:
     con
         Connection that the relations live on.
     events, identities
-        Canonical tables; copied events are sorted by account and time.
+        Canonical tables; copied events are compressed, and sorted by kind, account and time.
     timezone
         The log's time zone.
     data_version
@@ -151,9 +151,12 @@ def open_source(
         chosen.create("log_accounts")
         events, links = (rows.query("rows", _OF_CHOSEN) for rows in (events, links))
     if copied:
-        events.order("account, event_time").create("log_events")
-    else:
-        events.create_view("log_events")
+        # A tenth of the memory of DuckDB's own tables; and who asks about purchases reads no impressions.
+        con.execute("attach ':memory:' as copied (compress)")
+        events.order("kind, account, event_time").create("copied.log_events")
+        con.execute("checkpoint copied")
+        events = con.table("copied.log_events")
+    events.create_view("log_events")
     links.create("log_identities")
     said = _data_version(con, version)
     return LogSource(
