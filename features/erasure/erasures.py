@@ -197,12 +197,13 @@ def receipt(settings: Settings, erasure: str) -> Receipt:
 
 def _receipts(rows: Iterable[tuple[Any, ...]]) -> list[Receipt]:
     """Return the receipts whose places come as rows, those of one erasure side by side."""
-    return [
-        Receipt(
-            *facts, tuple(ErasedPlace(place, n, begun > 1) for *_, place, n, begun in steps if place is not None)
-        )
-        for facts, steps in groupby(rows, key=lambda row: row[:5])
-    ]
+    found = []
+    for (erasure, mark, accounts, asked_at, finished_at), steps in groupby(rows, key=lambda row: row[:5]):
+        places = [
+            ErasedPlace(place, removed, begun > 1) for *_, place, removed, begun in steps if place is not None
+        ]
+        found.append(Receipt(erasure, mark, accounts, asked_at, finished_at, tuple(places)))
+    return found
 
 
 def erased_since(settings: Settings, bundle: str) -> int:

@@ -1,4 +1,4 @@
-"""Receipts of erasures: each with its own places, in the order in which they were asked for, one looked up alone."""
+"""Receipts of erasures: each with its own places, in the order asked for, one looked up alone."""
 
 from __future__ import annotations
 
