@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from features.impressions.features import ImpressionFeatures
 from features.impressions.history import NoteHistory
@@ -14,7 +15,7 @@ from features.inbox.mover import move
 from features.people.acts import code_of
 from features.people.identity import load_key
 from serving.histories.shared_facts import SharedFacts
-from serving.histories.told import Told, folded, read, told_events
+from serving.histories.told import Told, folded, read, told_events, told_tallies
 from serving.messages.conversion_schemas import ConversionsRequest
 from serving.scoring.conversions import ConversionScorer
 from tests.serving.conversion_homes import DAY, FakeConversions
@@ -97,18 +98,26 @@ def test_an_answer_knows_of_notes_what_was_told_before_the_hour(clicks: Clicks) 
     assert found == before + 3
 
 
-def test_what_is_told_names_nobody_and_stays_small(clicks: Clicks) -> None:  # noqa: F811
-    clicks.feeder._fed[0]._parts = 0  # type: ignore[attr-defined]
-    lived(clicks, 12)
-    clicks.feed()
-    told = clicks.store.told()
-    columns = set(read(told.events[0]).column_names)
-    assert columns.isdisjoint({"account", "event_id", "event_time", "arrived_at", "order"})
-    clicks.store.fold(told, folded(told, "UTC"))
-    after = clicks.store.told()
-    assert (len(after.events), after.seq) == (0, told.seq)
+def test_what_is_told_names_nobody_and_stays_small(
+    clicks: Clicks,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.live.feed_histories.FOLD_AT", 2)
+    seen = []
+    for number in range(7):
+        clicks.send(number, f"u{number}", END, kind="impression", position=1, note="n1")
+        clicks.feed()
+        told = clicks.store.told()
+        seen.append(len(told.events))
+        if told.events:
+            columns = set(read(told.events[0]).column_names)
+            assert columns.isdisjoint({"account", "event_id", "event_time", "arrived_at", "order"})
+    assert max(seen) == 2
+    assert 0 in seen
+    [shown] = [table for of, table in told_tallies(told, "UTC").items() if of == "note"]
+    assert shown["impression_count"].to_pylist() == [7]
     clicks.store.fold(Told("another fill", told.seq), {})
-    assert clicks.store.told() == after
+    assert clicks.store.told() == told
 
 
 def test_events_are_kept_by_the_hour_in_which_they_were_known() -> None:
