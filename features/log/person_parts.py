@@ -20,6 +20,7 @@ _GROUPS: Final = "select name as account, min(hash(name)) over (partition by rel
 _CUT: Final = """
 select e.*, coalesce(o.{part}, hash(e.account) % {parts})::integer as {part}
 from events_ e left join owned_ o using (account)
+where coalesce(o.{part}, hash(e.account) % {parts}) < {first}
 """
 
 
@@ -42,12 +43,22 @@ class PersonParts:
     folder
         Where the parts are kept. Those that are there are used as they are: who names the folder sees to it that
         it is of the same events.
+    first
+        Only so many of the parts are made, a sample of the people; all by default.
     """
 
     def __init__(
-        self, events: duckdb.DuckDBPyRelation, identities: Any | None, *, known_at: int, number: int, folder: Path
+        self,
+        events: duckdb.DuckDBPyRelation,
+        identities: Any | None,
+        *,
+        known_at: int,
+        number: int,
+        folder: Path,
+        first: int | None = None,
     ) -> None:
         self._events, self._identities, self._number, self._folder = events, identities, number, folder
+        self._first = number if first is None else first
         if number == 1:
             return
         related_ = related_accounts(identities, known_at)  # noqa: F841  (DuckDB finds it by its name)
@@ -59,12 +70,12 @@ class PersonParts:
         if not folder.exists():
             draft = folder.with_name(f".{folder.name}")
             shutil.rmtree(draft, ignore_errors=True)
-            cut = events.query("events_", _CUT.format(part=_PART, parts=number))
+            cut = events.query("events_", _CUT.format(part=_PART, parts=number, first=self._first))
             cut.to_parquet(str(draft), partition_by=[_PART], compression="zstd")
             draft.rename(folder)
 
     def __len__(self) -> int:
-        return self._number
+        return self._first
 
     def __getitem__(self, number: int) -> tuple[duckdb.DuckDBPyRelation, Any | None]:
         """Return the events of a part, and the links of its accounts, in the columns that tell whose they are."""

@@ -85,6 +85,22 @@ def test_a_sample_is_the_same_in_any_number_of_parts(seed: int, match: Any, link
     same(sampled(source, 10**6), sampled(source, at_once))
 
 
+def test_of_a_larger_log_some_people_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sampled(source_of(3, "note"), 10**6)
+    monkeypatch.setattr(part_reader, "MOST_PARTS", 2)
+    said = io.StringIO()
+    some = sampled(source_of(3, "note", said), 40)
+    people = set(some.impressions.table["person"].to_pylist())
+    everybody = whole.impressions.table["person"].to_pylist()
+    kept = np.array([person in people for person in everybody])
+    assert 0 < kept.sum() < len(kept)
+    # What is known of notes is known of everybody, so the rows are those of the whole log.
+    assert some.impressions.table.equals(whole.impressions.table.filter(pa.array(kept)))
+    for name in ("rows", "known_at", "weight"):
+        np.testing.assert_array_equal(getattr(some.examples, name), getattr(whole.examples, name)[kept])
+    assert "learned from: of 0." in said.getvalue()
+
+
 def test_a_run_that_was_cut_off_goes_on_behind_the_last_finished_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

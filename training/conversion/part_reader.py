@@ -25,6 +25,8 @@ from training.conversion.kept_parts import Part
 from training.source import LogSource
 
 _EVENTS_AT_ONCE: Final = 500_000
+MOST_PARTS: Final = 60
+"""Parts that are read: of a log of more than 30 million events those of some of its people."""
 _VERSIONS: Final = """
 select * from rows where arrived_at <= {known_at}
 qualify row_number() over (partition by "{key}", arrived_at order by hash(rows)) = 1
@@ -107,7 +109,7 @@ class PartReader:
         outcomes: Outcomes,
         asked: Asked,
     ) -> None:
-        self._log, self._outcomes, self._asked = log, outcomes, asked
+        self._log, self._outcomes, self.asked = log, outcomes, asked
         # Tags are about all of the past.
         after = 0 if asked.scores is not None else known_after(asked.start)
         kept = ", ".join(f"'{kind}'" for kind in KEPT_KINDS)
@@ -117,28 +119,45 @@ class PartReader:
         self._linked = catalogue["note_items"].filter(f"arrived_at <= {asked.known_at}")
         self._notes, self._items = (versions(catalogue[name], name, asked.known_at) for name in ("notes", "items"))
 
-    @cached_property
+    @property
     def number(self) -> int:
-        """How many parts there are."""
+        """How many parts are read."""
+        return min(self.parts, MOST_PARTS)
+
+    @property
+    def share(self) -> float:
+        """Share of the people that is in these."""
+        return self.number / self.parts
+
+    @cached_property
+    def parts(self) -> int:
+        """How many parts the log is cut into."""
         (many,) = self._events.aggregate("count(*)").fetchall()[0]
         return max(1, -(-int(many) // _EVENTS_AT_ONCE))
 
     @property
     def facts(self) -> dict[str, Any]:
         """Names what is read, JSON-able."""
-        asked = self._asked
+        asked = self.asked
         return {
             "span": [asked.start, asked.end, asked.known_at],
             "outcomes": asdict(self._outcomes),
             "features": asked.features.to_json(),
             "scores": None if asked.scores is None else dict(asked.scores.facts),
-            "parts": self.number,
+            "parts": [self.number, self.parts],
         }
 
     def reading(self, folder: Path) -> Callable[[int, Choose], Part]:
         """Cut the log into a folder, and return what reads a part by its number and what is chosen of it."""
-        asked, log = self._asked, self._log
-        cut = PersonParts(self._events, log.identities, known_at=asked.known_at, number=self.number, folder=folder)
+        asked, log = self.asked, self._log
+        cut = PersonParts(
+            self._events,
+            log.identities,
+            known_at=asked.known_at,
+            number=self.parts,
+            folder=folder,
+            first=self.number,
+        )
         everybody = asked.features.notes(
             log.events, log.timezone, after=known_after(asked.start), note_items=self._linked
         )
@@ -147,7 +166,7 @@ class PartReader:
     def _read(
         self, events: duckdb.DuckDBPyRelation, identities: Any | None, everybody: NoteHistory, choose: Choose
     ) -> Part:
-        asked, outcomes = self._asked, self._outcomes
+        asked, outcomes = self.asked, self._outcomes
         seen = read_impressions(
             events,
             identities,

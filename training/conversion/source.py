@@ -77,16 +77,18 @@ class ConversionSource:
         self._steps = steps
 
     @classmethod
-    def open(cls, settings: Settings, outcomes: Outcomes, steps: Steps) -> ConversionSource:
-        """Read the log's present version.
+    def open(
+        cls, settings: Settings, outcomes: Outcomes, steps: Steps, *, version: int | None = None
+    ) -> ConversionSource:
+        """Read one version of the log's events, the latest by default.
 
         Raises
         ------
         EventLogError
-            There is no log yet, or it holds no events.
+            There is no log yet, or it holds no events, or the version is gone.
         """
         # The log is gone through a few times only, whatever its size: a copy would cost more than it saves.
-        log, stored = open_source(settings, copied=False), EventLog.open(settings)
+        log, stored = open_source(settings, copied=False, version=version), EventLog.open(settings)
         for name in _CATALOGUE:
             stored.rows(log.con, name).create(f"log_{name}")
         return cls(log, {name: log.con.table(f"log_{name}") for name in _CATALOGUE}, outcomes, steps)
@@ -144,10 +146,12 @@ class ConversionSource:
                 value=f"{(as_of - start) / DAY_SECONDS:.0f} days",
                 next_step="import impressions that name their note, or name another date",
             )
-        shares = shares_of(impressions, clicks, most)
+        reader = self._reader(Asked(start, as_of, by, features, scores))
+        shares = shares_of(round(impressions * reader.share), round(clicks * reader.share), most)
+        people = "" if reader.share == 1 else f"of {reader.share:.3g} of the people "
         self._steps.say(
-            f"{impressions:,} {self._kind()}s and {clicks:,} clicks in the training span; learned from: all that "
-            f"led further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
+            f"{impressions:,} {self._kind()}s and {clicks:,} clicks in the training span; learned from: {people}"
+            f"all that led further, {shares.clicked:.3g} of the other clicked ones, {shares.others:.3g} of the rest"
         )
 
         def choose(part: Impressions, found: Responses) -> tuple[Ints, Floats]:
@@ -156,21 +160,22 @@ class ConversionSource:
             return thinned(part.table["event_id"], clicked, further, shares, seed)
 
         facts = {"most": most, "seed": seed, "evenly": False}
-        return self._sample(Asked(start, as_of, by, features, scores), choose, folder, facts)
+        return self._sample(reader, choose, folder, facts)
 
     def test_sample(
         self, start: int, end: int, known_at: int, *, most: int, seed: int, features: ImpressionFeatures,
         scores: TagScorer | None = None, folder: Path | None = None,
     ) -> Sample:  # fmt: skip
         """Read an even sample of the impressions of a stretch, with what was known of them by an instant."""
-        share = min(1.0, most / max(self._counts(start, end, known_at)[0], 1))
+        reader = self._reader(Asked(start, end, known_at, features, scores))
+        share = min(1.0, most / max(self._counts(start, end, known_at)[0] * reader.share, 1))
 
         def choose(part: Impressions, _: Responses) -> tuple[Ints, Floats]:
             kept = np.flatnonzero(hash_share(part.table["event_id"], seed) < share)
             return kept, np.ones(len(kept))
 
         facts = {"most": most, "seed": seed, "evenly": True}
-        sample = self._sample(Asked(start, end, known_at, features, scores), choose, folder, facts)
+        sample = self._sample(reader, choose, folder, facts)
         if not len(sample.impressions):
             raise LogTooShortError(
                 f"the log holds no {self._kind()}s after the as-of date to evaluate on",
@@ -187,9 +192,11 @@ class ConversionSource:
             self.log.events, notes, start=start, end=end, known_at=known_at, paid_only=self.outcomes.paid_only
         )
 
-    def _sample(self, asked: Asked, choose: Choose, folder: Path | None, facts: Mapping[str, Any]) -> Sample:
+    def _reader(self, asked: Asked) -> PartReader:
+        return PartReader(self.log, self._catalogue, self.outcomes, asked)
+
+    def _sample(self, reader: PartReader, choose: Choose, folder: Path | None, facts: Mapping[str, Any]) -> Sample:
         """Read chosen impressions, part by part: beside them and their rows one part is held."""
-        reader = PartReader(self.log, self._catalogue, self.outcomes, asked)
         depends_on = {"data_version": self.data_version, **reader.facts, **facts}
         with _kept(folder) as place, _rewritten():
             kept = KeptParts(place, depends_on)
@@ -204,7 +211,7 @@ class ConversionSource:
                         advance()
                 shutil.rmtree(place / "events", ignore_errors=True)
             whole = kept.together(range(reader.number))
-        return self._of(whole, asked)
+        return self._of(whole, reader.asked)
 
     def _of(self, whole: Part, asked: Asked) -> Sample:
         impressions = Impressions(whole.table, self.log.timezone, asked.known_at)
