@@ -9,6 +9,7 @@ from features.days import DAY_SECONDS, day_text
 from features.errors import LogTooShortError, TrainingError
 from features.settings import Settings
 from training.conversion.job import ConversionChoices, ConversionJob
+from training.conversion.source import ConversionSource
 from training.conversion.tag_choice import NEWEST
 from training.source import LogSource
 from training.steps import Steps
@@ -58,8 +59,10 @@ class ConversionPart:
         return {"bundle": folder.name, "said": f"trained as of {day}"}
 
     def job(self) -> ConversionJob:
-        """Return the training run."""
-        return ConversionJob(self._settings, self.as_of, self._choices, self._steps)
+        """Return the training run, on the version of the log that the job began with."""
+        outcomes, version = self._choices.outcomes(), self._source.version
+        source = ConversionSource.open(self._settings, outcomes, self._steps, version=version)
+        return ConversionJob(self._settings, self.as_of, self._choices, self._steps, source)
 
     def folder(self, name: str) -> Path:
         """Return the folder of a bundle."""

@@ -65,6 +65,9 @@ class Shipping:
         settings, folder = self.settings, self.settings.bundles_dir / name
         champion = champion_of(settings, kind)
         if champion is not None and champion.name == name:
+            # A run that was cut off between the pointer and the alias left that to do.
+            registry = Registry(settings.mlruns, _MODELS[kind.name])
+            registry.set_alias("champion", registry.of_bundle(name).model_version)
             self.summary.verdicts[kind.name] = {"promote": False, "reason": f"{name} serves already"}
             return True
         before = None if champion is None else champion.name
