@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from features.erasure.erasable import ErasablePlace
 from features.events import TABLES, Table
 from features.log.canonical_sql import literal
-from features.log.delta_table import Part
+from features.log.delta_table import ERASURE, Part
 from features.log.event_log import EventLog
 from features.log.parts import RANGED, PartWriter
 from features.small_tables import one_of
@@ -78,7 +78,7 @@ class LogPlace(ErasablePlace):
                 # A new name for the same file: the version replaces all parts at once.
                 Path(file).with_name(both[0]).hardlink_to(file)
                 parts.append(_part(con, both[0], file, self._target.table))
-        said = {"table": self._target.table.name, "source": "erasure", "erased": sum(gone.values())}
+        said = {"table": self._target.table.name, "source": ERASURE, "erased": sum(gone.values())}
         self._target.commit(parts, said, replace=True)
         if self._renamed is not None:
             self._renamed([Path(file).name for file in files], [part.name for part in parts])

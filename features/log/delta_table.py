@@ -20,6 +20,8 @@ from features.events import Table
 
 _PENDING = "_pending.json"
 _METADATA_KEY = "zhongcao"
+ERASURE = "erasure"
+"""Source of versions that took people's rows away, and every version before with them."""
 # The history of a log is part of the product: commits are never cleaned up.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
 
@@ -109,9 +111,10 @@ class LogTable:
         table = DeltaTable(self.folder, version=version)
         found = sorted(_local(uri) for uri in table.file_uris())
         if version not in (None, latest) and not all(Path(file).exists() for file in found):
+            erased = any(one.said.get("source") == ERASURE for one in self.since(version))
+            why = "people were erased" if erased else "its parts were put together more than `versions_days` ago"
             raise EventLogError(
-                f"a version of table {self.table.name} is gone, since people were erased, or as its parts were "
-                "put together more than `versions_days` ago",
+                f"a version of table {self.table.name} is gone, since {why}",
                 value=version,
                 valid=[latest],
                 next_step="begin again from the present version",

@@ -12,7 +12,7 @@ from features.errors import StoreError
 from features.inbox.mover import LIVE
 from features.inbox.tries import EXPECTED, said_of
 from features.log.compaction import COMPACTION
-from features.log.delta_table import Commit
+from features.log.delta_table import ERASURE, Commit
 from features.log.event_log import EventLog
 from features.settings import Settings
 from serving.histories.fill import HISTORIES_READER
@@ -21,7 +21,7 @@ from serving.online.backfill import TAGS_READER
 from serving.online.choice import open_store
 from serving.online.filled import filled_from
 
-_OURS: Final = frozenset({LIVE, COMPACTION, "erasure"})
+_OURS: Final = frozenset({LIVE, COMPACTION, ERASURE})
 """Sources of versions that bring nothing that a store lacks."""
 _LOOK_SECONDS: Final = 5.0
 _log = logging.getLogger("zhongcao.serving")

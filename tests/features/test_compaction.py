@@ -126,7 +126,9 @@ def test_replaced_parts_are_deleted_after_the_retention(
     monkeypatch.setattr(compaction.time, "time", lambda: now + 60 * 86_400 + 9)
     moved(till, inbox, 5, 6)
     assert on_disk(till) == names(till)
-    with pytest.raises(EventLogError, match="put together more than `versions_days` ago: 2"):
+    with pytest.raises(
+        EventLogError, match="is gone, since its parts were put together more than `versions_days` ago: 2"
+    ):
         table.files(2)
     assert till.logged() == once(6)
 

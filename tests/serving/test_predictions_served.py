@@ -180,7 +180,7 @@ def test_conversions_are_kept_with_what_was_asked(
     assert (kept.filled_at, kept.seq) == (AS_OF, None)
     assert (kept.asked["candidates"], kept.asked["context"]) == (candidates, context)
     fill = conversions.store.shared().fill
-    assert (kept.origin.source, kept.asked["notes"]) == (fill, {"fill": fill, "as_of": AS_OF})
+    assert (kept.origin.source, kept.asked["notes"]) == (fill, {"fill": fill, "as_of": AS_OF, "seq": None})
     assert "events=" in fill
     assert "identities=" in fill
     # Asked again as it was kept, the same rows come of it.
