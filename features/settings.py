@@ -88,6 +88,15 @@ class Settings(BaseSettings):
     promote_stale_days: int = Field(
         56, ge=1, le=3650, description="Days more that a challenger knows, from which on not worse is enough."
     )
+    retrain_days: int = Field(
+        28, ge=1, le=3650, description="Age of the champion in days that is a reason to retrain."
+    )
+    retrain_mature_days: int = Field(
+        7, ge=1, le=3650, description="Days of outcomes that the champion does not know, a reason to retrain."
+    )
+    retrain_erasures: int = Field(
+        1, ge=1, description="People erased since the champion was trained, a reason to retrain."
+    )
 
     openrtb_ids: str = Field(
         "off", description="Which ids of OpenRTB requests are accounts: pairs such as user.buyeruid=PLATFORM."

@@ -64,6 +64,9 @@ def retrain(
         list[str] | None, typer.Option(help="Name of a data check that may fail; needs --why.")
     ] = None,
     why: Annotated[str, typer.Option(help="Why checks are accepted.")] = "",
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Only where there is a reason, see zhongcao status.")
+    ] = False,
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write the summary to this file, - for standard output.")
     ] = None,
@@ -84,6 +87,7 @@ def retrain(
         choices_of(most_instants, step_days, delay_days, assign, seed),
         accept=tuple(accept or ()),
         why=why,
+        if_needed=if_needed,
     )
     if str(json_path) == "-":
         typer.echo(summary.text(), nl=False)

@@ -48,6 +48,8 @@ class Summary:
         What it came to, in words.
     steps
         What was done, in order.
+    reasons
+        To retrain, where they were asked for.
     versions
         Of data, taxonomy and code, and the bundles by kind.
     data
@@ -63,6 +65,7 @@ class Summary:
     code: int = Code.DONE
     said: str = ""
     steps: list[StepDone] = field(default_factory=list)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] | None = None
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
