@@ -20,20 +20,22 @@ from training.steps import Steps
 
 
 def data_report(
-    log: EventLog, taxonomy: Taxonomy, present: int, accept: Sequence[str] = (), why: str = ""
+    log: EventLog, taxonomy: Taxonomy, present: int, accept: Sequence[str] = (), why: str = "", *, version: int
 ) -> dict[str, Any]:
     """Return the report of the data checks as JSON takes it; accepted checks warn."""
     verticals = {vertical.id: vertical.categories for vertical in taxonomy.verticals}
-    report = check_data(log, present, verticals=verticals)
+    report = check_data(log, present, version=version, verticals=verticals)
     now = int(time.time())
     return accepted(report, [Acceptance(name, getpass.getuser(), why, now) for name in accept]).as_dict()
 
 
-def verdict_of(settings: Settings, challenger: Path, kind: Kind, present: int, steps: Steps) -> dict[str, Any]:
+def verdict_of(
+    settings: Settings, challenger: Path, kind: Kind, *, present: int, version: int, steps: Steps
+) -> dict[str, Any]:
     """Compare a challenger with the champion; it is not promoted where nothing can be compared yet."""
     champion = champion_of(settings, kind)
     try:
-        verdict = compared(settings, champion, challenger, kind, present=present, steps=steps)
+        verdict = compared(settings, champion, challenger, kind, present=present, steps=steps, version=version)
     except (LogTooShortError, TrainingError) as error:
         return {"promote": False, "reason": str(error), "champion": champion.name if champion else None}
     return verdict.as_dict() | {"champion": champion.name if champion else None}

@@ -84,8 +84,9 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def compared(
-    settings: Settings, champion: Path | None, challenger: Path, kind: Kind, *, present: int, steps: Steps
-) -> Verdict:
+    settings: Settings, champion: Path | None, challenger: Path, kind: Kind, *, present: int, steps: Steps,
+    version: int | None = None,
+) -> Verdict:  # fmt: skip
     """Compare two bundles of one kind, and keep the verdict in the home and, where there is a run, in MLflow.
 
     Parameters
@@ -100,9 +101,12 @@ def compared(
         What arrived later is not looked at, epoch seconds.
     steps
         Shows progress.
+    version
+        Of the log's events; the latest by default.
     """
     compare = compare_tags if kind is TAGS else compare_conversion
-    verdict = compare(settings, champion, challenger, present=present, steps=steps, policy=policy_of(settings))
+    policy = policy_of(settings)
+    verdict = compare(settings, champion, challenger, present=present, steps=steps, policy=policy, version=version)
     keep_verdict(settings, challenger.name, kind, verdict)
     return verdict
 
@@ -124,10 +128,10 @@ def keep_verdict(
     path = verdict_file(settings, challenger)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, canonical_json(document))
-    registered = _registered(settings, challenger, kind)
-    if registered is None:
+    found = registered(settings, challenger, kind)
+    if found is None:
         return path
-    registry, run = registered
+    registry, run = found
     figures = {**verdict.figures, **verdict.primary._asdict(), "promote": float(verdict.promote)}
     registry.log_verdict(run.run_id, path.stem, document, figures)
     return path
@@ -147,9 +151,9 @@ def read_verdict(settings: Settings, challenger: str) -> dict[str, Any] | None:
 def promote_bundle(settings: Settings, challenger: Path, kind: Kind) -> None:
     """Make a bundle the champion, here and in MLflow."""
     promote(settings, challenger, kind=kind)
-    registered = _registered(settings, challenger.name, kind)
-    if registered is not None:
-        registry, run = registered
+    found = registered(settings, challenger.name, kind)
+    if found is not None:
+        registry, run = found
         registry.set_alias("champion", run.model_version)
 
 
@@ -159,7 +163,8 @@ def _registry(settings: Settings, kind: Kind) -> Registry | None:
     return Registry(settings.mlruns, _MODELS[kind.name]) if known else None
 
 
-def _registered(settings: Settings, bundle: str, kind: Kind) -> tuple[Registry, Registered] | None:
+def registered(settings: Settings, bundle: str, kind: Kind) -> tuple[Registry, Registered] | None:
+    """Return the registry and the run of a bundle; None where it was never logged."""
     registry = _registry(settings, kind)
     try:
         return None if registry is None else (registry, registry.of_bundle(bundle))

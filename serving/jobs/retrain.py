@@ -9,7 +9,8 @@ from typing import Any
 
 from features.days import DAY_SECONDS, day_text
 from features.durable import write_durably
-from features.errors import ZhongcaoError
+from features.errors import EventLogError, ZhongcaoError
+from features.events import EVENTS
 from features.inbox.inbox import Inbox
 from features.inbox.mover import move
 from features.locks import exclusive
@@ -25,6 +26,7 @@ from serving.jobs.register_conversion import register_conversion
 from serving.jobs.register_tags import register_tags
 from serving.jobs.retrain_report import next_commands, report_on
 from serving.jobs.shipping import Shipping
+from serving.jobs.state_of_things import reasons
 from serving.online.added_columns import forget_added
 from training.bundles.manifest import CONVERSION, TAGS, Kind, canonical_json, intact
 from training.code import code_version
@@ -37,6 +39,7 @@ from training.steps import Steps
 from training.tags.bundle import load_bundle
 from training.tags.job import JobSettings, TagJob
 from training.tags.plots import draw_evaluation
+from training.triggers.trigger import fired
 
 
 def retrain(
@@ -47,6 +50,7 @@ def retrain(
     *,
     accept: tuple[str, ...] = (),
     why: str = "",
+    if_needed: bool = False,
 ) -> Summary:
     """Run the job; whatever an earlier run with the same inputs finished is reused.
 
@@ -65,6 +69,8 @@ def retrain(
         What the user chose about training.
     accept, why
         Data checks that may fail, and the reason.
+    if_needed
+        Do nothing where there is no reason, see `serving.jobs.state_of_things.reasons`.
 
     Returns
     -------
@@ -78,11 +84,27 @@ def retrain(
     )
     try:
         with exclusive(settings.work_dir / "retrain.lock", busy):
-            _Run(settings, taxonomy, choices, steps, summary).go(as_of, accept, why)
+            if not if_needed or _needed(settings, taxonomy, as_of, steps, summary):
+                _Run(settings, taxonomy, choices, steps, summary).go(as_of, accept, why)
     except ZhongcaoError as error:
         summary.fail(error)
+        if not isinstance(error, BusyError):
+            # What is mended, such as a log that was too short, must be seen by the next run.
+            (settings.work_dir / "retrain" / "unfinished.json").unlink(missing_ok=True)
     keep(settings, summary)
     return summary
+
+
+def _needed(settings: Settings, taxonomy: Taxonomy, as_of: str, steps: Steps, summary: Summary) -> bool:
+    """Note the reasons to retrain; tell whether there is one."""
+    found = reasons(settings, steps, as_of=as_of, taxonomy=taxonomy)
+    summary.reasons = [one.as_dict() for one in found]
+    for one in fired(found):
+        steps.say(f"{one.name}: {one.said}")
+    if not fired(found):
+        summary.said = "nothing to do: there is no reason to retrain"
+        steps.say(summary.said)
+    return bool(fired(found))
 
 
 class _Run:
@@ -99,11 +121,11 @@ class _Run:
         """Do all steps."""
         started = time.perf_counter()
         settings, taxonomy, steps, run = self.settings, self.taxonomy, self.steps, self.job_steps.run
-        log, present = self._snapshot(as_of)
+        log, present, version = self._snapshot(as_of)
         zone, horizon = log.timezone, taxonomy.horizon_days
         steps.say(f"everything is as of {day_text(present, zone)}")
         trained_at = last_mature(present, horizon, self.choices.delay_days * DAY_SECONDS, zone)
-        job = TagJob(settings, taxonomy, trained_at, self.choices, steps)
+        job = TagJob(settings, taxonomy, trained_at, self.choices, steps, version=version)
         job.require_outcomes(trained_at, present)
         source = job.builder.source
         self.summary.as_of = present
@@ -115,7 +137,9 @@ class _Run:
         inputs = [source.data_version, taxonomy.hash, code_version(), present, asdict(self.choices)]
 
         self.summary.data = run(
-            "data-checks", [inputs, accept, why], lambda: data_report(log, taxonomy, present, accept, why)
+            "data-checks",
+            [inputs, accept, why],
+            lambda: data_report(log, taxonomy, present, accept, why, version=version),
         )
         report = Report.from_dict(self.summary.data)
         if not report.passed:
@@ -135,7 +159,7 @@ class _Run:
         evaluation = job.evaluate(folder, trained_at, present)
         plots = draw_evaluation(evaluation, taxonomy, job.folder / "plots")
 
-        shipping = Shipping(settings, self.job_steps, steps, self.summary, present)
+        shipping = Shipping(settings, self.job_steps, steps, self.summary, present, version)
         registered = shipping.register(
             TAGS, bundle_name, lambda: register_tags(Registry(settings.mlruns), job, folder, bundle, evaluation)
         )
@@ -160,25 +184,27 @@ class _Run:
         self._end(next_commands(settings, bundle))
         steps.say(f"done in {time.perf_counter() - started:.0f} s; report: {settings.report_file}")
 
-    def _snapshot(self, as_of: str) -> tuple[EventLog, int]:
-        """Return the log and the instant that counts as the present: that of a run that was cut off, if it fits."""
+    def _snapshot(self, as_of: str) -> tuple[EventLog, int, int]:
+        """Return log, present and version of its events: those of a run that was cut off, where they fit."""
         settings = self.settings
         log = EventLog.open(settings)
         path = self.folder / "unfinished.json"
         asked = [as_of, self.taxonomy.hash, code_version(), json.loads(json.dumps(asdict(self.choices)))]
         if path.exists():
             held = json.loads(path.read_text(encoding="utf-8"))
-            if held["asked"] == asked and held["log"] == log.version:
+            if held["asked"] == asked and time.time() < held["began"] + DAY_SECONDS and _readable(log, held["log"]):
                 self.steps.reused("snapshot")
-                return log, int(held["present"])
+                return log, int(held["present"]), int(held["log"])
         if settings.inbox_file.exists():
             with Inbox(log) as inbox:
                 moved = move(inbox, log)
             self.steps.say(f"moved {moved.events:,} live events into the log")
         present = present_of(log, as_of)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, canonical_json({"asked": asked, "log": log.version, "present": present}))
-        return log, present
+        version, began = log.version, int(time.time())
+        said = {"asked": asked, "log": version, "present": present, "began": began}
+        write_durably(path, canonical_json(said))
+        return log, present, version
 
     def _shut(self, report: Report) -> None:
         for check in report.failed:
@@ -213,6 +239,15 @@ class _Run:
         self.summary.next_steps = self.summary.next_steps or commands
         self.steps.say("next:\n" + "\n".join(f"  {command}" for command in self.summary.next_steps))
         (self.folder / "unfinished.json").unlink(missing_ok=True)
+
+
+def _readable(log: EventLog, version: int) -> bool:
+    """Tell whether a version is still there: an erasure takes earlier ones away."""
+    try:
+        log.log_table(EVENTS.name).files(version)
+    except EventLogError:
+        return False
+    return True
 
 
 def _windows(job: TagJob) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Shipping:
         Is told versions, verdicts and the exit code.
     present
         Of the run, epoch seconds.
+    version
+        Of the log's events, that the run began with.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Shipping:
     steps: Steps
     summary: Summary
     present: int
+    version: int
 
     def register(self, kind: Kind, bundle: str, make: Callable[[], Registered]) -> Registered:
         """Note a bundle in MLflow, once."""
@@ -74,7 +77,9 @@ class Shipping:
         verdict = self.job_steps.run(
             f"compare-{kind.name}",
             [name, before, self.present],
-            lambda: verdict_of(settings, folder, kind, self.present, self.steps),
+            lambda: verdict_of(
+                settings, folder, kind, present=self.present, version=self.version, steps=self.steps
+            ),
         )
         self.summary.verdicts[kind.name] = verdict
         if not verdict["promote"]:

@@ -31,7 +31,7 @@ _TOP: Final = 0.1
 
 def compare_conversion(
     settings: Settings, champion: Path | None, challenger: Path, *, present: int, steps: Steps,
-    policy: Policy | None = None,
+    policy: Policy | None = None, version: int | None = None,
 ) -> Verdict:  # fmt: skip
     """Compare two bundles on the impressions since what both know whose windows are over by the present.
 
@@ -49,6 +49,8 @@ def compare_conversion(
         Shows progress.
     policy
         What a promotion needs.
+    version
+        Of the log's events; the latest by default.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def compare_conversion(
     theirs = None if champion is None else load_conversion_bundle(champion)
     outcomes = _choices(ours).outcomes()
     targets = ours.model.targets if theirs is None else _common_targets(theirs, ours)
-    source = ConversionSource.open(settings, outcomes, steps)
+    source = ConversionSource.open(settings, outcomes, steps, version=version)
     start = max(ours.as_of, 0 if theirs is None else theirs.as_of)
     longest = max(outcomes.windows.values()) + outcomes.arrival_delay
     end = min(present, source.log.last + 1) - longest

@@ -36,7 +36,7 @@ FEWEST_PAIRS: Final = 500
 
 def compare_tags(
     settings: Settings, champion: Path | None, challenger: Path, *, present: int, steps: Steps,
-    policy: Policy | None = None,
+    policy: Policy | None = None, version: int | None = None,
 ) -> Verdict:  # fmt: skip
     """Compare two bundles on the last window that is over by the present.
 
@@ -54,6 +54,8 @@ def compare_tags(
         Shows progress.
     policy
         What a promotion needs.
+    version
+        Of the log's events; the latest by default.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def compare_tags(
         No window after both is over yet.
     """
     ours, theirs = load_bundle(challenger), None if champion is None else load_bundle(champion)
-    source = open_source(settings, most_people=settings.train_people)
+    source = open_source(settings, version=version, most_people=settings.train_people)
     instant = _instant(source, ours, theirs, present)
     with steps.step("both models on the same later window", 3) as advance:
         builder = _builder(settings, source, ours)

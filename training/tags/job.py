@@ -72,6 +72,8 @@ class TagJob:
         What the user chose.
     steps
         Shows progress.
+    version
+        Of the log's events; the latest by default.
 
     Raises
     ------
@@ -80,14 +82,15 @@ class TagJob:
     """
 
     def __init__(
-        self, settings: Settings, taxonomy: Taxonomy, as_of: int, choices: JobSettings, steps: Steps
-    ) -> None:
+        self, settings: Settings, taxonomy: Taxonomy, as_of: int, choices: JobSettings, steps: Steps,
+        *, version: int | None = None,
+    ) -> None:  # fmt: skip
         self.settings = settings
         self.taxonomy = taxonomy
         self.as_of = as_of
         self.choices = choices
         self.steps = steps
-        source = open_source(settings, most_people=settings.train_people)
+        source = open_source(settings, version=version, most_people=settings.train_people)
         self.horizon = taxonomy.horizon_days
         first = source.first(as_of)
         spacing = Spacing(
