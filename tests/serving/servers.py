@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -25,6 +28,20 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def compiled_before(home: Path) -> None:
+    """Give a home what earlier servers of these tests compiled, unless it has its own: compiling takes seconds."""
+    kept = Path(tempfile.gettempdir()) / "compiled"
+    if kept.exists() and not (home / "compiled").exists():
+        shutil.copytree(kept, home / "compiled")
+
+
+def compiled_now(home: Path) -> None:
+    """Keep what a server compiled for the next home."""
+    kept = Path(tempfile.gettempdir()) / "compiled"
+    if (home / "compiled").is_dir():
+        shutil.copytree(home / "compiled", kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp.*"))
+
+
 @contextmanager
 def running(
     home: Settings, port: int, seconds: float = START_SECONDS * 2, *options: str, **settings: str
@@ -37,6 +54,7 @@ def running(
         **{f"ZHONGCAO_{name.upper()}": value for name, value in settings.items()},
     }
     command = [sys.executable, "-m", "serving.cli.main", "serve", "--port", str(port), *options]
+    compiled_before(home.home)
     # One pipe for both, so that whatever the server writes anywhere is looked at.
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
@@ -57,3 +75,4 @@ def running(
         watchdog.cancel()
         process.kill()
         process.communicate()
+        compiled_now(home.home)
