@@ -181,6 +181,25 @@ class Registry:
         client.log_batch(run_id, metrics=finite, tags=tags)
         client.log_dict(run_id, dict(verdict), f"verdicts/{name}.json")
 
+    def log_shadow(self, run_id: str, name: str, seen: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Add what a challenger saw as a shadow to its run.
+
+        Parameters
+        ----------
+        run_id
+            Of the challenger.
+        name
+            Of the file under ``shadow``.
+        seen
+            As JSON takes it.
+        metrics
+            Figures of it, logged under ``shadow.``; those that are not finite are left out.
+        """
+        finite = [Metric(f"shadow.{key}", value, 0, 0) for key, value in metrics.items() if math.isfinite(value)]
+        for start in range(0, len(finite), _BATCH):
+            self._client.log_batch(run_id, metrics=finite[start : start + _BATCH])
+        self._client.log_dict(run_id, dict(seen), f"shadow/{name}.json")
+
     def _versions(self) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name='{self._model}'", max_results=10_000))
 

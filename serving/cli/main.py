@@ -26,6 +26,8 @@ from serving.cli.predictions import register as register_predictions
 from serving.cli.reproduce import register as register_reproduce
 from serving.cli.score import register as register_score
 from serving.cli.serve import register as register_serve
+from serving.cli.shadow import register as register_shadow
+from serving.cli.status import register as register_status
 from serving.cli.tags import register as register_tags
 from serving.cli.taxonomy import register as register_taxonomy
 from serving.cli.train import register as register_train
@@ -61,7 +63,8 @@ def build_app() -> typer.Typer:
         register_champion,
         register_predictions,
         register_reproduce,
-        register_champion,
+        register_shadow,
+        register_status,
         register_people,
         register_openapi,
         register_world,

@@ -11,16 +11,15 @@ from typing import Any
 
 from features.days import day_text
 from features.erasure.erasures import erased_since
-from features.errors import BundleError, EventLogError, RegistryError
+from features.errors import BundleError, EventLogError
 from features.log.event_log import EventLog
 from features.settings import Settings
-from serving.jobs.promotion import read_verdict
+from serving.jobs.promotion import read_verdict, registered
 from serving.predictions.words import time_in_words
 from training.bundles.manifest import TAGS, Kind
 from training.bundles.pointer import promotions
 from training.code import code_version
 from training.conversion.bundle import tags_inside
-from training.registry import CONVERSION_MODEL, TAG_MODEL, Registry
 
 
 def lineage(settings: Settings, folder: Path, kind: Kind) -> dict[str, Any]:
@@ -163,13 +162,8 @@ def _promotions(settings: Settings, kind: Kind, model: str) -> list[dict[str, An
 
 
 def _registry(settings: Settings, kind: Kind, model: str) -> dict[str, str] | None:
-    if not (settings.mlruns / "mlflow.db").exists():
-        return None
-    registry = Registry(settings.mlruns, TAG_MODEL if kind is TAGS else CONVERSION_MODEL)
-    try:
-        return asdict(registry.of_bundle(model))
-    except RegistryError:
-        return None
+    found = registered(settings, model, kind)
+    return None if found is None else asdict(found[1])
 
 
 def _runs(settings: Settings, kind: Kind, model: str) -> list[dict[str, Any]]:

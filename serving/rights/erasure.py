@@ -27,6 +27,7 @@ from serving.predictions.files import PredictionFiles
 from serving.rights.erase_files import AddedPlace, CachesPlace, ModelsPlace, ReportsPlace, SeedsPlace
 from serving.rights.erase_outputs import OutputsPlace
 from serving.rights.erase_stores import SqlitePlace, recount_histories, recount_store
+from serving.shadow.kept_scores import FILE, KeptScores
 
 _AGAIN_SECONDS: Final = 15.0
 _log = logging.getLogger("zhongcao.rights")
@@ -43,6 +44,20 @@ class PredictionsPlace(ErasablePlace):
     def erase(self, persons: Sequence[str], accounts: Sequence[str]) -> int:
         """Delete people's predictions, see `ErasablePlace.erase`."""
         return self._files.erase(sorted({*persons, *accounts}))
+
+
+class ShadowPlace(ErasablePlace):
+    """What challengers said beside the champions."""
+
+    name = "shadow"
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.home / "shadow"
+
+    def erase(self, persons: Sequence[str], accounts: Sequence[str]) -> int:
+        """Delete people's scores, see `ErasablePlace.erase`."""
+        keys = sorted({*persons, *accounts})
+        return sum(KeptScores(path.parent).erase(keys) for path in self._folder.glob(f"*/*/{FILE}"))
 
 
 def places_of(settings: Settings, erasure: str) -> list[ErasablePlace]:
@@ -66,6 +81,7 @@ def places_of(settings: Settings, erasure: str) -> list[ErasablePlace]:
         AddedPlace(settings),
         SeedsPlace(settings),
         PredictionsPlace(settings),
+        ShadowPlace(settings),
         MembershipsPlace(settings),
         OutputsPlace(settings),
         CachesPlace(settings),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from features.settings import Settings
 from serving.api.events import open_ingest
 from serving.api.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS, ROUTES
 from serving.api.routes import build_api
 from serving.champions.open_scorers import Champions, open_scorers
+from serving.champions.served import Served
 from serving.consent.watch import ConsentWatch
 from serving.guard.access import KeyRing
 from serving.guard.draining import Draining
@@ -25,6 +27,7 @@ from serving.server.feeding import open_feeder
 from serving.server.live_metrics import watch_live
 from serving.server.metrics_port import metrics_served
 from serving.server.serving_metrics import watch
+from serving.shadow.shadow import Shadow
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def open_all(
     watch(metrics, workers, {"tags": tags, "conversion": conversions})
     predictions = open_prediction_log(settings, opened)
     predictions.show(metrics)
+    served: dict[str, Served[Any]] = {"tags": tags, "conversions": conversions}
+    shadow = opened.enter_context(Shadow(settings, predictions, served))
     if settings.metrics_port:
         opened.enter_context(metrics_served(metrics, settings.metrics_port))
     ingest = open_ingest(settings, opened)
@@ -98,7 +103,7 @@ def open_all(
         conversions,
         ingest,
         openrtb,
-        predictions=predictions,
+        predictions=shadow,
         feedings=feedings,
         rights=rights,
         memberships=memberships,

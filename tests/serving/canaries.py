@@ -35,6 +35,7 @@ from serving.online.sqlite_store import SqliteStore
 from serving.predictions.files import PredictionFiles
 from serving.predictions.ids import new_id
 from serving.predictions.record import Origin
+from serving.shadow.kept_scores import KeptScores, Scored
 from tests.features.log_cases import imported, mapping, written
 from tests.serving.fakes import FakeBundle
 from tests.serving.predictions import made
@@ -126,6 +127,12 @@ def fill_stores(settings: Settings) -> None:
     predictions = [made(new_id(), one) for one in [person, *everybody]]
     PredictionFiles(settings.predictions_dir).add(
         predictions, lambda one: Origin(one.kind, one.model, "hash", "c1", one.schema, one.source, 1.0)
+    )
+    one = np.ones((1, 1), np.float32)
+    KeptScores(settings.home / "shadow" / "tags" / "tags-2-1").add(
+        [Scored(each.id, each.person, T, T, "tags-1", ("tea",), ("",), one, one) for each in predictions],
+        frozenset,
+        100,
     )
     seeds = settings.home / "seeds"
     seeds.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from features.settings import Settings
+from tests.serving.asked_homes import conversion_champion_home
 from tests.serving.conversion_homes import conversion_log, filled
 
 
@@ -14,3 +15,9 @@ def conversion_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = conversion_log(tmp_path_factory.mktemp("conversions"))
     filled(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def small_champions(conversion_home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """That home with small champions of both kinds and both stores filled; who changes it copies it first."""
+    return conversion_champion_home(conversion_home, tmp_path_factory.mktemp("champions"))

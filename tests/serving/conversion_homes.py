@@ -115,7 +115,7 @@ def event_rows(seed: int = 4) -> list[dict[str, Any]]:
     return rows
 
 
-def bring_in(settings: Settings, name: str, rows: Sequence[dict[str, Any]], folder: Path) -> None:
+def bring_in(settings: Settings, name: str, rows: Sequence[dict[str, Any]], folder: Path, **more: Any) -> None:
     """Import rows that are canonical already."""
     columns = {
         column.name: column.arrow for column in TABLES[name].columns if any(column.name in row for row in rows)
@@ -131,7 +131,7 @@ def bring_in(settings: Settings, name: str, rows: Sequence[dict[str, Any]], fold
         "money": "minor",
     }
     content["columns"] = {column: column for column in columns}
-    imported(settings, path, mapping_of(content, "test"), backfill=True)
+    imported(settings, path, mapping_of(content, "test"), backfill=True, **more)
 
 
 def conversion_log(folder: Path) -> Settings:

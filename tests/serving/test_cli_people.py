@@ -64,7 +64,7 @@ def test_erasing_prints_the_receipt_and_no_id(home: Path) -> None:
     done = people("erase", "--person", person)
     assert (done.exit_code, person in done.output) == (0, False)
     receipt = json.loads(done.output.partition("next:")[0])
-    assert receipt["places"][0] == {"place": "inbox", "removed": 12, "cut_off": False}
+    assert receipt["places"][0] == {"place": "inbox", "removed": 14, "cut_off": False}
     assert found(settings.home, [CANARY, person]) == []
     assert json.loads(people("erasures").output) == receipt
     assert people("erase", "--pending").output == "next: zhongcao retrain trains without them\n"

@@ -31,6 +31,7 @@ PLACES = {
     "columns of added tags": ["home/added"],
     "seed lists": ["home/seeds"],
     "prediction log": ["home/predictions"],
+    "shadow": ["home/shadow"],
     "versions of memberships": ["home/memberships"],
     "batch outputs": ["scores", "ranking.csv", "members"],
     "caches of jobs": ["home/work/windows"],

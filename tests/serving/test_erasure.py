@@ -76,6 +76,7 @@ def test_an_erased_person_is_found_nowhere(settings: Settings, by: str) -> None:
         "columns of added tags": 1,
         "seed lists": 1,
         "prediction log": 2,
+        "shadow": 2,
         "versions of memberships": 1,
         "batch outputs": 6,
         "caches of jobs": 1,

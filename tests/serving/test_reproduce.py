@@ -20,7 +20,7 @@ from serving.predictions.ids import new_id
 from serving.predictions.record import Made, Origin, Prediction
 from serving.reproduction.reproduce import Code, Reproduced, Reproducer
 from serving.rights.erasure import erase_person, finish
-from tests.serving.asked_homes import asked_home, conversion_champion_home, move_all
+from tests.serving.asked_homes import asked_home, move_all
 from tests.serving.conversion_homes import ALONE, copied
 
 WHO = [f"u{number}" for number in (0, 7, 9, 12, ALONE)]
@@ -34,10 +34,9 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(conversion_home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+def kept(small_champions: Settings, tmp_path_factory: pytest.TempPathFactory) -> Kept:
     """Asked before, between and after live events, of which some are in the log by now and some wait."""
-    home = conversion_champion_home(conversion_home, tmp_path_factory.mktemp("asked"))
-    home = home.model_copy(update={"predictions_share": 1.0})
+    home = copied(small_champions, tmp_path_factory.mktemp("asked")).model_copy(update={"predictions_share": 1.0})
     with asked_home(home) as asked:
         tags, conversions = asked.tags(WHO), [asked.conversions("u7"), asked.conversions("nobody")]
         asked.send("u0", "u7", "newcomer", "u9", "u7")

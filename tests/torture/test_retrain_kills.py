@@ -33,7 +33,7 @@ KILLS = int(os.environ.get("KILLS", len(SHARES)))
 
 def ran(home: Path, *more: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "tests.torture.retraining", str(home), *map(str, more)]
-    return subprocess.run(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=600)
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=1_800)
 
 
 def state(home: Path) -> dict[str, Any]:

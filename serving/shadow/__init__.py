@@ -1,0 +1,1 @@
+"""Challengers that score the requests of the champions without answering them."""
