@@ -46,7 +46,8 @@ def moved(names: Sequence[str], earlier: Table, then: Table, now: Table) -> list
     """Return the columns that drifted, the farthest first.
 
     A column drifted where its PSI reaches `MOVED`, is `MORE` times that of the time before, and the samples
-    differ beyond chance (Kolmogorov-Smirnov, Holm over all columns).
+    differ beyond chance (Kolmogorov-Smirnov, Holm over all columns). Columns that nobody had a value in at one of
+    the instants are left out: the log was too young to fill them.
 
     Parameters
     ----------
@@ -55,14 +56,16 @@ def moved(names: Sequence[str], earlier: Table, then: Table, now: Table) -> list
     earlier, then, now
         People's values [people, columns]: some time before the champion's instant, at it, and now.
     """
-    tests = [ks(then[:, column], now[:, column]) for column in range(len(names))]
+    filled = [~np.isnan(table).all(axis=0) for table in (earlier, then, now)]
+    columns = np.flatnonzero(np.logical_and.reduce(filled)).tolist()
+    tests = [ks(then[:, column], now[:, column]) for column in columns]
     sure = beyond_chance([p for _, p in tests])
     found = []
-    for column, name in enumerate(names):
-        if sure[column] and (distance := psi(then[:, column], now[:, column])) >= MOVED:
+    for place, column in enumerate(columns):
+        if sure[place] and (distance := psi(then[:, column], now[:, column])) >= MOVED:
             before = psi(earlier[:, column], then[:, column])
             if distance >= MORE * before:
-                found.append(Moved(name, distance, before, tests[column][0]))
+                found.append(Moved(names[column], distance, before, tests[place][0]))
     return sorted(found, key=lambda one: (-one.psi, one.name))
 
 

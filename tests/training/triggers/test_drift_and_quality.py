@@ -40,6 +40,14 @@ def test_what_has_always_grown_is_no_news() -> None:
     assert moved(NAMES, *tables(3, 2.0, 10, grows=True)) == []
 
 
+def test_columns_that_the_log_was_too_young_to_fill_are_left_out() -> None:
+    earlier, then, now = tables(4, 2.0, 5)
+    earlier[:, :2] = np.nan
+    then[:, 1:3] = np.nan
+    assert {one.name for one in moved(NAMES, earlier, then, now)} == {"column 3", "column 4"}
+    assert moved(NAMES, np.full_like(earlier, np.nan), then, now) == []
+
+
 def test_fifty_sound_weeks_fire_never() -> None:
     found = [drift("drift", "columns", NAMES, tables(100 + week), "all") for week in range(50)]  # type: ignore[arg-type]
     assert sum(one.fired for one in found) == 0
