@@ -47,6 +47,7 @@ class Load:
         self.broken = 0
         self._moment = moment
         self._lock, self._stop = threading.Lock(), threading.Event()
+        self._given_up = False
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(senders)]
         self._threads += [threading.Thread(target=self._ask) for _ in range(askers)]
 
@@ -55,8 +56,9 @@ class Load:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
         self._stop.set()
+        self._given_up = failed is not None
         for thread in self._threads:
             thread.join()
 
@@ -74,7 +76,7 @@ class Load:
                     self.events |= {one["event_id"]: one for one in batch}
                 items = [*batch, *old, *other, {"bad": number}]
                 # To the very end: what was sent is answered by the server that comes next.
-                while not self._taken(http, items):
+                while not self._taken(http, items) and not self._given_up:
                     time.sleep(0.1)
                 number += NEW
 

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -138,7 +139,7 @@ def main(port: int) -> None:
 def _prepare(shared: mmap.mmap) -> None:
     """Import everything, after the clock was set that default arguments take, and mark what a server is at."""
     champions, events = import_module("serving.champions.open_scorers"), import_module("serving.api.events")
-    mover, writer = import_module("features.inbox.mover"), import_module("features.inbox.writer")
+    moving, writer = import_module("features.inbox.moving"), import_module("features.inbox.writer")
     feeder, check = import_module("serving.live.feeder"), import_module("training.bundles.champion").check_whole
     import_module("serving.server.serve")
 
@@ -154,10 +155,10 @@ def _prepare(shared: mmap.mmap) -> None:
 
     _compile()
     champions.verify_named = check
-    events.Mover = lambda inbox, _: mover.Mover(inbox, MOVE_SECONDS)
+    events.Mover = lambda inbox, _: moving.Mover(inbox, MOVE_SECONDS)
     feeder._AT_ONCE = AT_ONCE
     writer.InboxWriter._commit = marked(0, writer.InboxWriter._commit)
-    mover.move = marked(1, mover.move)
+    moving.move = marked(1, moving.move)
     feeder.Feeder._step = marked(2, feeder.Feeder._step)
 
 
@@ -181,6 +182,8 @@ def _serve(port: int) -> None:
         import_module("serving.cli.main").main()
     except SystemExit as ended:
         code = int(ended.code or 0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
