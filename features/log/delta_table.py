@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
+from features.durable import write_durably
 from features.errors import EventLogError
 from features.events import Table
 
@@ -145,7 +146,7 @@ class LogTable:
         if not pending.exists():
             return 0
         committed = {Path(file).name for file in self.files()}
-        orphans = [self.folder / name for name in json.loads(pending.read_text()) if name not in committed]
+        orphans = [self.folder / name for name in _announced(pending) if name not in committed]
         removed = 0
         for orphan in orphans:
             if orphan.exists():
@@ -157,7 +158,7 @@ class LogTable:
     def announce(self, names: Sequence[str]) -> None:
         """Note the parts about to be written, so that `recover` finds them should the import be cut off."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / _PENDING).write_text(json.dumps(list(names)))
+        write_durably(self.folder / _PENDING, json.dumps(list(names)))
 
     def commit(
         self,
@@ -250,3 +251,12 @@ def _stats(part: Part) -> str:
 
 def _local(uri: str) -> str:
     return unquote(urlparse(uri).path) if uri.startswith("file:") else uri
+
+
+def _announced(pending: Path) -> list[str]:
+    try:
+        names: list[str] = json.loads(pending.read_text(encoding="utf-8"))
+    except ValueError:
+        # Cut off by a full disk, in a version that did not write it in one step: nothing was written after it.
+        return []
+    return names

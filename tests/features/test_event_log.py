@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,33 @@ def test_of_a_catalogue_the_latest_version_that_was_known_is_read(tmp_path: Path
     ]
     assert found == [[], [(100,)], [(100,)], [(200,)], [(200,)]]
     con.close()
+
+
+def test_parts_of_a_write_that_was_cut_off_are_removed_and_half_a_note_of_them_stops_nobody(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    imported(settings, written(tmp_path, TWO), mapping())
+    target = EventLog.open(settings).log_table(EVENTS.name)
+    (committed,) = target.rows()
+    target.announce([committed, "part-orphan.parquet"])
+    (target.folder / "part-orphan.parquet").write_bytes(b"half a part")
+    assert target.recover() == 1
+    assert target.recover() == 0
+    assert [path.name for path in target.folder.glob("*.parquet")] == [committed]
+    (target.folder / "_pending.json").write_text("")  # as a full disk left it
+    assert target.recover() == 0
+    assert not (target.folder / "_pending.json").exists()
+
+
+def test_a_full_disk_leaves_the_note_of_parts_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    target = EventLog.open(settings, create=True).log_table(EVENTS.name)
+    target.announce(["a"])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("features.durable.os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            target.announce(["b"])
+    assert json.loads((target.folder / "_pending.json").read_text()) == ["a"]
