@@ -22,7 +22,9 @@ _PARTS = {
     "read": ("app", {"note": "'n' || n % 9", "category": "c", "dwell_ms": "4000 + 30 * n"}),
     "item_view": ("shop", {"item": "'i' || n % 12", "category": "c"}),
     "purchase": ("shop", {"item": "'i' || n % 12", "category": "c", "amount": "1000 * (1 + n % 12) + n",
-                          "currency": "'CNY'", "quantity": "1", '"order"': "day || '-' || n"}),
+                          "currency": "'CNY'", "quantity": "1",
+                          "discount": "CASE n % 3 WHEN 0 THEN 50 * (1 + n % 12) END",
+                          '"order"': "day || '-' || n"}),
 }  # fmt: skip
 
 

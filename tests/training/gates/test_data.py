@@ -31,6 +31,7 @@ DEFECTS = {
         f"UPDATE events SET amount = amount * 100 WHERE day = {LAST}",
         f"UPDATE events SET amount = amount // 100 WHERE day = {LAST} AND item IN ('i3', 'i7')",
         f"UPDATE events SET dwell_ms = dwell_ms // 1000 WHERE day = {LAST}",
+        f"UPDATE events SET discount = discount * 100 WHERE day = {LAST}",
     ],
     "delay": [f"UPDATE events SET arrived_at = arrived_at + 172800 WHERE platform = 'shop' AND day = {LAST - 3}"],
     "clock": [
@@ -125,9 +126,10 @@ def test_growth_weekends_and_a_festival_pass(con: duckdb.DuckDBPyConnection) -> 
             f"day > {LAST - 14} AND event_time % 3 = 0",
         )
     )
-    con.execute(  # one day with three times the purchases at two thirds of the price
+    con.execute(  # one day with three times the purchases at two thirds of the price, and no longer a twentieth off
         AGAIN.format(
-            "event_id || n AS event_id, event_time + 2 + n AS event_time, amount * 2 // 3 AS amount",
+            "event_id || n AS event_id, event_time + 2 + n AS event_time, amount * 2 // 3 AS amount, "
+            "amount // 3 AS discount",
             f"kind = 'purchase' AND day = {LAST - 4}",
         ).replace("FROM events", "FROM events, range(2) t(n)").replace("REPLACE", "EXCLUDE (n) REPLACE")
     )  # fmt: skip
