@@ -34,18 +34,18 @@ def made_home(folder: Path, people: int) -> Path:
     return home
 
 
-def fresh_run(folder: Path, people: int) -> tuple[Path, Path]:
+def fresh_run(folder: Path, people: int, name: str = "run") -> tuple[Path, Path]:
     """Return a home with that log and nothing else in it, and the file of its 224 tags; the log is linked."""
     place = folder / f"people-{people}"
-    run = place / "run"
+    run = place / name
     shutil.rmtree(run, ignore_errors=True)
     (run / "home").mkdir(parents=True)
-    for name in _LOG:
-        kept = place / "home" / name
+    for part in _LOG:
+        kept = place / "home" / part
         if kept.is_dir():
-            shutil.copytree(kept, run / "home" / name, copy_function=os.link)
+            shutil.copytree(kept, run / "home" / part, copy_function=os.link)
         else:
-            shutil.copy2(kept, run / "home" / name)
+            shutil.copy2(kept, run / "home" / part)
     tags = run / "tags.toml"
     tags.write_text(taxonomy_text(), encoding="utf-8")
     return run / "home", tags

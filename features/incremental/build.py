@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,20 +14,48 @@ from features.incremental.state import PersonState
 from features.joins import relation_of
 from features.spine import Spine
 
+PEOPLE_AT_ONCE: Final = 1_024
+"""The most persons of a stretch."""
 _AT_ONCE: Final = 250_000
+_NUMBER: Final = "number"
 _QUERY: Final = """
 select o.number, {columns} from events_ e join owned_ o using (account)
 where {kinds} order by o.number
 """
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Some persons that follow each other, and all that they did.
+
+    Parameters
+    ----------
+    persons
+        Person keys.
+    first
+        Number of the first one.
+    events
+        Canonical events with the ``number`` of their person, ascending.
+    """
+
+    persons: Sequence[str]
+    first: int
+    events: pa.RecordBatch
+
+
 def states_of(
     live: LiveLayout, events: Any, spine: Spine, settled: int | None = None
 ) -> Iterator[tuple[str, PersonState]]:
-    """Yield persons with their states.
+    """Yield persons with their states, see `stretches` and `states_in`."""
+    for stretch in stretches(live, events, spine):
+        yield from states_in(live, stretch, settled)
 
-    The engine sorts the events by person, on disk beyond its memory limit; held here are a quarter of a million
-    events at a time, and the state of one person.
+
+def stretches(live: LiveLayout, events: Any, spine: Spine) -> Iterator[Stretch]:
+    """Yield everybody with their events.
+
+    The engine sorts the events by person, on disk beyond its memory limit; held here are about a quarter of a
+    million events at a time, or those of one person.
 
     Parameters
     ----------
@@ -36,39 +65,65 @@ def states_of(
         As `features.rows.batch.aggregate` takes them, but for Spark.
     spine
         Everybody, once each; whose accounts are whose. Its instants do not matter.
-    settled
-        Settle the states at that instant: smaller, but no rows of earlier ones.
 
     Yields
     ------
-    tuple
-        Person key and state, in the spine's order; also of persons without an event.
+    Stretch
+        In the spine's order; also persons without an event.
     """
     relation = relation_of(events)
     present = [name for name in (*REQUIRED, *live.kept.columns) if name in relation.columns]
-    owned_ = pa.table({"account": spine.accounts["account"], "number": spine.accounts["row"]})  # noqa: F841
+    owned_ = pa.table({"account": spine.accounts["account"], _NUMBER: spine.accounts["row"]})  # noqa: F841
     kinds = ", ".join(f"'{one.kind}'" for one in live.kept.kinds.values())
     question = _QUERY.format(
         columns=", ".join(f"e.{name}" for name in present),
         kinds="true" if live.kept.first_event else f"kind in ({kinds})" if kinds else "false",
     )
     persons = spine.persons
-    state, number = live.empty(), 0
-    for batch in relation.query("events_", question).to_arrow_reader(_AT_ONCE):
-        encoded = live.encode(batch)
-        numbers = batch.column("number").to_numpy()
-        starts = np.append(0, np.flatnonzero(np.diff(numbers)) + 1)
-        for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-            while number < numbers[start]:
-                yield persons[number], _settled(state, settled)
-                state, number = live.empty(), number + 1
-            state.fold(encoded, np.arange(start, end))
-    for person in persons[number:]:
-        yield person, _settled(state, settled)
+    reader = relation.query("events_", question).to_arrow_reader(_AT_ONCE)
+    empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
+    held, first = [empty], 0
+    for batch in reader:
+        numbers = batch.column(_NUMBER).to_numpy()
+        # Whoever comes last may have more events in what follows.
+        last = int(numbers[-1])
+        start = int(np.searchsorted(numbers, last)) if last > first else 0
+        if last > first:
+            yield from _cut(persons[first:last], first, pa.concat_batches([*held, batch.slice(0, start)]))
+            held, first = [empty], last
+        held.append(batch.slice(start))
+    yield from _cut(persons[first:], first, pa.concat_batches(held))
+
+
+def _cut(persons: Sequence[str], first: int, events: pa.RecordBatch) -> Iterator[Stretch]:
+    numbers = events.column(_NUMBER).to_numpy()
+    for place in range(0, len(persons), PEOPLE_AT_ONCE):
+        some = persons[place : place + PEOPLE_AT_ONCE]
+        start, end = np.searchsorted(numbers, [first + place, first + place + len(some)]).tolist()
+        yield Stretch(some, first + place, events.slice(start, end - start))
+
+
+def states_in(live: LiveLayout, stretch: Stretch, settled: int | None = None) -> Iterator[tuple[str, PersonState]]:
+    """Yield the persons of a stretch with their states.
+
+    Parameters
+    ----------
+    live
+        Says what a state holds.
+    stretch
+        Persons and events.
+    settled
+        Settle the states at that instant: smaller, but no rows of earlier ones.
+    """
+    encoded = live.encode(stretch.events)
+    numbers = stretch.events.column(_NUMBER).to_numpy()
+    ends = np.searchsorted(numbers, np.arange(stretch.first, stretch.first + len(stretch.persons)), side="right")
+    start = 0
+    for person, end in zip(stretch.persons, ends.tolist(), strict=True):
         state = live.empty()
-
-
-def _settled(state: PersonState, instant: int | None) -> PersonState:
-    if instant is not None:
-        state.settle(instant)
-    return state
+        if end > start:
+            state.fold(encoded, np.arange(start, end))
+        start = end
+        if settled is not None:
+            state.settle(settled)
+        yield person, state

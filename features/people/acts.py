@@ -42,6 +42,10 @@ ACT_COLUMNS: Final[dict[str, type[np.generic]]] = {
     "quantity": np.int64,  # at least 1
 }
 CODED: Final = ("note", "creator", "topic", "campaign", "brand", "category", "item")
+READ: Final = (
+    "account", "kind", "event_time", "arrived_at", "dwell_ms", "read_percent", *CODED, "amount", "quantity",
+)  # fmt: skip
+"""Columns of events that `read_acts` reads."""
 MOST_REMEMBERED: Final = 100_000
 """Texts whose codes are kept: about 25 MB with ids of 32 characters."""
 _VERSION_STEP: Final = 0x5851F42D4C957F2D

@@ -19,7 +19,7 @@ from features.impressions.columns import KEPT_KINDS, REACH_DAYS
 from features.inbox.file import LOG_READER
 from features.inbox.hold import held_for
 from features.log.event_log import EventLog
-from features.people.acts import person_codes, read_acts
+from features.people.acts import READ, person_codes, read_acts
 from features.people.person_links import PersonLinks
 from features.people.population import population
 from features.settings import Settings
@@ -115,7 +115,15 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
             # Scores are of all of the past.
             after = 0 if scores else source.after
             cut = settings.work_dir / "histories"
-            with parted_events(source.events, source.links, waiting, cut, after=after, kept=KEPT_KINDS) as events:
+            with parted_events(
+                source.events,
+                source.links,
+                waiting,
+                cut,
+                after=after,
+                kept=KEPT_KINDS,
+                columns=None if scores else READ,
+            ) as events:
                 for spine, own in zip(waiting, events, strict=True):
                     _add(fill, replace(source, events=own), spine, refused, scores)
                     advance()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 from features.events import EVENTS
 from features.inbox.file import LOG_READER
 from features.inbox.hold import held_for
-from features.incremental.build import states_of
+from features.incremental.build import PEOPLE_AT_ONCE, Stretch, states_in, stretches
+from features.incremental.live_layout import LiveLayout
 from features.log.event_log import EventLog
 from features.people.person_links import PersonLinks, link_table
 from features.people.population import population
+from features.processes import in_processes
 from features.rights.withdrawals import withdrawn
 from features.settings import Settings
 from features.spine import Spine
@@ -29,7 +30,8 @@ from training.steps import Steps
 
 TAGS_READER: Final = "tags"
 """Of the inbox: feeds the online store."""
-_PEOPLE_AT_ONCE: Final = 1024
+_PEOPLE_PER_PROCESS: Final = 10_000
+"""Fewer are done before another process has begun."""
 
 
 @dataclass(frozen=True)
@@ -118,20 +120,20 @@ def backfill(
         people = _People.of(source, as_of, kinds)
         facts = RowFacts.fitted(bundle.taxonomy, source.events, people.scored, as_of, kinds)
         live = facts.layout(bundle)
-        scored = set(people.scored.persons)
         store = open_store(settings)
-        total = -(-len(people.everybody) // _PEOPLE_AT_ONCE)
-        made = states_of(live, source.events, people.everybody, settled=as_of)
+        total, done = len(people.everybody), 0
+        processes = min(settings.threads, total // _PEOPLE_PER_PROCESS)
         with (
-            steps.step("online store", max(total, 1)) as advance,
+            steps.step("online store", max(-(-total // PEOPLE_AT_ONCE), 1)) as advance,
             store.fill(bundle.layout.schema_hash, bundle.layout.width, as_of, source=source.data_version) as fill,
         ):
-            while some := list(islice(made, _PEOPLE_AT_ONCE)):
-                rows = {person: live.row(state, as_of) for person, state in some if person in scored}
-                fill.add(list(rows), _stacked(list(rows.values()), bundle.layout.width))
-                states = [StoredState(state.pack(), position, as_of) for _, state in some]
-                fill.keep([person for person, _ in some], states)
-                advance()
+            given = _given(stretches(live, source.events, people.everybody), set(people.scored.persons))
+            for made in in_processes(_Maker(live, as_of), given, processes):
+                fill.add(made.scored, made.rows)
+                fill.keep(made.persons, [StoredState(state, position, as_of) for state in made.states])
+                before, done = done, done + len(made.persons)
+                for _ in range(-(-done // PEOPLE_AT_ONCE) - -(-before // PEOPLE_AT_ONCE)):
+                    advance()
             fill.keep(people.refused, [StoredState(b"", position, as_of)] * len(people.refused))
             fill.link(list(people.links), list(people.links.values()))
             fill.live(position, live.schema_hash, facts.to_json())
@@ -142,5 +144,42 @@ def backfill(
     return info
 
 
-def _stacked(rows: Sequence[np.ndarray[Any, np.dtype[np.float32]]], width: int) -> np.ndarray[Any, Any]:
-    return np.stack(rows) if rows else np.empty((0, width), np.float32)
+@dataclass(frozen=True)
+class _Given:
+    """Persons, what they did, and which of them get a row."""
+
+    stretch: Stretch
+    scored: list[str]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Packed states of persons, and rows, float32 [scored, width], of those who get one."""
+
+    persons: Sequence[str]
+    states: list[bytes]
+    scored: list[str]
+    rows: np.ndarray[Any, np.dtype[np.float32]]
+
+
+def _given(every: Iterable[Stretch], scored: set[str]) -> Iterator[_Given]:
+    for stretch in every:
+        yield _Given(stretch, [person for person in stretch.persons if person in scored])
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes states and rows as of an instant."""
+
+    live: LiveLayout
+    as_of: int
+
+    def __call__(self, given: _Given) -> _Made:
+        """Make those of a stretch."""
+        states, number = [], {person: n for n, person in enumerate(given.scored)}
+        rows = np.empty((len(number), self.live.layout.width), np.float32)
+        for person, state in states_in(self.live, given.stretch, settled=self.as_of):
+            if person in number:
+                rows[number[person]] = self.live.row(state, self.as_of)
+            states.append(state.pack())
+        return _Made(given.stretch.persons, states, given.scored, rows)
