@@ -19,7 +19,7 @@ TEST_DAYS: Final = 7
 
 
 class ConversionPart:
-    """Trains and evaluates conversion models early enough that later impressions can judge them.
+    """Trains conversion models early enough that later impressions can judge them.
 
     Parameters
     ----------
@@ -47,11 +47,9 @@ class ConversionPart:
         return bool(self._source.events.filter(known).limit(1).fetchall())
 
     def train(self) -> dict[str, Any]:
-        """Train and evaluate; say why not where the log does not suffice."""
+        """Train; say why not where the log does not suffice."""
         try:
-            job = self.job()
-            folder = job.train()
-            job.evaluate(folder, TEST_DAYS)
+            folder = self.job().train()
         except (LogTooShortError, TrainingError) as error:
             self._steps.say(f"conversion models are left out: {error}")
             return {"bundle": None, "said": str(error)}
