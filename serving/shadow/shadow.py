@@ -38,6 +38,7 @@ from training.tags.bundle import load_bundle
 _log = logging.getLogger("zhongcao.serving")
 _LOOK_SECONDS: Final = 0.5
 _WRITE_SECONDS: Final = 2.0
+_FEW_SECONDS: Final = 0.05
 _MOST_WAITING: Final = 512
 """Predictions in the queue; with more, they are dropped."""
 _AT_ONCE: Final = 32
@@ -161,7 +162,7 @@ class Shadow:
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
-                if begun - looked > _LOOK_SECONDS:
+                if begun - looked >= _LOOK_SECONDS:
                     self.look()
                     looked = time.monotonic()
                 scored = self.score()
@@ -171,10 +172,15 @@ class Shadow:
             except Exception as error:  # the thread must go on, whatever it was
                 _log.warning("the shadow failed: %s", type(error).__name__)
                 scored = 0
-            # Half of the time is for those who answer.
-            self._stop.wait(time.monotonic() - begun if scored == _AT_ONCE else 0.05)
+            self._stop.wait(self._pause(time.monotonic() - begun, scored))
         with suppress(ZhongcaoError, OSError):
             self.write()
+
+    def _pause(self, worked: float, scored: int) -> float:
+        if not self._running:
+            return _LOOK_SECONDS
+        # Half of the time is for those who answer.
+        return worked if scored == _AT_ONCE else _FEW_SECONDS
 
     def _loaded(self, kind: Kind, pointed: Pointed) -> _Running:
         folder = self._settings.bundles_dir / pointed.bundle
