@@ -118,8 +118,24 @@ def histories_of(known: KnownEvents, persons: Sequence[str], seq: int, as_of: in
     """
     owned = known.accounts_of(persons, as_of)
     events = known.events(owned, dict.fromkeys(persons, seq))
+    return histories_from(events, PersonLinks(known.identities, as_of), persons, as_of)
+
+
+def histories_from(
+    events: duckdb.DuckDBPyRelation, links: PersonLinks, persons: Sequence[str], as_of: int
+) -> dict[str, pa.RecordBatch]:
+    """Return the histories of people as some events tell them.
+
+    Parameters
+    ----------
+    events
+        With all of these people's.
+    links, as_of
+        Whose accounts are whose, as of an instant, epoch seconds.
+    persons
+        Their keys.
+    """
     keys = pa.array(persons, pa.string())
-    links = PersonLinks(known.identities, as_of)
     acts = read_acts(events, links, keys, after=kept_after(as_of), kept=KEPT_KINDS)
     codes = person_codes(keys, links.versions(keys, np.full(len(keys), as_of))).tolist()
     nothing = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)

@@ -15,6 +15,7 @@ from features.inbox.live_acts import acts_of_events
 from features.log.event_log import EventLog
 from features.people.acts import code_of
 from serving.histories.fill import HISTORIES_READER, READ_TABLES, HistorySource
+from serving.histories.known_events import histories_from
 from serving.histories.packed import ACTS_SCHEMA, person_batches
 from serving.histories.person_scores import PersonScores
 from serving.histories.store import Found, HistoryInfo, HistoryStore, Scores, Shared, merged
@@ -23,6 +24,7 @@ from serving.messages.conversion_schemas import ConversionsRequest
 from serving.online.backfill import linked_accounts
 from serving.predictions.record import Made, Prediction
 from serving.reproduction.gone import GoneError, bundle_of, check_version
+from serving.reproduction.imported import imported, imports_before
 from serving.reproduction.live_events import events_between, events_of, live_events
 from serving.reproduction.tags import catching
 from serving.scoring.conversions import ConversionScorer
@@ -60,6 +62,20 @@ class _Fill:
         """What every answer needs beside the person."""
         return Shared(self.name, self.source.present, dict(self.source.shared(self.log, self.con)))
 
+    def renewed(self, kept: Prediction, imports: int) -> pa.RecordBatch:
+        """Return what a person had done, read again after an import, live events up to a number included."""
+        person = str(kept.person)
+        mine = self._accounts_of(person)
+        known = events_of(self.con, self.log.events(self.con, self.source.versions["events"]), mine)
+        live = live_events(self.log, self.con, mine, known, HISTORIES_READER).of(mine, kept.seq)
+        came = imported(self.log, self.con, mine, known, imports)
+        every = self.con.from_arrow(pa.concat_tables([known, came, live]))
+        return histories_from(every, self.source.links, [person], self.source.present)[person]
+
+    def _accounts_of(self, person: str) -> list[str]:
+        mine = [account for account, owner in self.accounts.items() if owner == person]
+        return mine if person in self.accounts else [*mine, person]
+
     def history(self, person: str, seq: int | None) -> pa.RecordBatch:
         """Return what a person had done, live events up to a number included."""
         history = pa.RecordBatch.from_pylist([], schema=ACTS_SCHEMA)
@@ -67,8 +83,7 @@ class _Fill:
             history = self.source.histories(self.source.people.take([self.people[person]]))[person]
         if seq is None:
             return history
-        mine = [account for account, owner in self.accounts.items() if owner == person]
-        mine += [] if person in self.accounts else [person]
+        mine = self._accounts_of(person)
         version = self.log.events(self.con, self.source.versions["events"])
         known = events_of(self.con, version, mine)
         live = live_events(self.log, self.con, mine, known, HISTORIES_READER).of(mine, seq)
@@ -130,8 +145,21 @@ class ConversionsAgain:
         self._deleted: Mapping[str, frozenset[str]] = {}
         self._scorers: dict[tuple[str, str, int | None], tuple[ConversionScorer, _OneHistory]] = {}
 
-    def made(self, kept: Prediction) -> tuple[Made, bool]:
+    def imports(self, kept: Prediction) -> Sequence[int]:
+        """Return the versions of the events with imports that its history may have been renewed from."""
+        if kept.person is None:
+            return []
+        return imports_before(self._log, self._fill(kept, kept.origin.source).source.versions["events"], kept)
+
+    def made(self, kept: Prediction, imports: int | None = None) -> tuple[Made, bool]:
         """Return a prediction as it is made now, and True: versions of the log's tables do not change.
+
+        Parameters
+        ----------
+        kept
+            The prediction.
+        imports
+            One of `imports`: its history is read with what had come by file until then.
 
         Raises
         ------
@@ -144,7 +172,7 @@ class ConversionsAgain:
         person = kept.person or _NOBODY
         history, scores = None, None
         if kept.person is not None:
-            history = fill.history(person, kept.seq)
+            history = fill.history(person, kept.seq) if imports is None else fill.renewed(kept, imports)
             scores = fill.scores(person, self._person_scores(kept, bundle, fill))
         # Under the name of the notes' fill, for the scorer to take these rather than to look for others.
         store.found = Found(notes.name, kept.as_of, [history], [scores], bundle.tags_bundle)

@@ -99,6 +99,12 @@ def events_between(log: EventLog, con: duckdb.DuckDBPyConnection, after: int, la
     return pa.concat_tables([moved, waiting])
 
 
+def sent_live(log: EventLog, ids: Sequence[str]) -> list[str]:
+    """Return which of some events were sent live, also where a file told of them, too."""
+    question = "SELECT event_id FROM seen WHERE seq IS NOT NULL AND event_id IN (SELECT value FROM json_each(?))"
+    return [event_id for (event_id,) in _ask(log, question, json.dumps(list(ids)))]
+
+
 def _among(events: pa.Table, others: pa.Table) -> pa.ChunkedArray:
     return pc.is_in(events["event_id"], others["event_id"].combine_chunks())
 

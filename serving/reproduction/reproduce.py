@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import chain, islice
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from features.errors import BundleError, EventLogError, PredictionLogError, StoreError
+from features.events import EVENTS
 from features.inbox.hold import open_inbox_file
 from features.locks import READING_LOCK, Shared
 from features.log.event_log import EventLog
@@ -20,7 +21,7 @@ from serving.predictions.ids import made_at
 from serving.predictions.log import read
 from serving.predictions.record import Made, Prediction, pack, unpack
 from serving.reproduction.conversions import ConversionsAgain
-from serving.reproduction.gone import GoneError
+from serving.reproduction.gone import GoneError, check_version
 from serving.reproduction.tags import TagsAgain
 from training.code import code_version
 
@@ -82,7 +83,7 @@ class Reproducer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reading = Shared(settings.work_dir / READING_LOCK)
-        log = EventLog.open(settings)
+        log = self._log = EventLog.open(settings)
         if settings.inbox_file.exists():  # one of an earlier version lacks tables that are looked into
             open_inbox_file(log).close()
         self._tags = TagsAgain(log)
@@ -114,9 +115,22 @@ class Reproducer:
         of = self._tags if kept.origin.kind == "tags" else self._conversions
         try:
             made, certain = of.made(kept)
+            found = _compared(kept, made, of.columns(kept), certain=certain)
+            return found if found.features else self._renewed(kept, found)
         except (GoneError, BundleError, EventLogError, StoreError) as error:
             return Reproduced(kept.id, Code.GONE, f"it cannot be computed again: {error}")
-        return _compared(kept, made, of.columns(kept), certain=certain)
+
+    def _renewed(self, kept: Prediction, found: Reproduced) -> Reproduced:
+        """Compute a prediction again with each import that its features may have been renewed from."""
+        of = self._tags if kept.origin.kind == "tags" else self._conversions
+        for version in of.imports(kept):
+            check_version(self._log, EVENTS.name, version, kept)
+            made, certain = of.made(kept, version)
+            again = _compared(kept, made, of.columns(kept), certain=certain)
+            if again.features:
+                note = f"with what was imported until version {version} of the events, after the fill"
+                return replace(again, notes=(*again.notes, note))
+        return found
 
 
 def latest(settings: Settings, most: int) -> list[str]:

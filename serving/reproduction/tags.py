@@ -27,6 +27,7 @@ from serving.online.live_rows import RowFacts
 from serving.online.store import OnlineStore, StoredRow, StoreInfo
 from serving.predictions.record import Keeps, Made, Prediction
 from serving.reproduction.gone import GoneError, bundle_of, check_version
+from serving.reproduction.imported import imported, imports_before
 from serving.reproduction.live_events import events_of, live_events
 from serving.scoring.scorer import Scorer
 from training.source import LogSource, open_source
@@ -80,13 +81,18 @@ class _Fill:
         """Accounts that are another person's."""
         return {account for accounts in self.accounts.values() for account in accounts}
 
-    def rows(self, kept: Sequence[Prediction]) -> NDArray[np.float32]:
-        """Return the rows that predictions were made from, in the layout that the store holds."""
+    def rows(self, kept: Sequence[Prediction], imports: int | None = None) -> NDArray[np.float32]:
+        """Return the rows that predictions were made from, in the layout that the store holds.
+
+        With a version of the events that imports made, what they brought until then is in the rows, too.
+        """
         owned = [self._accounts_of(str(one.person)) for one in kept]
         every = sorted({account for accounts in owned for account in accounts})
         con, zone = self.source.con, self.source.timezone
         known = events_of(con, self.source.events, every)
         live = live_events(self.log, con, every, known, TAGS_READER)
+        if imports is not None:
+            known = pa.concat_tables([known, imported(self.log, con, every, known, imports)])
         # Each prediction has people and accounts of its own: those of one person may know different events.
         events, pairs = [], []
         for number, (one, accounts) in enumerate(zip(kept, owned, strict=True)):
@@ -120,15 +126,26 @@ class TagsAgain:
         self._settings, self._log = log.settings, log
         self._bundles: dict[str, Bundle] = {}
         self._fills: dict[tuple[str, int, str], _Fill] = {}
-        self._rows: dict[str, NDArray[np.float32]] = {}
+        self._rows: dict[tuple[str, int | None], NDArray[np.float32]] = {}
         self._expected: Sequence[Prediction] = ()
 
     def expect(self, kept: Sequence[Prediction]) -> None:
         """Say which predictions are asked for next: their rows are computed together."""
         self._expected, self._rows = kept, {}
 
-    def made(self, kept: Prediction) -> tuple[Made, bool]:
+    def imports(self, kept: Prediction) -> Sequence[int]:
+        """Return the versions of the events with imports that its row may have been renewed from, latest first."""
+        return imports_before(self._log, _version(kept), kept)
+
+    def made(self, kept: Prediction, imports: int | None = None) -> tuple[Made, bool]:
         """Return a prediction as it is made now, and whether it is certain that the log says what it said.
+
+        Parameters
+        ----------
+        kept
+            The prediction.
+        imports
+            One of `imports`: its row is made with what had come by file until then.
 
         Raises
         ------
@@ -137,11 +154,12 @@ class TagsAgain:
         """
         bundle = self._bundle(kept)
         fill = self._fill(kept, bundle)
-        if kept.id not in self._rows:
+        if (kept.id, imports) not in self._rows:
             together = [kept, *(one for one in self._expected if _key(one) == _key(kept) and one.id != kept.id)]
-            self._rows |= zip([one.id for one in together], fill.rows(together), strict=True)
+            keys = [(one.id, imports) for one in together]
+            self._rows |= zip(keys, fill.rows(together, imports), strict=True)
         person = str(kept.person)
-        store = self._store(kept, bundle, self._rows[kept.id])
+        store = self._store(kept, bundle, self._rows[kept.id, imports])
         left_out = frozenset(kept.asked.get("left_out", ()))
         scorer = Scorer(bundle, store, b"", deleted_tags=lambda: {person: left_out})
         caught: list[Made] = []
@@ -178,13 +196,13 @@ class TagsAgain:
     def _fill(self, kept: Prediction, bundle: Bundle) -> _Fill:
         key = _key(kept)
         if key not in self._fills:
-            source, certain = self._source(kept, key[0])
+            source, certain = self._source(kept)
             self._fills[key] = _Fill(self._log, source, certain, kept.filled_at, bundle)
         return self._fills[key]
 
-    def _source(self, kept: Prediction, said: str) -> tuple[LogSource, bool]:
+    def _source(self, kept: Prediction) -> tuple[LogSource, bool]:
         """Return the version of the log that a fill read, with the identities of then."""
-        version = int(said.partition("-")[0].removeprefix("v"))
+        said, version = _data(kept), _version(kept)
         check_version(self._log, "events", version, kept)
         links = self._log.log_table("identities").history()
         known = [int(entry["version"]) for entry in links if int(entry["committed_at"]) <= kept.made_at]
@@ -217,7 +235,16 @@ class _OneRow:
 
 def _key(kept: Prediction) -> tuple[str, int, str]:
     """Name what many predictions have in common: data, instant and bundle."""
-    return kept.origin.source.partition(" ")[0], kept.filled_at, kept.origin.model
+    return _data(kept), kept.filled_at, kept.origin.model
+
+
+def _data(kept: Prediction) -> str:
+    return kept.origin.source.partition(" ")[0]
+
+
+def _version(kept: Prediction) -> int:
+    """Return which version of the events the fill read."""
+    return int(_data(kept).partition("-")[0].removeprefix("v"))
 
 
 def _renamed(events: pa.Table, number: int) -> pa.Table:
