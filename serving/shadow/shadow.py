@@ -38,6 +38,8 @@ from training.tags.bundle import load_bundle
 _log = logging.getLogger("zhongcao.serving")
 _LOOK_SECONDS: Final = 0.5
 _WRITE_SECONDS: Final = 2.0
+_END_SECONDS: Final = 5.0
+"""How long a server that ends waits for a challenger that scores."""
 _FEW_SECONDS: Final = 0.05
 _MOST_WAITING: Final = 512
 """Predictions in the queue; with more, they are dropped."""
@@ -118,8 +120,11 @@ class Shadow:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-        self._rights.close()
+        self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            _log.warning("the shadow's challenger does not end: what it saw last is not written")
+        else:
+            self._rights.close()
 
     def look(self) -> None:
         """Follow the pointers: load what they name, forget what they do not."""
@@ -149,7 +154,7 @@ class Shadow:
         for name, running in self._running.items():
             mine = [one for one in taken if one.kind == name and is_sampled(one.id, running.pointed.share)]
             if mine:
-                self._score(running, mine)
+                self._try_to_score(running, mine)
         return len(taken)
 
     def write(self) -> None:
@@ -207,6 +212,15 @@ class Shadow:
             except StoreError as error:
                 running.common[model] = str(error)
         return running.common[model]
+
+    def _try_to_score(self, running: _Running, made: Sequence[Made]) -> None:
+        before = running.scored + running.unread
+        try:
+            self._score(running, made)
+        except Exception as error:  # it is told of, and the next predictions are tried
+            running.why = f"the challenger failed: {type(error).__name__}"
+            running.unread += len(made) - (running.scored + running.unread - before)
+            _log.warning("a shadow's challenger failed: %s", type(error).__name__)
 
     def _score(self, running: _Running, made: Sequence[Made]) -> None:
         model = made[0].model

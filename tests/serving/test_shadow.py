@@ -311,6 +311,37 @@ def test_answers_are_the_same_whatever_a_challenger_does(home: Settings, higher:
         assert shadow._queue.qsize() <= 512
 
 
+def test_a_challenger_that_fails_is_told_of_and_one_that_hangs_keeps_no_server_from_its_end(
+    home: Settings, higher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_shadow(home, higher, TAGS, Pointed(higher.name, int(time.time()), 1.0), unchecked)
+    made: Any = SimpleNamespace(kind="tags", id=new_id(), model="m")
+    shadow, entered, end = Shadow(home, Log(), {}, verify=unchecked), Event(), Event()
+    shadow.look()
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("the challenger failed")
+
+    def hangs(*_: Any) -> None:
+        entered.set()
+        end.wait(60)
+
+    shadow._common = fails  # type: ignore[method-assign, assignment]
+    for _ in range(3):
+        shadow.keep(lambda _: made)
+    assert shadow.score() == 3
+    running = shadow._running["tags"]
+    assert (running.unread, running.why) == (3, "the challenger failed: RuntimeError")
+    monkeypatch.setattr("serving.shadow.shadow._END_SECONDS", 0.01)
+    shadow._common = hangs  # type: ignore[method-assign, assignment]
+    with shadow:
+        shadow.keep(lambda _: made)
+        assert entered.wait(20)
+    assert shadow._thread.is_alive()
+    end.set()
+    shadow._thread.join()
+
+
 def test_scores_of_who_refuses_are_not_kept_and_those_of_who_is_erased_go(tmp_path: Path) -> None:
     one = np.ones((1, 1), np.float32)
     some = [Scored(new_id(), person, 1, 1, "tags-1", (TEA,), ("",), one, one) for person in ("ann", "bob", None)]
