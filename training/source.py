@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from features.days import DAY_SECONDS, instant_of
+from features.durable import write_durably
 from features.errors import LogTooShortError
+from features.events import EVENTS
 from features.locks import READING_LOCK, Shared
 from features.log.event_log import EventLog
 from features.log.profile import usual_gap
@@ -158,18 +162,35 @@ def open_source(
         events = con.table("copied.log_events")
     events.create_view("log_events")
     links.create("log_identities")
-    said = _data_version(con, version)
+    said = _data_version(con, version, None if chosen is not None else _fingerprint_file(log, version))
     return LogSource(
         con, con.table("log_events"), con.table("log_identities"), log.timezone, said, last, version, reading
     )
 
 
-def _data_version(con: duckdb.DuckDBPyConnection, version: int) -> str:
+def _data_version(con: duckdb.DuckDBPyConnection, version: int, known: Path | None) -> str:
+    events = _fingerprint(con, "log_events", known)
+    said = [events, _fingerprint(con, "log_identities")]
+    return f"v{version}-{events[0]}-{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, table: str, known: Path | None = None) -> tuple[int, int]:
+    """Return the number of rows and a fingerprint of them, which is kept in a file where one is named."""
+    if known is not None and known.exists():
+        rows, said = json.loads(known.read_text(encoding="ascii"))
+        return int(rows), int(said)
     # The order of rows in files is no part of the data, so the fingerprint is an xor; counts go in because equal
     # pairs cancel out. It covers every column: a log that was deleted and imported anew through a mended mapping
     # has the same version number and the same ids, and other numbers.
-    said = [
-        con.sql(f"select count(*), coalesce(bit_xor(hash(r)), 0) from {table} r").fetchall()[0]  # noqa: S608
-        for table in ("log_events", "log_identities")
-    ]
-    return f"v{version}-{said[0][0]}-{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+    found = con.sql(f"select count(*), coalesce(bit_xor(hash(r)), 0) from {table} r").fetchall()[0]  # noqa: S608
+    if known is not None:
+        known.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(known, json.dumps(found))
+    return int(found[0]), int(found[1])
+
+
+def _fingerprint_file(log: EventLog, version: int) -> Path:
+    """Return where the fingerprint of a version's events is kept, by the names of its parts."""
+    names = [Path(file).name for file in log.log_table(EVENTS.name).files(version)]
+    key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
+    return log.settings.work_dir / "fingerprints" / f"{key}.json"

@@ -16,6 +16,7 @@ from serving.jobs.promotion import champion_of, compared
 from training.bundles.manifest import Kind
 from training.gates.acceptance import Acceptance, accepted
 from training.gates.data import check_data
+from training.source import LogSource
 from training.steps import Steps
 
 
@@ -30,12 +31,15 @@ def data_report(
 
 
 def verdict_of(
-    settings: Settings, challenger: Path, kind: Kind, *, present: int, version: int, steps: Steps
+    settings: Settings, challenger: Path, kind: Kind, *, present: int, source: LogSource, steps: Steps
 ) -> dict[str, Any]:
     """Compare a challenger with the champion; it is not promoted where nothing can be compared yet."""
     champion = champion_of(settings, kind)
     try:
-        verdict = compared(settings, champion, challenger, kind, present=present, steps=steps, version=version)
+        verdict = compared(
+            settings, champion, challenger, kind,
+            present=present, steps=steps, version=source.version, source=source,
+        )  # fmt: skip
     except (LogTooShortError, TrainingError) as error:
         return {"promote": False, "reason": str(error), "champion": champion.name if champion else None}
     return verdict.as_dict() | {"champion": champion.name if champion else None}

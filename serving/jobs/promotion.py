@@ -17,6 +17,7 @@ from training.gates.promotion import Policy, Verdict
 from training.gates.promotion_conversion import compare_conversion
 from training.gates.promotion_tags import compare_tags
 from training.registry import CONVERSION_MODEL, TAG_MODEL, Registered, Registry
+from training.source import LogSource
 from training.steps import Steps
 
 _MODELS = {TAGS.name: TAG_MODEL, CONVERSION.name: CONVERSION_MODEL}
@@ -85,7 +86,7 @@ def policy_of(settings: Settings) -> Policy:
 
 def compared(
     settings: Settings, champion: Path | None, challenger: Path, kind: Kind, *, present: int, steps: Steps,
-    version: int | None = None,
+    version: int | None = None, source: LogSource | None = None,
 ) -> Verdict:  # fmt: skip
     """Compare two bundles of one kind, and keep the verdict in the home and, where there is a run, in MLflow.
 
@@ -103,10 +104,14 @@ def compared(
         Shows progress.
     version
         Of the log's events; the latest by default.
+    source
+        That version as tags are learned from it, where it is open already.
     """
-    compare = compare_tags if kind is TAGS else compare_conversion
-    policy = policy_of(settings)
-    verdict = compare(settings, champion, challenger, present=present, steps=steps, policy=policy, version=version)
+    both, policy = (settings, champion, challenger), policy_of(settings)
+    if kind is TAGS:
+        verdict = compare_tags(*both, present=present, steps=steps, policy=policy, version=version, source=source)
+    else:
+        verdict = compare_conversion(*both, present=present, steps=steps, policy=policy, version=version)
     keep_verdict(settings, challenger.name, kind, verdict)
     return verdict
 

@@ -159,7 +159,7 @@ class _Run:
         evaluation = job.evaluate(folder, trained_at, present)
         plots = draw_evaluation(evaluation, taxonomy, job.folder / "plots")
 
-        shipping = Shipping(settings, self.job_steps, steps, self.summary, present, version)
+        shipping = Shipping(settings, self.job_steps, steps, self.summary, present, source)
         registered = shipping.register(
             TAGS, bundle_name, lambda: register_tags(Registry(settings.mlruns), job, folder, bundle, evaluation)
         )

@@ -18,6 +18,7 @@ from serving.jobs.promotion import champion_of, promote_bundle
 from serving.online.backfill import backfill
 from training.bundles.manifest import CONVERSION, TAGS, Kind
 from training.registry import CONVERSION_MODEL, TAG_MODEL, Registered, Registry
+from training.source import LogSource
 from training.steps import Steps
 from training.tags.bundle import load_bundle
 
@@ -40,8 +41,8 @@ class Shipping:
         Is told versions, verdicts and the exit code.
     present
         Of the run, epoch seconds.
-    version
-        Of the log's events, that the run began with.
+    source
+        The log that the run began with.
     """
 
     settings: Settings
@@ -49,7 +50,7 @@ class Shipping:
     steps: Steps
     summary: Summary
     present: int
-    version: int
+    source: LogSource
 
     def register(self, kind: Kind, bundle: str, make: Callable[[], Registered]) -> Registered:
         """Note a bundle in MLflow, once."""
@@ -77,9 +78,7 @@ class Shipping:
         verdict = self.job_steps.run(
             f"compare-{kind.name}",
             [name, before, self.present],
-            lambda: verdict_of(
-                settings, folder, kind, present=self.present, version=self.version, steps=self.steps
-            ),
+            lambda: verdict_of(settings, folder, kind, present=self.present, source=self.source, steps=self.steps),
         )
         self.summary.verdicts[kind.name] = verdict
         if not verdict["promote"]:

@@ -34,9 +34,7 @@ class Home:
         self.steps = Steps(Console(quiet=True))
 
     def part(self, trees: int, seed: int) -> ConversionPart:
-        fit = FitSettings(
-            BoosterSettings(trees=trees, leaves=4, min_data_in_leaf=20), min_positives=20, seed=seed
-        )
+        fit = FitSettings(BoosterSettings(trees=trees, leaves=4, min_data_in_leaf=20), min_positives=20, seed=seed)
 
         def choices(**more: Any) -> ConversionChoices:
             return ConversionChoices(fit=fit, window_days=3, warm_up_days=3, **more)
@@ -52,7 +50,7 @@ class Home:
         name = part.train()["bundle"]
         source = open_source(self.settings)
         steps = JobSteps(self.settings.work_dir / "retrain", self.steps)
-        shipping = Shipping(self.settings, steps, self.steps, summary, source.last + 1, source.version)
+        shipping = Shipping(self.settings, steps, self.steps, summary, source.last + 1, source)
         shipping.register(
             CONVERSION, name, lambda: register_conversion(part.job(), part.folder(name), alias="challenger")
         )

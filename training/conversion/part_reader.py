@@ -26,7 +26,9 @@ from training.source import LogSource
 
 _EVENTS_AT_ONCE: Final = 500_000
 MOST_PARTS: Final = 60
-"""Parts that are read: of a log of more than 30 million events those of some of its people."""
+"""Parts that are learned from: of a log of more than 30 million events those of some of its people."""
+FEW_PARTS: Final = 20
+"""Parts that are judged by, where an even sample is all that is wanted."""
 _VERSIONS: Final = """
 select * from rows where arrived_at <= {known_at}
 qualify row_number() over (partition by "{key}", arrived_at order by hash(rows)) = 1
@@ -100,6 +102,8 @@ class PartReader:
         As for `training.conversion.source.ConversionSource`.
     asked
         What to read.
+    few
+        Of a large log, whether some of the people do that are otherwise read.
     """
 
     def __init__(
@@ -108,8 +112,10 @@ class PartReader:
         catalogue: Mapping[str, duckdb.DuckDBPyRelation],
         outcomes: Outcomes,
         asked: Asked,
+        *,
+        few: bool,
     ) -> None:
-        self._log, self._outcomes, self.asked = log, outcomes, asked
+        self._log, self._outcomes, self.asked, self._few = log, outcomes, asked, few
         # Tags are about all of the past.
         after = 0 if asked.scores is not None else known_after(asked.start)
         kept = ", ".join(f"'{kind}'" for kind in KEPT_KINDS)
@@ -122,7 +128,7 @@ class PartReader:
     @property
     def number(self) -> int:
         """How many parts are read."""
-        return min(self.parts, MOST_PARTS)
+        return min(self.parts, FEW_PARTS if self._few else MOST_PARTS)
 
     @property
     def share(self) -> float:

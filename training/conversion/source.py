@@ -146,7 +146,7 @@ class ConversionSource:
                 value=f"{(as_of - start) / DAY_SECONDS:.0f} days",
                 next_step="import impressions that name their note, or name another date",
             )
-        reader = self._reader(Asked(start, as_of, by, features, scores))
+        reader = self._reader(Asked(start, as_of, by, features, scores), few=False)
         shares = shares_of(round(impressions * reader.share), round(clicks * reader.share), most)
         people = "" if reader.share == 1 else f"of {reader.share:.3g} of the people "
         self._steps.say(
@@ -167,7 +167,7 @@ class ConversionSource:
         scores: TagScorer | None = None, folder: Path | None = None,
     ) -> Sample:  # fmt: skip
         """Read an even sample of the impressions of a stretch, with what was known of them by an instant."""
-        reader = self._reader(Asked(start, end, known_at, features, scores))
+        reader = self._reader(Asked(start, end, known_at, features, scores), few=True)
         share = min(1.0, most / max(self._counts(start, end, known_at)[0] * reader.share, 1))
 
         def choose(part: Impressions, _: Responses) -> tuple[Ints, Floats]:
@@ -192,8 +192,8 @@ class ConversionSource:
             self.log.events, notes, start=start, end=end, known_at=known_at, paid_only=self.outcomes.paid_only
         )
 
-    def _reader(self, asked: Asked) -> PartReader:
-        return PartReader(self.log, self._catalogue, self.outcomes, asked)
+    def _reader(self, asked: Asked, *, few: bool) -> PartReader:
+        return PartReader(self.log, self._catalogue, self.outcomes, asked, few=few)
 
     def _sample(self, reader: PartReader, choose: Choose, folder: Path | None, facts: Mapping[str, Any]) -> Sample:
         """Read chosen impressions, part by part: beside them and their rows one part is held."""

@@ -36,7 +36,7 @@ FEWEST_PAIRS: Final = 500
 
 def compare_tags(
     settings: Settings, champion: Path | None, challenger: Path, *, present: int, steps: Steps,
-    policy: Policy | None = None, version: int | None = None,
+    policy: Policy | None = None, version: int | None = None, source: LogSource | None = None,
 ) -> Verdict:  # fmt: skip
     """Compare two bundles on the last window that is over by the present.
 
@@ -56,6 +56,8 @@ def compare_tags(
         What a promotion needs.
     version
         Of the log's events; the latest by default.
+    source
+        That version as tags are learned from it, where it is open already.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def compare_tags(
         No window after both is over yet.
     """
     ours, theirs = load_bundle(challenger), None if champion is None else load_bundle(champion)
-    source = open_source(settings, version=version, most_people=settings.train_people)
+    source = source or open_source(settings, version=version, most_people=settings.train_people)
     instant = _instant(source, ours, theirs, present)
     with steps.step("both models on the same later window", 3) as advance:
         builder = _builder(settings, source, ours)

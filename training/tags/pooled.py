@@ -36,9 +36,9 @@ class PooledSettings:
     negatives: float = 10.0
     """Where that share would keep more negatives per positive, only so many are kept: the cost grows with
     positives, not with people × tags."""
-    most_pairs: int = 4_000_000
-    """Where that would still be more pairs than this, fewer negatives are kept, so that time and memory are bounded;
-    more brought nothing in ``python -m bench.tag_people``."""
+    most_pairs: int = 2_000_000
+    """Where that would still be more pairs than this, fewer negatives are kept: it bounds time and memory, and more
+    brought nothing in ``python -m bench.tag_people``."""
     max_bin: int = 127
 
     def params(self, seed: int, threads: int) -> dict[str, object]:
@@ -96,8 +96,8 @@ def fit_pooled(
 ) -> tuple[lgb.Booster, float]:
     """Train on the pairs of all windows.
 
-    The pairs take 4 bytes × pairs × features, for `PooledSettings.most_pairs` and 60 features about 1 GB; LightGBM
-    bins them to a quarter of that.
+    The pairs take 4 bytes × pairs × features, for `PooledSettings.most_pairs` and 60 features about 0.5 GB;
+    LightGBM bins them to a quarter of that.
 
     Parameters
     ----------
