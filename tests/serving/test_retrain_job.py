@@ -11,6 +11,7 @@ import pytest
 
 from features.erasure.log import LogPlace
 from features.events import EVENTS
+from features.locks import exclusive
 from features.log.event_log import EventLog
 from features.settings import Settings
 from features.sources.mapping import load_text
@@ -102,6 +103,35 @@ def test_an_error_leaves_nothing_for_the_next_run_to_go_on_with(home: Settings) 
     assert not unfinished(home).exists()
 
 
+def test_a_shut_gate_of_data_ends_with_code_3_and_nothing_to_go_on_with(home: Settings, tmp_path: Path) -> None:
+    at = START + (DAYS - 1) * DAY + 40_000
+    rows = [f"buy,{at + number},u{number},tea,tea-{number % 5},50000,1" for number in range(60)]
+    (tmp_path / "dear.csv").write_text("\n".join(["kind,t,user,category,item,amount,quantity", *rows]))
+    imported(home, tmp_path / "dear.csv", load_text(MAPPING, "small.toml"), backfill=True)
+    summary = retrained(home)
+    assert summary.code == Code.DATA_GATE_SHUT
+    assert "units (amount of shop purchase" in summary.said
+    assert summary.next_steps[0] == "zhongcao check"
+    assert not unfinished(home).exists()
+    assert not home.bundles_dir.exists()
+
+
+def test_other_errors_end_with_code_2(home: Settings) -> None:
+    summary = retrained(home, "the day after")
+    assert (summary.code, unfinished(home).exists()) == (Code.ERROR, False)
+    assert "the day after" in summary.said
+
+
+def test_beside_another_job_it_ends_with_code_5_and_leaves_that_ones_work(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off(home, monkeypatch)
+    with exclusive(home.work_dir / "retrain.lock", None):
+        summary = retrained(home)
+    assert summary.code == Code.ANOTHER_RUNS
+    assert unfinished(home).exists()
+
+
 def test_a_run_that_was_cut_off_is_gone_on_with_for_a_day(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +144,9 @@ def test_a_run_that_was_cut_off_is_gone_on_with_for_a_day(
     assert after["began"] >= before["began"]
 
 
-def test_who_was_erased_meanwhile_is_in_no_result(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_erased_meanwhile_is_not_in_what_the_next_run_reads(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = cut_off(home, monkeypatch)
     log = EventLog.open(home)
     con = log.connect()
