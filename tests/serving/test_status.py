@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from features.settings import Settings
 from features.sources.mapping import load_text
 from serving.cli.main import build_app
 from serving.jobs.outcome import Summary, keep
+from serving.jobs.state_of_things import reasons
 from tests.features.log_cases import imported
 from tests.source_tree import ROOT
 from tests.training.small_log import DAY, MAPPING, START, small_choices, small_taxonomy, write_log
@@ -28,6 +30,7 @@ from training.tags.job import TagJob
 from training.triggers.changes import changes
 from training.triggers.trigger import Trigger, fired
 
+DAYS = 118
 KNOWN = START + 76 * DAY
 WINDOWS = {"drift", "score-drift", "loss", "calibration"}
 
@@ -36,7 +39,7 @@ WINDOWS = {"drift", "score-drift", "loss", "calibration"}
 def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("status")
     settings = Settings(home=folder / "home", mlruns=folder / "mlruns", threads=2)
-    write_log(folder / "log.csv", people=60, days=118)
+    write_log(folder / "log.csv", people=60, days=DAYS)
     imported(settings, folder / "log.csv", load_text(MAPPING, "small.toml"))
     choices = replace(small_choices(), most_instants=2)
     promote(settings, TagJob(settings, small_taxonomy(), KNOWN, choices, Steps()).train())
@@ -69,6 +72,28 @@ def test_status_tells_reasons_and_how_things_stand(home: Settings) -> None:
     assert found["models"]["conversion"] == {"champion": None}
     assert found["models"]["tags"]["champion"].startswith("tags-")
     assert found["models"]["tags"]["challengers"] == []
+
+
+def test_planted_drift_is_told_with_its_columns_and_is_a_reason(home: Settings, tmp_path: Path) -> None:
+    shutil.copytree(home.home, tmp_path / "home")
+    shifted = home.model_copy(update={"home": tmp_path / "home"})
+    # Everybody takes to tea, in the last month that the log covers.
+    rows = [
+        f"buy,{START + (DAYS - 1 - day) * DAY + 7_000 + user},u{user},tea,tea-1,{400 + user},1"
+        for day in range(1, 30)
+        for user in range(60)
+    ]
+    (tmp_path / "tea.csv").write_text("\n".join(["kind,t,user,category,item,amount,quantity", *rows]))
+    imported(shifted, tmp_path / "tea.csv", load_text(MAPPING, "small.toml"), backfill=True)
+    before, (drift,) = drift_of(home), drift_of(shifted)
+    assert [one.fired for one in before] == [False]
+    assert drift.fired
+    assert any("tea" in one["name"] for one in drift.evidence["farthest"])
+    assert drift.evidence["moved"] >= drift.evidence["least"]
+
+
+def drift_of(settings: Settings) -> list[Trigger]:
+    return [one for one in reasons(settings, Steps()) if one.name == "drift"]
 
 
 def test_status_in_words(home: Settings) -> None:
