@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from features.log.event_log import EventLog
 from features.people.identity import load_key
 from features.rows.catalog import layout_for
 from features.settings import Settings
-from serving.api.events import open_ingest
+from serving.api.events import Ingest, open_ingest
 from serving.api.route_table import BRAND_PATHS, LINE_PATHS, NEEDS, OPEN_PATHS
 from serving.api.routes import build_api
 from serving.champions.open_scorers import Champions
@@ -92,6 +92,8 @@ class Asked:
     fed: Callable[[], dict[str, Feeding]]
     champions: Champions
     sent: int
+    settings: Settings
+    inbox: Inbox
 
     def tags(self, accounts: list[str], **more: Any) -> list[str]:
         people = [{"platform": "shop", "account": account} for account in accounts]
@@ -121,9 +123,18 @@ class Asked:
         said = post(self.app, path="/v1/events", json={"events": events})
         assert said.json()["accepted"] == len(accounts), said.text
         until = time.monotonic() + WAIT_SECONDS
-        while wait and any(self.fed()[name].behind != 0 for name in ("tags", "histories")):
+        while wait and not self._all_fed():
             assert time.monotonic() < until, self.fed()
             time.sleep(0.01)
+
+    def _all_fed(self) -> bool:
+        # An idle feeder says of the events before that there are none left.
+        with (
+            closing(open_store(self.settings)) as rows,
+            closing(SqliteHistories(self.settings.histories_file)) as acts,
+        ):
+            found = [live.seq for live in (rows.live(), acts.live()) if live is not None]
+        return len(found) == 2 and min(found) >= self.inbox.last_seq
 
 
 def opened_champions(settings: Settings, opened: ExitStack) -> Champions:
@@ -146,6 +157,7 @@ def asked_home(
         champions = opened_champions(settings, opened)
         opened.enter_context(consent)
         ingest = open_ingest(settings, opened)
+        assert isinstance(ingest, Ingest)
         feedings = open_feeder(settings, ingest, champions, consent, opened)
         log = PredictionLog(
             settings.predictions_dir,
@@ -167,7 +179,9 @@ def asked_home(
             brand_paths=BRAND_PATHS,
             line_paths=LINE_PATHS,
         )
-        yield Asked(build_service(guard).to_asgi(), log, lambda: dict(feedings()), champions, first)
+        yield Asked(
+            build_service(guard).to_asgi(), log, lambda: dict(feedings()), champions, first, settings, ingest.inbox
+        )
         log.flush()
 
 
