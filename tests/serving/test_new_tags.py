@@ -22,11 +22,15 @@ from serving.messages.schemas import AccountRef
 from serving.online.added_columns import open_store
 from serving.online.backfill import backfill
 from serving.online.sqlite_store import SqliteStore
+from serving.predictions.files import PredictionFiles
+from serving.predictions.log import PredictionLog, _manifest_hash
+from serving.reproduction.reproduce import Code, Reproducer
 from serving.scoring.scorer import Scorer
 from serving.tags.new_tags import Change, add_from_rules, add_from_seeds, remove
 from serving.tags.seed_list import seeds_folder
 from tests.training.small_log import DAY, START, small_choices, small_home, small_taxonomy
 from training.bundles.champion import champion_path, promote
+from training.code import code_version
 from training.quality.metrics import tag_metrics
 from training.steps import Steps
 from training.tags.bundle import Bundle, load_bundle, score_golden_rows
@@ -161,6 +165,31 @@ def test_rows_statics_and_quality_are_those_of_the_enlarged_taxonomy(added: Befo
     store = open_store(added.settings, bundle.layout)
     stored = [row.vector for row in store.get(list(present.persons)) if row]
     np.testing.assert_array_equal(np.stack(stored), np.asarray(present.rows)[:, columns])
+
+
+def test_predictions_from_before_and_after_come_out_of_the_log_again(added: Before, tmp_path: Path) -> None:
+    settings = added.settings.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(added.settings.home, settings.home)
+    people = [AccountRef(platform="shop", account=f"u{n}") for n in range(9)]
+    log = PredictionLog(
+        settings.predictions_dir,
+        share=1.0,
+        days=30,
+        features=settings.predictions_features,
+        code=code_version(),
+        manifest=lambda model: _manifest_hash(settings.bundles_dir / model),
+        reserve_bytes=0,
+    )
+    ids = []
+    for bundle in (added.bundle, champion(settings)):
+        scorer = Scorer(bundle, open_store(settings, bundle.layout), load_key(settings))
+        ids += [one.prediction_id for one in scorer.tags(people, top=99, log=log) if one.prediction_id]
+    log.flush()
+    found = list(Reproducer(settings).again(ids))
+    assert len(ids) == 2 * len(people)
+    assert {(one.code, one.features, one.scores, one.answer) for one in found} == {(Code.SAME, True, True, True)}
+    files = PredictionFiles(settings.predictions_dir)
+    assert {files.get(one).origin.model for one in ids} == {added.bundle.version, champion(settings).version}  # type: ignore[union-attr]
 
 
 def test_the_same_tags_again_change_nothing(added: Before) -> None:
