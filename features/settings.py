@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     predictions_features: bool = Field(
         False, description="Whether the prediction log keeps features too, not their hash only."
     )
+    least_people: int = Field(
+        50, ge=1, description="People that a row of a contribution report must have reached to be told."
+    )
     memberships_kept: int = Field(
         30, ge=2, le=10_000, description="Versions of the memberships that stay, to tell what changed since."
     )

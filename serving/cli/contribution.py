@@ -52,11 +52,12 @@ def contribution(
     from features.errors import ContributionError
     from features.log.event_log import EventLog
     from serving.jobs.contribution_source import open_tables, period_of
-    from serving.pages.contribution_document import csv_of, document_of, said_to_come
+    from serving.pages.contribution_document import csv_of, document_of, said_to_come, said_withheld
     from serving.pages.contribution_page import write_contribution
     from serving.pages.contribution_plots import draw_contribution
     from training.contribution.question import brands_of, question_of
     from training.contribution.report import contribution_report
+    from training.contribution.told import told
     from training.source import present_of
     from training.steps import Steps
 
@@ -76,7 +77,7 @@ def contribution(
             click_days=post_click, view_days=post_view,
         )  # fmt: skip
         steps = Steps()
-        report = contribution_report(tables, question, steps)
+        report = told(contribution_report(tables, question, steps), settings.least_people)
     page = settings.report_file.with_name("contribution.html")
     words = f"zhongcao contribution --brand {shlex.quote(brand)} --from {first or 'DAY'} --to {last or 'DAY'}"
     write_contribution(
@@ -93,6 +94,8 @@ def contribution(
         _show(report)
     if to_come := said_to_come(report):
         steps.say(to_come)
+    if withheld := said_withheld(report):
+        steps.say(withheld)
     steps.say(f"wrote {page}")
 
 

@@ -34,6 +34,8 @@ def document_of(report: Report) -> dict[str, Any]:
         "decision_cycles": [_plain(asdict(cycle)) for cycle in report.cycles],
         "paths": [asdict(shape) for shape in report.shapes],
         "roi_rule": ROI_RULE,
+        "least_people": report.least_people,
+        "withheld": dict(report.withheld),
         "rows": [_row(line, report.minor_digits) for line in report.lines],
         "days": [
             {"day": _day(row)} | _counted(row, report.minor_digits) for row in report.days if row.key is not None
@@ -64,6 +66,16 @@ def said_to_come(report: Report) -> str:
     )
 
 
+def said_withheld(report: Report) -> str:
+    """Say in words which rows are withheld, or nothing where none is."""
+    rows = ", ".join(f"{count:,} of {by}" for by, count in report.withheld.items() if count)
+    return (
+        f"rows withheld so that none tells of under {report.least_people} people (setting least_people): {rows}"
+        if rows
+        else ""
+    )
+
+
 def _about(share: float) -> str:
     return "less than 1 %" if share < 0.01 else f"about {100 * share:.0f} %"
 
@@ -83,7 +95,6 @@ def _row(line: Line, minor_digits: int) -> dict[str, Any]:
     return {
         "by": line.funnel.by,
         "key": line.funnel.key,
-        "few_people": line.few,
         **_counted(line.funnel, minor_digits),
         "orders_on_paths": line.orders,
         "credit": {rule: asdict(given) for rule, given in line.credit.items()},
@@ -103,7 +114,6 @@ def _flat(line: Line, minor_digits: int) -> dict[str, Any]:
     return {
         "by": line.funnel.by,
         "key": line.funnel.key,
-        "few_people": line.few,
         **_counted(line.funnel, minor_digits),
         "orders_on_paths": line.orders,
         **given,

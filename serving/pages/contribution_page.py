@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from features.days import day_text, days_text
-from serving.pages.contribution_document import said_to_come
+from serving.pages.contribution_document import said_to_come, said_withheld
 from serving.pages.render import number, percent, pictures, write_page
-from training.contribution.report import FEW, Line, Report
+from training.contribution.report import Line, Report
 from training.contribution.roi import LEAST_ORDERS
 
 _MOST_NOTES: Final = 200
@@ -74,7 +74,7 @@ def write_contribution(path: Path, *, report: Report, plots: Sequence[Path], com
         levels=levels,
         cycles=[_cycle(cycle) for cycle in report.cycles],
         least_orders=LEAST_ORDERS,
-        few=FEW,
+        withheld=said_withheld(report),
         shapes=[
             {"steps": shape.steps, "orders": f"{shape.orders:,}", "value": _money(shape.value, report)}
             for shape in report.shapes
@@ -120,7 +120,7 @@ def _funnel_row(line: Line, report: Report) -> dict[str, Any]:
         _amount(funnel.cost(report.minor_digits), report),
         {"v": _value(per_entry), "text": number(per_entry / 10**report.minor_digits, 2)},
     ]
-    return {"name": _name(line), "few": line.few, "cells": cells}
+    return {"name": _name(line), "cells": cells}
 
 
 def _credit_row(line: Line, rules: Sequence[str], report: Report) -> dict[str, Any]:
@@ -134,7 +134,6 @@ def _credit_row(line: Line, rules: Sequence[str], report: Report) -> dict[str, A
     still = line.roi.still_to_come if line.roi is not None else math.nan
     return {
         "name": _name(line),
-        "few": line.few,
         "orders": _count(line.orders),
         "cells": cells,
         "caused": _caused(line, report),

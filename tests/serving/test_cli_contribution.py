@@ -71,7 +71,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def run(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in (("HOME", home.home), ("MLRUNS", home.mlruns), ("THREADS", 1)):
+    for name, value in (("HOME", home.home), ("MLRUNS", home.mlruns), ("THREADS", 1), ("LEAST_PEOPLE", 1)):
         monkeypatch.setenv(f"ZHONGCAO_{name}", str(value))
 
     def call(*arguments: str) -> Result:
@@ -83,7 +83,7 @@ def run(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="module")
 def report(home: Settings) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("HOME", home.home), ("MLRUNS", home.mlruns), ("THREADS", 1)):
+        for name, value in (("HOME", home.home), ("MLRUNS", home.mlruns), ("THREADS", 1), ("LEAST_PEOPLE", 1)):
             patch.setenv(f"ZHONGCAO_{name}", str(value))
         told = CliRunner().invoke(
             build_app(),
@@ -109,7 +109,7 @@ def test_json_holds_what_was_asked_and_rows_that_add_up(report: dict[str, Any]) 
     rows = {(row["by"], row["key"]): row for row in report["rows"]}
     everything = rows["all", None]
     assert (everything["impressions"], everything["clicks"], everything["cost"]) == (40, 40, 200)
-    assert everything["few_people"]
+    assert set(report["withheld"].values()) == {0}
     campaigns = [rows["campaign", key] for key in ("spring", EVIL)]
     for rule, credit in everything["credit"].items():
         assert sum(row["credit"][rule]["direct"] for row in campaigns) == credit["direct"] == 14 * 9_900
@@ -154,13 +154,30 @@ def test_csv_has_one_line_per_row(run: Any, report: dict[str, Any]) -> None:
     assert [(row["by"], row["key"] or None) for row in rows] == [(row["by"], row["key"]) for row in report["rows"]]
     for flat, full in zip(rows, report["rows"], strict=True):
         assert int(flat["shapley_direct"]) == full["credit"]["shapley"]["direct"]
-        assert flat["few_people"] == str(full["few_people"])
         assert flat["incremental_reason"] == full["incremental"]["reason"]
 
 
 def test_a_table_is_printed_for_people(run: Any) -> None:
     told = run("--brand", "Lan 兰", "--to", "2024-01-06", "--by", "order_date")
     assert re.search(r"everything +60 +3 +792 +792 +792 +– +660.00", told.stdout)
+
+
+def test_rows_of_few_people_are_withheld_everywhere(
+    run: Any, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZHONGCAO_LEAST_PEOPLE", "50")
+    told = run("--brand", "Lan 兰", "--from", "2024-01-01", "--to", "2024-01-06", "--json")
+    found = json.loads(told.stdout)
+    # 60 people in all, so both campaigns of 30 and all days of 10 are withheld; the one creator is of all 60.
+    assert [(row["by"], row["reached"]) for row in found["rows"]] == [("all", 60), ("creator", 60)]
+    assert found["days"] == []
+    assert found["withheld"] == {"campaign": 2, "creator": 0, "note": 2, "day": 6}
+    assert "setting least_people): 2 of campaign, 2 of note, 6 of day" in told.stderr
+    page = home.report_file.with_name("contribution.html").read_text(encoding="utf-8")
+    assert "under 50 people (setting least_people)" in page
+    assert "n-spring" not in page
+    with pytest.raises(ContributionError, match=r"too few people were reached.* lower the setting least_people"):
+        run("--brand", "Lan 兰", "--from", "2024-01-01", "--to", "2024-01-04")
 
 
 def test_mistakes_are_named(run: Any) -> None:

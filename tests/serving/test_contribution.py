@@ -28,7 +28,7 @@ def test_a_brand_of_which_little_is_known_has_a_report(tmp_path: Path, events: l
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("data:image") == len(drawn)
     document = json.loads(json.dumps(document_of(report), allow_nan=False))
     assert document["rows"][0]["click_rate"] is None
-    assert csv_of(report).splitlines()[1].startswith("all,,True,0,0,")
+    assert csv_of(report).splitlines()[1].startswith("all,,0,0,")
     assert said_to_come(report) == ""
 
 

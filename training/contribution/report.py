@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
@@ -29,9 +29,6 @@ from training.steps import Steps
 
 ROI_RULE: Final = "linear"
 """The rule whose credit the ROI curves add up."""
-
-FEW: Final = 50
-"""With fewer people behind it a row's rates are chance, and its counts come near to single people."""
 
 LEVELS: Final = ("all", "campaign", "creator", "note")
 
@@ -77,11 +74,6 @@ class Line:
     caused: Caused
     roi: RoiCurve | None
 
-    @property
-    def few(self) -> bool:
-        """Fewer than `FEW` people were reached."""
-        return self.funnel.reached < FEW
-
     def incremental_roi(self, minor_digits: int) -> float:
         """Return what was caused over the cost 增量 ROI; NaN where either lacks or they are of other days."""
         cost = self.funnel.cost(minor_digits)
@@ -121,7 +113,7 @@ class Report:
     """What notes of a brand contributed in a period; `lines` are by level, then by cost and credit.
 
     `still_to_come` is the share of the orders after the period's clicks that has not come yet, NaN where it is not
-    known.
+    known. `withheld` counts the rows by level that `told` left out because of fewer than `least_people`.
     """
 
     question: Question
@@ -135,6 +127,8 @@ class Report:
     shapes: Sequence[Shape]
     cycles: Sequence[DecisionCycle]
     still_to_come: float
+    least_people: int = 1
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
     def level(self, by: str) -> list[Line]:
         """Return the lines of a level."""
