@@ -1,6 +1,6 @@
 """A full retraining at several sizes: how long, how much memory, and which step grows fastest with people.
 
-    python -m bench.retrain --folder DIR --json PATH
+    python -m bench.retrain --json PATH
 
 Simulated worlds of 90 days, about 670 events a person, 224 tags and conversions. `zhongcao retrain` runs in a
 process of its own, in a home that holds the log alone, and is watched ten times a second. Growth is the exponent of
@@ -37,7 +37,9 @@ def main() -> None:
     """Measure each size that was not measured with this code before, and compare them."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrain")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--folder", type=Path, required=True, help="keeps worlds, homes and finished figures")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("var/bench-retrain"), help="keeps worlds, homes and finished figures"
+    )
     parser.add_argument("--people", type=int, nargs="+", default=PEOPLE)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="measure anew what this code was measured with")

@@ -1,6 +1,6 @@
 """What more people, and more pairs of people and tags, bring to tag models: quality on others than learned from.
 
-    python -m bench.tag_people --folder DIR --json PATH
+    python -m bench.tag_people --json PATH
 
 A simulated world of `bench.retrain` with 224 tags. Pooled model and heads learn from windows of some of the people,
 and are blended and calibrated on their validation window; everything is judged on that window's other people, the
@@ -46,7 +46,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m bench.tag_people")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--folder", type=Path, required=True, help="as of bench.retrain")
+    parser.add_argument("--folder", type=Path, default=Path("var/bench-retrain"), help="as of bench.retrain")
     parser.add_argument("--world", type=int, default=50_000, help="people of the world")
     parser.add_argument("--people", type=int, nargs="+", default=(5_000, 10_000, 20_000))
     parser.add_argument("--pairs", type=int, nargs="+", default=(2_000_000, 4_000_000, 12_000_000))
