@@ -81,13 +81,15 @@ class LiveRefused:
         self.size = len(rows)
         self._rows = sorted(rows, key=lambda row: row.record)
         self._currency = currency
+        # Before the import begins: what arrived after that would have come from the future.
+        self._arrived_at = int(time.time())
 
     def pieces(self) -> Iterator[Piece]:
         """Yield all rows as one piece."""
         yield self._chunk
 
     def _chunk(self) -> Chunk:
-        now = int(time.time())
+        now = self._arrived_at
         columns, problems = read_columns(
             live_columns(self._currency, lambda: now), [_parsed(row.raw) for row in self._rows]
         )
