@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 Given = TypeVar("Given")
@@ -55,17 +55,38 @@ def in_processes(work: Callable[[Given], Made], given: Iterable[Given], processe
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
-        waiting: deque[Future[Made]] = deque()
-        try:
-            for part in given:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > _WAITING * processes:
-                    yield waiting.popleft().result()
-            while waiting:
+        yield from _in_order(pool, work, given, _WAITING * processes)
+
+
+def in_threads(work: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:
+    """Yield what work makes of each part, as `in_processes` does: for work that libraries do beside Python.
+
+    No more parts are begun than there are threads, so that so many results are held at most.
+
+    Examples
+    --------
+    >>> list(in_threads(abs, [-1, 2], 2))
+    [1, 2]
+    """
+    if threads <= 1:
+        yield from map(work, given)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _in_order(pool, work, given, threads - 1)
+
+
+def _in_order(pool: Executor, work: Callable[[Given], Made], given: Iterable[Given], ahead: int) -> Iterator[Made]:
+    waiting: deque[Future[Made]] = deque()
+    try:
+        for part in given:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _begin() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -235,6 +236,7 @@ class NoteHistory:
         self._keys: dict[str, Int64] = {}
         self._streams: dict[tuple[str, Sort, tuple[int, ...]], Stream] = {}
         self._gaps: list[tuple[Int64, Stream]] = []
+        self._making = Lock()
 
     def ask(self, of: str, values: Int64, instants: Int64, aggregates: Sequence[Aggregate]) -> Numbers:
         """Return statistics as of the last full hour before each instant.
@@ -283,18 +285,19 @@ class NoteHistory:
 
     def _stream(self, of: str, sort: Sort, windows: tuple[int, ...]) -> Stream:
         key = (of, sort, windows)
-        if key not in self._streams:
-            table = self.tallies.rows(of, sort)
-            self._streams[key] = Stream(
-                _places(self._keys[of], numbers_of(table["key"])),
-                numbers_of(table["hour"]) * HOUR,
-                numbers_of(table["day"]),
-                windows,
-                values=numbers_of(table["value"]),
-                timezone=self.timezone,
-                grain=HOUR,
-            )
-        return self._streams[key]
+        with self._making:  # one that another thread makes is waited for: it may be large
+            if key not in self._streams:
+                table = self.tallies.rows(of, sort)
+                self._streams[key] = Stream(
+                    _places(self._keys[of], numbers_of(table["key"])),
+                    numbers_of(table["hour"]) * HOUR,
+                    numbers_of(table["day"]),
+                    windows,
+                    values=numbers_of(table["value"]),
+                    timezone=self.timezone,
+                    grain=HOUR,
+                )
+            return self._streams[key]
 
 
 def _places(keys: Int64, values: Int64) -> Int64:

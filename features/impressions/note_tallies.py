@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,30 +142,53 @@ def read_tallies(
         Whether to tally the gaps between purchases of a category, too.
     """
     relation = relation_of(events)
+    sorts = {of: list(dict.fromkeys(sort_of(a, ("count", "sum")) for a in some)) for of, some in wanted.items()}
     tables = {}
-    for of, aggregates in wanted.items():
-        columns = NOTE_KEYS[of]
-        sorts = dict.fromkeys(sort_of(a, ("count", "sum")) for a in aggregates)
-        kinds = sorted({kind for sort in sorts for kind in sort.kinds})
-        made = ", ".join([f'{_sum(sort)} as "{sort.column}"' for sort in sorts])
-        key = " || chr(31) || ".join(columns) or "''"
-        found = relation.query(
-            "events_",
-            f"select {key} as key, (greatest(event_time + 1, arrived_at) + 3599) // 3600 as hour, "  # noqa: S608
-            f"day::bigint as day, {made} from events_ where ({key}) is not null and event_time >= {int(after)} "
-            f"and kind in ({', '.join(repr(kind) for kind in kinds)}) group by all order by all",
-        ).to_arrow_table()
-        tables[of] = found.set_column(0, "key", pa.array(codes_of(found["key"])))
+    with _summed_once(relation, {sort: None for some in sorts.values() for sort in some}, after) as summed:
+        for of, some in sorts.items():
+            key = " || chr(31) || ".join(NOTE_KEYS[of]) or "''"
+            sums = ", ".join(f'sum("{sort.column}")::bigint as "{sort.column}"' for sort in some)
+            found = relation.query(
+                "events_",
+                f"select {key} as key, hour, day, {sums} from {summed} where ({key}) is not null group by all "  # noqa: S608
+                f"having {_some(sort.column for sort in some)} order by all",
+            ).to_arrow_table()
+            tables[of] = found.set_column(0, "key", pa.array(codes_of(found["key"])))
     if gaps:
         found = relation.query("events_", _GAPS).to_arrow_table()
         tables[GAPS] = found.set_column(0, "key", pa.array(codes_of(found["key"])))
     return Tallies(tables, timezone)
 
 
+@contextmanager
+def _summed_once(relation: Any, sorts: Collection[Sort], after: int) -> Iterator[str]:
+    """Name a table of sums by all columns that make keys: much shorter than the log, which is gone through once."""
+    kinds = ", ".join(sorted({repr(kind) for sort in sorts for kind in sort.kinds})) or "''"
+    columns = ", ".join(dict.fromkeys(column for of in NOTE_KEYS.values() for column in of))
+    sums = "".join(f', {_sum(sort)} as "{sort.column}"' for sort in sorts)
+    name = f"summed_{uuid4().hex}"
+    relation.query(
+        "events_",
+        f"select {columns}, (greatest(event_time + 1, arrived_at) + 3599) // 3600 as hour, "  # noqa: S608
+        f"day::bigint as day{sums} from events_ where event_time >= {int(after)} and kind in ({kinds}) "
+        "group by all",
+    ).create(name)
+    try:
+        yield name
+    finally:
+        relation.query("events_", f"drop table {name}")
+
+
+def _some(columns: Iterable[str]) -> str:
+    """Say that one of these is something else than 0; nothing is tallied elsewhere."""
+    return " or ".join(f'sum("{column}") <> 0' for column in columns) or "false"
+
+
 def _sum(sort: Sort) -> str:
     kinds = ", ".join(repr(kind) for kind in sort.kinds)
-    value = "1" if sort.of is None else sort.of
-    if sort.of == "quantity":
-        value = "greatest(coalesce(quantity, 1), 1)"  # as in features.people.acts
     inside = f"kind in ({kinds}) and {_CONDITIONS[sort.condition]}"
+    if sort.of is None:
+        return f"count(*) filter ({inside})"
+    # as in features.people.acts
+    value = "greatest(coalesce(quantity, 1), 1)" if sort.of == "quantity" else sort.of
     return f"coalesce(sum({value}) filter ({inside}), 0)::bigint"

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from features.log.cut import Cut, write_cut
 from features.people.person_links import PersonLinks, link_table, numbers_of
 
 _PART: Final = "person_part"
@@ -25,7 +26,7 @@ where coalesce(o.{part}, hash(e.account) % {parts}) < {first}
 
 
 class PersonParts:
-    """Events in parts, each a folder of Parquet files; made once, in one pass over the log.
+    """Events in parts, made once, in one pass over the log.
 
     Accounts that were ever one person's, directly or through others, lie in the same part, so that whatever is
     asked about a person is answered alike from the part and from the whole log.
@@ -57,7 +58,7 @@ class PersonParts:
         folder: Path,
         first: int | None = None,
     ) -> None:
-        self._events, self._identities, self._number, self._folder = events, identities, number, folder
+        self._events, self._identities, self._number = events, identities, number
         self._first = number if first is None else first
         if number == 1:
             return
@@ -71,28 +72,21 @@ class PersonParts:
             draft = folder.with_name(f".{folder.name}")
             shutil.rmtree(draft, ignore_errors=True)
             cut = events.query("events_", _CUT.format(part=_PART, parts=number, first=self._first))
-            cut.to_parquet(str(draft), partition_by=[_PART], compression="zstd")
+            write_cut(cut, _PART, draft)
             draft.rename(folder)
+        self._cut = Cut(folder)
 
     def __len__(self) -> int:
         return self._first
 
-    def __getitem__(self, number: int) -> tuple[duckdb.DuckDBPyRelation, Any | None]:
-        """Return the events of a part, and the links of its accounts, in the columns that tell whose they are."""
+    def read(self, number: int, con: duckdb.DuckDBPyConnection) -> tuple[duckdb.DuckDBPyRelation, Any | None]:
+        """Return the events of a part, and the links of its accounts, in the columns that tell whose they are.
+
+        The events of several parts come on the given connection, so that threads with one each may read them.
+        """
         if self._number == 1:
             return self._events, self._identities
-        return self._events_of(number), self._links.filter(pc.equal(self._part, number))
-
-    def _events_of(self, number: int) -> duckdb.DuckDBPyRelation:
-        here = self._folder / f"{_PART}={number}"
-        if not here.exists():
-            return self._events.limit(0)
-        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in sorted(here.iterdir()))
-        columns = ", ".join(f'"{name}"' for name in self._events.columns)
-        return self._events.query(
-            "events_",
-            f"select {columns} from read_parquet([{files}], hive_partitioning = false)",  # noqa: S608
-        )
+        return con.from_arrow(self._cut[number]), self._links.filter(pc.equal(self._part, number))
 
 
 def related_accounts(identities: Any | None, known_at: int | None = None) -> pa.Table:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 import numpy as np
@@ -22,6 +22,7 @@ from features.log.event_log import EventLog
 from features.people.acts import READ, person_codes, read_acts
 from features.people.person_links import PersonLinks
 from features.people.population import population
+from features.processes import in_threads
 from features.settings import Settings
 from features.spine import Spine
 from serving.consent.log import deleted_tags, withdrawn_since
@@ -30,7 +31,7 @@ from serving.histories.parted_events import parted_events
 from serving.histories.person_scores import PersonScores, scoring_tags
 from serving.histories.shared_facts import shared_parts
 from serving.histories.sqlite_store import SqliteHistories
-from serving.histories.store import HistoryFill, HistoryInfo
+from serving.histories.store import HistoryInfo, Scores
 from serving.online.backfill import linked_accounts
 from training.source import present_of
 from training.steps import Steps
@@ -40,6 +41,7 @@ HISTORIES_READER: Final = "histories"
 READ_TABLES: Final = ("events", "identities", "notes", "note_items", "items")
 """Of the log, that a fill reads."""
 _EVENTS_AT_ONCE: Final = 1_000_000
+Made: TypeAlias = tuple[str, dict[str, pa.RecordBatch], dict[str, str], dict[str, Scores]]
 _SLACK_DAYS: Final = 3
 """Days read beyond the longest window, so that no clock change cuts a day off."""
 
@@ -123,9 +125,15 @@ def _fill(settings: Settings, log: EventLog, as_of: str, now: int, steps: Steps)
                 after=after,
                 kept=KEPT_KINDS,
                 columns=None if scores else READ,
-            ) as events:
-                for spine, own in zip(waiting, events, strict=True):
-                    _add(fill, replace(source, events=own), spine, refused, scores)
+            ) as read:
+
+                def made(number: int) -> Made:
+                    # Scores are asked of the connection that the fill has.
+                    own = replace(source, events=read(number, con if scores else con.cursor()))
+                    return _made(own, waiting[number], refused, scores)
+
+                for part in in_threads(made, range(len(waiting)), 1 if scores else settings.threads):
+                    fill.add(*part)
                     advance()
             # Also of people who did nothing so far: their first live event is theirs, and not the account's.
             fill.add(fill.done, {}, linked_accounts(log.table(con, "identities"), present, refused))
@@ -246,18 +254,13 @@ class HistorySource:
         return shared_parts(log, con, self.events, as_of=self.present, after=self.after, versions=self.versions)
 
 
-def _add(
-    fill: HistoryFill, source: HistorySource, spine: Spine, refused: Sequence[str], scores: PersonScores | None
-) -> None:
+def _made(source: HistorySource, spine: Spine, refused: Sequence[str], scores: PersonScores | None) -> Made:
+    """Return what `HistoryFill.add` takes of some people."""
     agreeing = pc.invert(pc.is_in(spine.rows["person"], pa.array(refused, pa.string())))
     those = spine.take(np.flatnonzero(agreeing))
     histories = source.histories(those)
-    fill.add(
-        spine.persons[-1],
-        histories,
-        _links(spine, set(histories)),
-        {} if scores is None else scores.of(those, source.events),
-    )
+    known = {} if scores is None else scores.of(those, source.events)
+    return spine.persons[-1], histories, _links(spine, set(histories)), known
 
 
 def _links(spine: Spine, persons: set[str]) -> dict[str, str]:

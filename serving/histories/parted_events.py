@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.log.cut import Cut, Relation, write_cut
 from features.people.person_links import PersonLinks
 from features.spine import Spine
 
-Relation: TypeAlias = duckdb.DuckDBPyRelation
+Read: TypeAlias = Callable[[int, duckdb.DuckDBPyConnection], Relation]
 _PART: Final = "fill_part"
 _CUT: Final = """
 select {columns}, p.{part} from events_ e join parted_ p using (account)
@@ -34,7 +35,7 @@ def parted_events(
     after: int,
     kept: Sequence[str],
     columns: Sequence[str] | None = None,
-) -> Iterator[list[Relation]]:
+) -> Iterator[Read]:
     """Cut events by part; the files are deleted in the end.
 
     An account that was several people's lies in the parts of all of them.
@@ -56,11 +57,12 @@ def parted_events(
 
     Yields
     ------
-    list
-        The events of each part; of a single one, all that was given.
+    Read
+        Returns the events of a part by its number, on a connection, so that threads with one each may read them; of
+        a single part, all that was given.
     """
     if len(parts) < 2:
-        yield [events for _ in parts]
+        yield lambda _number, _con: events
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +72,9 @@ def parted_events(
     named = ", ".join(f'e."{name}"' for name in asked)
     cut = events.query("events_", _CUT.format(part=_PART, columns=named, after=int(after), kept=kinds))
     try:
-        # Read once and deleted: what packs tighter costs more than it saves.
-        cut.to_parquet(str(folder), partition_by=[_PART], compression="lz4_raw")
-        yield [
-            _read(events.project(named.replace("e.", "")), folder / f"{_PART}={number}")
-            for number in range(len(parts))
-        ]
+        write_cut(cut, _PART, folder)
+        made = Cut(folder)
+        yield lambda number, con: con.from_arrow(made[number])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -84,14 +83,3 @@ def _accounts(links: PersonLinks, spine: Spine, number: int) -> pa.Table:
     owned = links.accounts_of(pc.unique(spine.rows["person"].combine_chunks()))["account"]
     accounts = pc.unique(pa.chunked_array([*owned.chunks, *spine.accounts["account"].chunks], pa.string()))
     return pa.table({"account": accounts, _PART: pa.array(np.full(len(accounts), number), pa.int32())})
-
-
-def _read(events: Relation, folder: Path) -> Relation:
-    if not folder.exists():
-        return events.limit(0)
-    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in sorted(folder.iterdir()))
-    columns = ", ".join(f'"{name}"' for name in events.columns)
-    return events.query(
-        "events_",
-        f"select {columns} from read_parquet([{files}], hive_partitioning = false)",  # noqa: S608
-    )

@@ -10,8 +10,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.events import table
+from features.events import ITEMS, NOTE_ITEMS, NOTES, table
 from features.impressions.columns import KEPT_KINDS
 from features.impressions.features import ImpressionFeatures, known_after, rows_by_person
 from features.impressions.history import NoteHistory
@@ -20,6 +22,7 @@ from features.impressions.responses import Responses, responses
 from features.impressions.table import Impressions, read_impressions
 from features.impressions.tag_scores import TagScores
 from features.log.person_parts import PersonParts
+from features.small_tables import columns_of
 from training.conversion.examples import Floats, Ints
 from training.conversion.kept_parts import Part
 from training.source import LogSource
@@ -93,6 +96,16 @@ class Asked:
     scores: TagScorer | None = None
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What is known beside the people, in memory: any thread may read it."""
+
+    everybody: NoteHistory
+    notes: pa.Table
+    items: pa.Table
+    linked: pa.Table
+
+
 class PartReader:
     """Cuts a log by person into parts of so many events as are held at once, and reads them one by one.
 
@@ -154,7 +167,10 @@ class PartReader:
         }
 
     def reading(self, folder: Path) -> Callable[[int, Choose], Part]:
-        """Cut the log into a folder, and return what reads a part by its number and what is chosen of it."""
+        """Cut the log into a folder, and return what reads a part by its number and what is chosen of it.
+
+        Where no scores are asked for, any number of threads may read parts.
+        """
         asked, log = self.asked, self._log
         cut = PersonParts(
             self._events,
@@ -167,31 +183,40 @@ class PartReader:
         everybody = asked.features.notes(
             log.events, log.timezone, after=known_after(asked.start), note_items=self._linked
         )
-        return lambda number, choose: self._read(*cut[number], everybody, choose)
+        facts = _Facts(
+            everybody,
+            columns_of(self._notes, NOTES, NOTES.schema.names),
+            columns_of(self._items, ITEMS, ITEMS.schema.names),
+            columns_of(self._linked, NOTE_ITEMS, ("note", "item")),
+        )
 
-    def _read(
-        self, events: duckdb.DuckDBPyRelation, identities: Any | None, everybody: NoteHistory, choose: Choose
-    ) -> Part:
+        def read(number: int, choose: Choose) -> Part:
+            with log.con.cursor() as con:
+                return self._read(*cut.read(number, con), facts, choose)
+
+        return read
+
+    def _read(self, events: duckdb.DuckDBPyRelation, identities: Any | None, facts: _Facts, choose: Choose) -> Part:
         asked, outcomes = self.asked, self._outcomes
         seen = read_impressions(
             events,
             identities,
-            self._notes,
+            facts.notes,
             start=asked.start,
             end=asked.end,
             known_at=asked.known_at,
             timezone=self._log.timezone,
-            items=self._items,
+            items=facts.items,
             paid_only=outcomes.paid_only,
         )
-        own = self._notes.filter("item is not null").project("note, item")
+        own = facts.notes.filter(pc.is_valid(facts.notes["item"])).select(["note", "item"])
         found = responses(
             events,
             identities,
             seen,
             windows=outcomes.windows,
             match=outcomes.match,
-            note_items=self._linked.project("note, item").union(own),
+            note_items=pa.concat_tables([facts.linked, own]),
             arrival_delay=outcomes.arrival_delay,
             span=(asked.start, asked.end),
         )
@@ -200,7 +225,7 @@ class PartReader:
         rows = np.empty((len(impressions), len(asked.features.columns)), np.float32)
         scores = None if asked.scores is None else asked.scores.scores(events, identities, impressions)
         for places, some in rows_by_person(
-            asked.features, events, identities, impressions, scores=scores, notes=everybody
+            asked.features, events, identities, impressions, scores=scores, notes=facts.everybody
         ):
             rows[places] = some
         return Part(impressions.table, found.known_at[chosen], weight, rows)

@@ -22,6 +22,7 @@ from features.impressions.features import ImpressionFeatures
 from features.impressions.responses import TARGETS, Responses
 from features.impressions.table import Impressions, count_impressions
 from features.log.event_log import EventLog
+from features.processes import in_threads
 from features.settings import Settings
 from training.conversion.examples import Examples, Floats, Ints
 from training.conversion.kept_parts import KeptParts, Part
@@ -66,12 +67,21 @@ class ConversionSource:
         What counts as an answer.
     steps
         Shows progress.
+    threads
+        How many parts of the people are read at once, where several are.
     """
 
     def __init__(
-        self, log: LogSource, catalogue: Mapping[str, duckdb.DuckDBPyRelation], outcomes: Outcomes, steps: Steps
+        self,
+        log: LogSource,
+        catalogue: Mapping[str, duckdb.DuckDBPyRelation],
+        outcomes: Outcomes,
+        steps: Steps,
+        *,
+        threads: int = 1,
     ) -> None:
         self.log = log
+        self.threads = threads
         self.outcomes = outcomes
         self._catalogue = catalogue
         self._steps = steps
@@ -91,7 +101,8 @@ class ConversionSource:
         log, stored = open_source(settings, copied=False, version=version), EventLog.open(settings)
         for name in _CATALOGUE:
             stored.rows(log.con, name).create(f"log_{name}")
-        return cls(log, {name: log.con.table(f"log_{name}") for name in _CATALOGUE}, outcomes, steps)
+        catalogue = {name: log.con.table(f"log_{name}") for name in _CATALOGUE}
+        return cls(log, catalogue, outcomes, steps, threads=settings.threads)
 
     @cached_property
     def data_version(self) -> str:
@@ -205,9 +216,12 @@ class ConversionSource:
                 self._steps.say(f"{reader.number - len(missing)} of {reader.number} parts of the rows: reused")
             if missing:
                 read = reader.reading(place / "events")
+                # Scores are asked of the log's own connection.
+                threads = 1 if reader.asked.scores is not None else self.threads
                 with self._steps.step("impressions, answers and rows, by parts of people", len(missing)) as advance:
-                    for part in missing:
-                        kept.keep(part, read(part, choose))
+                    made = in_threads(lambda part: (part, read(part, choose)), missing, threads)
+                    for part, those in made:
+                        kept.keep(part, those)
                         advance()
                 shutil.rmtree(place / "events", ignore_errors=True)
             whole = kept.together(range(reader.number))
