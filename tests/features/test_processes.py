@@ -1,4 +1,4 @@
-"""Work over processes: the same as in one, in order, and nothing is left behind."""
+"""Work over processes and threads: the same as in one, in order, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from features.processes import in_processes
+from features.processes import in_processes, in_threads
 
 _SLEEPS = """
 from features.processes import in_processes
@@ -34,6 +34,24 @@ def pid_and_wait(seconds: float) -> int:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_results_come_in_the_order_of_the_parts(processes: int) -> None:
     assert list(in_processes(math.sqrt, (number * number for number in range(20)), processes)) == list(range(20))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_give_results_in_order_and_what_work_raises_at_its_part(threads: int) -> None:
+    assert list(in_threads(math.sqrt, (number * number for number in range(20)), threads)) == list(range(20))
+    made = in_threads(math.sqrt, [4, -1, 9], threads)
+    assert next(made) == 2
+    with pytest.raises(ValueError, match="math domain error"):
+        next(made)
+
+
+def test_threads_hold_no_more_results_than_they_are() -> None:
+    begun: list[int] = []
+    made = in_threads(begun.append, range(100), 3)
+    next(made)
+    assert sorted(begun) == list(range(len(begun)))
+    assert len(begun) <= 3
+    made.close()  # type: ignore[attr-defined]
 
 
 def test_parts_are_read_no_further_ahead_than_processes_need() -> None:

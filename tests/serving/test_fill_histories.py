@@ -124,7 +124,19 @@ def test_tallies_hold_nothing_that_was_not_known(home: Settings) -> None:
     assert counted == {code_of(note): count for note, count in seen.items()}
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_fill_in_parts_is_the_same_in_any_number_of_threads(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    persons = [person_of(home, i) for i in range(PEOPLE) if i != REFUSED]
+    whole = histories(home, persons)
+    monkeypatch.setattr(module, "_EVENTS_AT_ONCE", len(known_events()) // 9)
+    filled(home.model_copy(update={"threads": threads}))
+    assert histories(home, persons) == whole
+
+
 def test_an_interrupted_fill_goes_on_and_ends_alike(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = home.model_copy(update={"threads": 1})
     persons = [person_of(home, i) for i in range(PEOPLE) if i != REFUSED]
     whole = histories(home, persons)
     # About ten people a part.

@@ -36,7 +36,13 @@ ITEM_LATER = {"item": "i", "arrived_at": START + DAY // 2, "price": 999}
 
 
 def source_of(
-    seed: int, match: Any, said: io.StringIO | None = None, links: Any = (), households: int = 10
+    seed: int,
+    match: Any,
+    said: io.StringIO | None = None,
+    links: Any = (),
+    households: int = 10,
+    *,
+    threads: int = 1,
 ) -> ConversionSource:
     con = duckdb.connect(config={"threads": 1})
     moved = [link(str(n), a, p, START + day * DAY) for n, (a, p, day) in enumerate(links)]
@@ -51,9 +57,8 @@ def source_of(
     log = LogSource(con, rows["events"], rows["identities"], "UTC", f"v{seed}", END)
     catalogue = {name: rows[name] for name in ("notes", "items", "note_items")}
     windows = DEFAULT_WINDOWS | {"purchase": 2 * DAY, "cart": 2 * DAY}
-    return ConversionSource(
-        log, catalogue, Outcomes(windows, match), Steps(Console(file=said or io.StringIO(), width=200))
-    )
+    steps = Steps(Console(file=said or io.StringIO(), width=200))
+    return ConversionSource(log, catalogue, Outcomes(windows, match), steps, threads=threads)
 
 
 def sampled(source: ConversionSource, at_once: int, folder: Path | None = None) -> Sample:
@@ -83,6 +88,11 @@ def same(one: Sample, other: Sample) -> None:
 def test_a_sample_is_the_same_in_any_number_of_parts(seed: int, match: Any, links: Any, at_once: int) -> None:
     source = source_of(seed, match, links=links, households=5)
     same(sampled(source, 10**6), sampled(source, at_once))
+
+
+@pytest.mark.parametrize("match", ["note", "items"])
+def test_a_sample_is_the_same_where_several_parts_are_read_at_once(match: Any) -> None:
+    same(sampled(source_of(3, match), 30), sampled(source_of(3, match, threads=3), 30))
 
 
 def test_of_a_larger_log_some_people_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
