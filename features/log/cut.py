@@ -60,7 +60,8 @@ class Cut:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = pa.ipc.open_file(pa.memory_map(str(folder / _ROWS)))
+        # Not mapped: batches are unpacked, and the pages of the file would count as this process's memory.
+        self._file = pa.ipc.open_file(pa.OSFile(str(folder / _ROWS)))
         self._numbers = np.array(json.loads((folder / _BATCHES).read_text(encoding="utf-8")), np.int64)
 
     def __getitem__(self, number: int) -> pa.Table:
