@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from features.incremental.bulk import folded
 from features.incremental.live_layout import REQUIRED, LiveLayout
-from features.incremental.state import PersonState
+from features.incremental.state import NEVER, PersonState
 from features.joins import relation_of
 from features.spine import Spine
 
@@ -115,15 +116,7 @@ def states_in(live: LiveLayout, stretch: Stretch, settled: int | None = None) ->
     settled
         Settle the states at that instant: smaller, but no rows of earlier ones.
     """
-    encoded = live.encode(stretch.events)
     numbers = stretch.events.column(_NUMBER).to_numpy()
     ends = np.searchsorted(numbers, np.arange(stretch.first, stretch.first + len(stretch.persons)), side="right")
-    start = 0
-    for person, end in zip(stretch.persons, ends.tolist(), strict=True):
-        state = live.empty()
-        if end > start:
-            state.fold(encoded, np.arange(start, end))
-        start = end
-        if settled is not None:
-            state.settle(settled)
-        yield person, state
+    at = NEVER if settled is None else settled
+    yield from zip(stretch.persons, folded(live.kept, live.encode(stretch.events), ends, at), strict=True)

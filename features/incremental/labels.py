@@ -47,13 +47,13 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Values:
-    """Numbers of one person for the rules of a group."""
+    """Numbers of persons for the rules of a group, [persons, lags, tags]."""
 
     group: _Group
     measured: Floats
 
     def measurement(self, leaf: Measurement) -> Floats:
-        return self.measured[self.group.cells[leaf]]
+        return self.measured[:, self.group.cells[leaf]]
 
     def quantile(self, leaf: Quantile) -> Floats:
         return self.group.levels[leaf]
@@ -137,23 +137,23 @@ class LabelHistory:
             )
         return float(self._levels[key])
 
-    def of(self, measured: Floats, since_first: float) -> npt.NDArray[np.float32]:
-        """Return float32 [tags, lags + 1]: lag 1, lag 2, …, then the mean of the known ones.
+    def of(self, measured: Floats, since_first: Floats) -> npt.NDArray[np.float32]:
+        """Return float32 [persons, tags, lags + 1]: lag 1, lag 2, …, then the mean of the known ones.
 
         Parameters
         ----------
         measured
-            All that was measured of the person.
+            All that was measured of the persons, [persons, cells].
         since_first
-            Seconds since the person's first event, NaN without one.
+            Seconds since each person's first event, NaN without one.
         """
-        history = np.full(self._shape, np.nan, np.float32)
-        past = history[:, : self._lags]
+        history = np.full((len(measured), *self._shape), np.nan, np.float32)
+        past = history[:, :, : self._lags]
         for group in self._groups:
-            past[group.tags] = group.rule.truths(_Values(group, measured)).T
-        past[~(since_first >= self._ages)] = np.nan
+            past[:, group.tags] = group.rule.truths(_Values(group, measured)).swapaxes(1, 2)
+        past[~(since_first[:, None, None] >= self._ages)] = np.nan
         known = ~np.isnan(past)
-        history[:, self._lags] = share(
-            np.where(known, past, 0.0).sum(axis=1, dtype=np.float64), known.sum(axis=1).astype(np.float64)
+        history[:, :, self._lags] = share(
+            np.where(known, past, 0.0).sum(axis=2, dtype=np.float64), known.sum(axis=2).astype(np.float64)
         )
         return history

@@ -17,7 +17,8 @@ from features.incremental.reading import Int64
 _HEAD: Final = struct.Struct("<B8sqHIB")
 _BLOCK: Final = struct.Struct("<BI")
 _TYPES: Final[dict[int, Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
-_NEVER: Final = -(2**62)
+NEVER: Final = -(2**62)
+"""Instant before all others."""
 _SLACK_DAYS: Final = 2
 """A day of the log's time zone and a change of its clock are never longer."""
 
@@ -39,7 +40,7 @@ class PersonState:
         """All codes that occur, ascending."""
         self.firsts = np.empty((2, 0), np.int64)
         """Time and arrival of each event before which none had happened of those that arrived no later."""
-        self.settled = _NEVER
+        self.settled = NEVER
         """Earliest instant that rows can be asked of."""
 
     def __len__(self) -> int:
@@ -64,7 +65,7 @@ class PersonState:
         for kind in sorted(set(kinds.tolist())):
             one = self.kept.kinds[kind]
             made = events.matrix(one, mine[kinds == kind])
-            made = made[:, made[0] >= self._oldest(one)]
+            made = made[:, made[0] >= oldest(one, self.settled)]
             if not made.shape[1]:
                 continue
             self._encode(one, made)
@@ -82,7 +83,7 @@ class PersonState:
         """
         self.settled = max(self.settled, int(instant))
         for kind, block in list(self.blocks.items()):
-            start = int(np.searchsorted(block[0], self._oldest(self.kept.kinds[kind])))
+            start = int(np.searchsorted(block[0], oldest(self.kept.kinds[kind], self.settled)))
             if start == block.shape[1]:
                 del self.blocks[kind]
             elif start:
@@ -150,10 +151,6 @@ class PersonState:
             raise FeatureError("a state has another length than it says", value=len(content), valid=[place])
         return state
 
-    def _oldest(self, one: KindColumns) -> int:
-        """Return from when on an event of that kind can count."""
-        return _NEVER if one.reach is None else self.settled - (one.reach + _SLACK_DAYS) * DAY_SECONDS
-
     def _encode(self, one: KindColumns, made: Int64) -> None:
         """Put places in the list of codes into the coded rows, and into the list what is not there yet."""
         coded = made[FIXED : FIXED + len(one.coded)]
@@ -179,6 +176,11 @@ class PersonState:
         for kind, block in self.blocks.items():
             for row in range(FIXED, FIXED + len(self.kept.kinds[kind].coded)):
                 yield block, row
+
+
+def oldest(one: KindColumns, settled: int) -> int:
+    """Return from when on an event of that kind can count, once a state is settled at an instant."""
+    return NEVER if one.reach is None else settled - (one.reach + _SLACK_DAYS) * DAY_SECONDS
 
 
 def _earliest(moments: Int64) -> Int64:

@@ -102,10 +102,15 @@ class Tally:
                           self._scope_first, self._scope_numbers, self._weights, cells, stamps)  # fmt: skip
         return self._dense(cells, instants)
 
+    @property
+    def size(self) -> int:
+        """How many numbers are measured of a person."""
+        return int(self._starts[-1])
+
     def block(self, measured: Floats, number: int) -> Floats:
-        """Return the numbers of one block, [scopes, aggregates]."""
+        """Return the numbers of one block, [persons, scopes, aggregates], of [persons, size]."""
         shape = len(self.blocks[number].scopes), len(self.blocks[number].aggregates)
-        return measured[self._starts[number] : self._starts[number + 1]].reshape(shape)
+        return measured[:, self._starts[number] : self._starts[number + 1]].reshape(len(measured), *shape)
 
     def cells(self, number: int) -> Int64:
         """Return where the numbers of a block stand, [scopes, aggregates]."""

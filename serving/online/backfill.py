@@ -176,10 +176,6 @@ class _Maker:
 
     def __call__(self, given: _Given) -> _Made:
         """Make those of a stretch."""
-        states, number = [], {person: n for n, person in enumerate(given.scored)}
-        rows = np.empty((len(number), self.live.layout.width), np.float32)
-        for person, state in states_in(self.live, given.stretch, settled=self.as_of):
-            if person in number:
-                rows[number[person]] = self.live.row(state, self.as_of)
-            states.append(state.pack())
-        return _Made(given.stretch.persons, states, given.scored, rows)
+        states = dict(states_in(self.live, given.stretch, settled=self.as_of))
+        rows = self.live.rows([states[person] for person in given.scored], self.as_of)
+        return _Made(given.stretch.persons, [state.pack() for state in states.values()], given.scored, rows)
