@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,8 @@ from features.log.profile import usual_gap
 from features.settings import Settings
 from training.people_sample import sampled_accounts
 
+_EVENTS: Final = "log_events"
+_IDENTITIES: Final = "log_identities"
 _OF_CHOSEN: Final = "select rows.* from rows semi join log_accounts using (account)"
 
 
@@ -53,6 +55,11 @@ class LogSource:
     last: int
     version: int = -1
     reading: Shared | None = None
+
+    def beside(self) -> LogSource:
+        """Return the same version on a connection of its own, for another thread; whoever asks closes that."""
+        con = self.con.cursor()
+        return replace(self, con=con, events=con.table(_EVENTS), identities=con.table(_IDENTITIES))
 
     def first(self, known_at: int) -> int:
         """Return the time of the first event that had happened and arrived by an instant.
@@ -157,20 +164,18 @@ def open_source(
     if copied:
         # A tenth of the memory of DuckDB's own tables; and who asks about purchases reads no impressions.
         con.execute("attach ':memory:' as copied (compress)")
-        events.order("kind, account, event_time").create("copied.log_events")
+        events.order("kind, account, event_time").create(f"copied.{_EVENTS}")
         con.execute("checkpoint copied")
-        events = con.table("copied.log_events")
-    events.create_view("log_events")
-    links.create("log_identities")
+        events = con.table(f"copied.{_EVENTS}")
+    events.create_view(_EVENTS)
+    links.create(_IDENTITIES)
     said = _data_version(con, version, None if chosen is not None else _fingerprint_file(log, version))
-    return LogSource(
-        con, con.table("log_events"), con.table("log_identities"), log.timezone, said, last, version, reading
-    )
+    return LogSource(con, con.table(_EVENTS), con.table(_IDENTITIES), log.timezone, said, last, version, reading)
 
 
 def _data_version(con: duckdb.DuckDBPyConnection, version: int, known: Path | None) -> str:
-    events = _fingerprint(con, "log_events", known)
-    said = [events, _fingerprint(con, "log_identities")]
+    events = _fingerprint(con, _EVENTS, known)
+    said = [events, _fingerprint(con, _IDENTITIES)]
     return f"v{version}-{events[0]}-{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from features.asof import in_order
 from features.incremental.columns import FIXED, Encoded, Kept, KindColumns
 from features.incremental.reading import Int64
 from features.incremental.state import NEVER, PersonState, oldest
@@ -74,15 +75,8 @@ def _sorted(one: KindColumns, events: Encoded, owner: Int64, persons: int, settl
     counts = events.kept & (events.kinds == one.number) & (events.times >= oldest(one, settled))
     rows = np.flatnonzero(counts)
     block, of = events.matrix(one, rows), owner[rows]
-    order = np.argsort(_apart(of, block[0]), kind="stable")
-    # Few events of a person happen in the same second: only those are compared column by column.
-    times, of = block[0, order], of[order]
-    same = (times[1:] == times[:-1]) & (of[1:] == of[:-1])
-    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    if len(tied):
-        among = block[:, order[tied]]
-        order[tied] = order[tied][np.lexsort((*among[::-1], of[tied]))]
-    ends = np.searchsorted(of, np.arange(persons), side="right")
+    order = in_order(_apart(of, block[0]), list(block[1:]))
+    ends = np.searchsorted(of[order], np.arange(persons), side="right")
     return _Sorted(one.number, slice(FIXED, FIXED + len(one.coded)), block[:, order], ends.tolist())
 
 

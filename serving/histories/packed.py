@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from features.asof import in_order, packed
 from features.impressions.columns import STATISTICS
 from features.people.acts import ACT_COLUMNS, Acts
 from serving.histories.store import ORDER
@@ -38,8 +39,8 @@ def person_batches(acts: Acts, persons: Mapping[int, str]) -> Iterator[tuple[str
     >>> [(key, batch["time"].to_pylist()) for key, batch in person_batches(acts, {8: "ann", 7: "bob"})]
     [('ann', [10, 30])]
     """
-    order = np.lexsort((*(acts[name] for name in reversed(ORDER)), acts[_PERSON]))
-    sorted_acts = acts.take(order)
+    person = np.unique(acts[_PERSON], return_inverse=True)[1]
+    sorted_acts = acts.take(in_order(packed(person, acts["time"]), [acts[name] for name in ORDER]))
     table = pa.RecordBatch.from_arrays(
         [pa.array(sorted_acts[name]) for name in ACTS_SCHEMA.names], schema=ACTS_SCHEMA
     )

@@ -251,4 +251,5 @@ def _readable(log: EventLog, version: int) -> bool:
 
 
 def _windows(job: TagJob) -> dict[str, Any]:
-    return {"windows": len(job.choose_windows()) + len(job.train_windows())}
+    choose, train, _ = job.fit_windows()
+    return {"windows": len(choose) + len(train)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,14 +56,14 @@ class Chooser:
         labels = examples.seen(target, self._as_of)[self._rows].astype(np.uint8)
         weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
         y = labels[judged]
-        enough = bool(y.sum() >= FEW)
+        enough, threads = bool(y.sum() >= FEW), self._fitter.threads
         stage = Stage(target, within, within[0] if within else None, Booster(0, 0.0))
         fitted = self._fitter.fit(target, stage.after)
-        logits = [stage.logits(self._scores(fitted, number), self._known) for number in self._trees]
+        logits = [stage.logits(scores, self._known) for scores in self._scores(*fitted)]
         self._advance()
         best = choose_trees([z[judged] for z in logits], y, weight) if enough else len(logits) - 1
         self.trees[target] = self._trees[best]
-        curve = fit_curve(logits[best][judged], y, weight, person) if enough else Curve()
+        curve = fit_curve(logits[best][judged], y, weight, person, threads) if enough else Curve()
         stage = replace(stage, curve=curve)
         self._known[target] = stage.calibrated(logits[best], self._known)
         self.stages.append(stage)
@@ -87,7 +87,13 @@ class Chooser:
         most = self._fitter.settings.trees
         return sorted({max(most * part // _PARTS, 1) for part in range(1, _PARTS + 1)})
 
-    def _scores(self, fitted: tuple[lgb.Booster, float], trees: int) -> Floats:
-        booster, start = fitted
-        raw = booster.predict(self._matrix, raw_score=True, num_iteration=trees, num_threads=self._fitter.threads)
-        return np.asarray(raw)[:, None] + start
+    def _scores(self, booster: lgb.Booster, start: float) -> Iterator[Floats]:
+        """Yield the scores of ever more trees, each of which is gone through once."""
+        scores, done = np.full(len(self._matrix), start), 0
+        for number in self._trees:
+            scores = scores + booster.predict(
+                self._matrix, raw_score=True, start_iteration=done, num_iteration=number - done,
+                num_threads=self._fitter.threads,
+            )  # fmt: skip
+            done = number
+            yield scores[:, None]

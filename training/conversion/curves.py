@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from features.processes import in_threads
 from training.conversion.examples import Floats, Ints
 from training.conversion.model import Curve, log_odds
 from training.quality.calibration import Platt, fit_platt, keeping_mean, sigmoid
@@ -47,7 +48,7 @@ def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> in
     return min(range(len(scores)), key=loss)
 
 
-def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> Curve:
+def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints, threads: int = 1) -> Curve:
     """Fit the calibration: a slope, and the model's own level, unless the slice's is clearly another one.
 
     A rising curve replaces the line only where it has a lower log loss on people it was not fitted on, by more than
@@ -59,21 +60,30 @@ def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints) -> C
         Of the later slice, [n].
     person
         Numbers of the people, whose impressions are kept together, int64 [n].
+    threads
+        Parts of the people that are gone through at once.
     """
     slope = min(max(fit_platt(logits, labels, weight).slope, _SLOPES[0]), _SLOPES[1])
     own_level = keeping_mean(slope * logits, sigmoid(logits), weight)
     line = _moved(Platt(slope, own_level), logits, labels, weight)
     fold = person % _FOLDS
-    gain = np.zeros(len(logits))
-    for number in range(_FOLDS):
+
+    def gained(number: int) -> Floats | None:
+        """Return what the curve gains on the people of a part whom it was not fitted on."""
         mine = fold == number
         rest = ~mine
         if not (0 < labels[rest].sum() < rest.sum() and mine.any()):
-            return Curve(line)
+            return None
         straight = fit_platt(logits[rest], labels[rest], weight[rest])
         bent = _isotonic(straight, logits[rest], labels[rest], weight[rest])
         before, after = (losses(labels[mine], curve.apply(logits[mine])) for curve in (straight, bent))
-        gain[mine] = before - after
+        return before - after
+
+    gain = np.zeros(len(logits))
+    for number, gains in enumerate(in_threads(gained, range(_FOLDS), threads)):
+        if gains is None:
+            return Curve(line)
+        gain[fold == number] = gains
     of_person = np.bincount(np.unique(person, return_inverse=True)[1], gain * weight)
     error = of_person.std() * np.sqrt(len(of_person))
     if of_person.sum() <= _STANDARD_ERRORS * error:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from features.processes import in_threads
 from training.quality.metrics import CLIP, Floats, Labels
 
 
@@ -159,7 +160,7 @@ def _root(function: Callable[[float], float], bound: float) -> float:
     return float(brentq(function, -bound, bound))
 
 
-def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20) -> Floats:
+def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20, *, threads: int = 1) -> Floats:
     """Choose the share of the head in each tag's blended logit.
 
     One share serves all tags, the one with the lowest log loss after calibration. A tag gets a share of its own
@@ -174,6 +175,8 @@ def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20)
         Outcomes of that window.
     steps
         A share is a multiple of 1 / steps.
+    threads
+        Shares that are tried at once.
 
     Returns
     -------
@@ -192,14 +195,18 @@ def choose_blend(pooled: Floats, heads: Floats, labels: Labels, steps: int = 20)
         return np.where(y == 1, -np.log(p), -np.log1p(-p)), fitted
 
     # Only means are kept: the losses of all candidates at once would take 21 times people × tags.
-    candidates = {float(share): float(losses(float(share))[0].mean()) for share in np.linspace(0.0, 1.0, steps + 1)}
-    common = min(candidates, key=lambda share: candidates[share])
+    candidates = np.linspace(0.0, 1.0, steps + 1).tolist()
+    means = list(in_threads(lambda share: float(losses(share)[0].mean()), candidates, threads))
+    common = candidates[int(np.argmin(means))]
     base, platt = losses(common)
     shares = np.full(z.shape[1], common)
     best = np.zeros(z.shape[1])
-    for share in candidates:
+
+    def gained(share: float) -> tuple[Floats, Floats]:
         gain = base - losses(share, platt)[0]
-        mean, error = gain.mean(axis=0), gain.std(axis=0) / np.sqrt(len(gain))
+        return gain.mean(axis=0), gain.std(axis=0) / np.sqrt(len(gain))
+
+    for share, (mean, error) in zip(candidates, in_threads(gained, candidates, threads), strict=True):
         better = (mean > _STANDARD_ERRORS * error) & (mean > best)
         shares[better], best[better] = share, mean[better]
     out = np.zeros(pooled.shape[1])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.processes import in_threads
 from training.quality.json_figures import from_json, to_json
 from training.quality.metrics import Floats, MacroMetrics, TagMetrics, equal_count_bins, macro_metrics, tag_metrics
 from training.tags.baselines import PooledLogisticRegression, history_count_probabilities
@@ -120,23 +121,35 @@ def evaluate_tags(
     seed, threads
         Of the logistic regression's sample, and of scoring.
     advance
-        Called after each of the three models, and after slices and stability.
+        Called after each window that a model scores, and after slices and stability.
     """
     view = model.view
     active = model.active
     labels = test.outcomes[:, active]
     ids = [tag.id for tag, ok in zip(model.taxonomy.tags, active, strict=True) if ok]
-    ours = model.predict(np.asarray(test.rows), threads=threads)[:, active]
-    advance()
-    count = history_count_probabilities(view, validation, test.rows)[:, active]
-    advance()
-    logistic = PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active]
-    advance()
-    slices = measure_slices(view, np.asarray(test.rows), labels, ours, active=active, platforms=platforms)
+
+    def predicted(window: Window) -> Floats:
+        return model.predict(np.asarray(window.rows), threads=threads)[:, active]
+
+    # Each keeps one thread busy for much of its time.
+    work: list[Callable[[], Floats]] = [
+        lambda: PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active],
+        lambda: history_count_probabilities(view, validation, test.rows)[:, active],
+        *(lambda window=window: predicted(window) for window in (test, later) if window is not None),
+    ]
+    made = []
+    for probabilities in in_threads(lambda one: one(), work, threads):
+        made.append(probabilities)
+        advance()
+    logistic, count, ours, *then = made
+    slices = measure_slices(
+        view, np.asarray(test.rows), labels, ours, active=active, platforms=platforms, threads=threads
+    )
     stability = None
     if later is not None:
-        then = model.predict(np.asarray(later.rows), threads=threads)[:, active]
-        stability = compare_assignments((test.persons, ours), (later.persons, then), model.assign_at[active], ids)
+        stability = compare_assignments(
+            (test.persons, ours), (later.persons, then[0]), model.assign_at[active], ids
+        )
     advance()
     per_tag = {tag: tag_metrics(labels[:, i], ours[:, i]) for i, tag in enumerate(ids)}
     per_tag_count = [tag_metrics(labels[:, i], count[:, i]) for i in range(len(ids))]

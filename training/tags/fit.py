@@ -134,7 +134,7 @@ def fit_tags(
     z_pooled = pooled_logits(booster, view, validation.rows, validation.fitted, share, threads=threads)
     z_heads = head_logits(heads, validation.rows[:, layout.head_columns], len(active), threads=threads)
     shares = np.zeros(len(active))
-    shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known)
+    shares[active] = choose_blend(z_pooled[:, active], z_heads[:, active], known, threads=threads)
     z = blend(z_pooled, z_heads, shares)[:, active]
     platt = fit_slope(z, known)
     levels = np.zeros(len(active))

@@ -12,6 +12,7 @@ from typing import Any
 
 from features.days import DAY_SECONDS, day_text, shift_days
 from features.errors import LogTooShortError, TrainingError
+from features.processes import in_threads
 from features.rows.catalog import layout_for
 from features.settings import Settings
 from features.taxonomy.taxonomy import Taxonomy
@@ -136,17 +137,26 @@ class TagJob:
 
     def windows(self, instants: Iterable[int], labels_known_at: int | None, name: str) -> list[Window]:
         """Build the windows of some instants, reusing those that are on disk."""
-        wanted = list(instants)
-        missing = [t for t in wanted if not self.builder.is_built(t, labels_known_at)]
-        built: dict[int, Window] = {}
+        return self._windows([(instant, labels_known_at) for instant in instants], name)
+
+    def _windows(self, wanted: Iterable[tuple[int, int | None]], name: str) -> list[Window]:
+        """Build windows of instants with what labels know, several at once, reusing those that are on disk."""
+        wanted = list(wanted)
+        missing = [each for each in wanted if not self.builder.is_built(*each)]
         if not missing:
             self.steps.reused(name)
-        else:
-            with self.steps.step(name, len(missing)) as advance:
-                for instant in missing:
-                    built[instant] = self.builder.build(instant, labels_known_at)
-                    advance()
-        return [built.get(instant) or self.builder.build(instant, labels_known_at) for instant in wanted]
+            return [self.builder.build(*each) for each in wanted]
+
+        def build(each: tuple[int, int | None]) -> Window:
+            with self.builder.beside() as builder:
+                return builder.build(*each)
+
+        built = {}
+        with self.steps.step(name, len(missing)) as advance:
+            for each, window in zip(missing, in_threads(build, missing, self.settings.threads), strict=True):
+                built[each] = window
+                advance()
+        return [built.get(each) or self.builder.build(*each) for each in wanted]
 
     def train(self) -> Path:
         """Train, unless this very run was done before, and return the bundle's folder."""
@@ -157,9 +167,7 @@ class TagJob:
     def _train(self) -> Path:
         for choice in self.chosen:
             self.steps.say(choice)
-        choose = self.choose_windows()
-        train = self.train_windows()
-        present = self.windows([self.as_of], None, "features as of the training date")[0]
+        choose, train, present = self.fit_windows()
         work = self.folder / "unfinished"
         total = 2 * (len(self.taxonomy.tags) + 1)
         with self.steps.step(f"tag models ({len(self.taxonomy.tags)} tags, fitted twice)", total) as advance:
@@ -210,28 +218,27 @@ class TagJob:
 
     def _evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
         train = self.train_windows()
-        test = self.windows([instant], known_at, "features and labels of the later window")[0]
-        later = self._week_after(instant, known_at)
+        week_after = self._week_after(instant, known_at)
+        wanted = [(instant, known_at), *((later, None) for later in week_after)]
+        test, *later = self._windows(wanted, "features and labels of the later window")
         spine = self.builder.spine(instant)
-        with self.steps.step("evaluation beside the baselines", 4) as advance:
+        with self.steps.step("evaluation beside the baselines", 4 + len(later)) as advance:
             return evaluate_tags(
                 load_bundle(bundle).model,
                 test,
                 train[-1],
                 train,
                 platforms=platforms_of(self.builder.source.events, spine),
-                later=later,
+                later=later[0] if later else None,
                 seed=self.choices.tags.seed,
                 threads=self.settings.threads,
                 advance=advance,
             )
 
-    def _week_after(self, instant: int, known_at: int) -> Window | None:
-        """Build the window by which steadiness is judged, where it is within the log and `known_at`."""
+    def _week_after(self, instant: int, known_at: int) -> list[int]:
+        """Return the instant by whose window steadiness is judged, where it is within the log and `known_at`."""
         later = shift_days(instant, stability.DAYS, self.builder.source.timezone)
-        if later > min(known_at, self.builder.source.last + 1):
-            return None
-        return self.windows([later], None, "features a week later")[0]
+        return [later] if later <= min(known_at, self.builder.source.last + 1) else []
 
     def require_outcomes(self, instant: int, known_at: int) -> None:
         """Refuse an instant whose outcomes the log does not hold yet.
@@ -253,6 +260,13 @@ class TagJob:
             f"an outcome window of {self.horizon} days is not over: the log ends on {end}",
             next_step=f"give --as-of {end} or an earlier day, or import the events that came since",
         )
+
+    def fit_windows(self) -> tuple[list[Window], list[Window], Window]:
+        """Build all that a model is fitted on: `choose_windows`, `train_windows`, and that of the present."""
+        choose = [(instant, self.plan.validation) for instant in self.plan.choose]
+        train = [(instant, self.as_of) for instant in self.plan.train]
+        *windows, present = self._windows([*choose, *train, (self.as_of, None)], "features and labels")
+        return windows[: len(choose)], windows[len(choose) :], present
 
     def train_windows(self) -> list[Window]:
         """Build the windows that the model is fitted on; the last is the validation window."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.days import DAY_SECONDS
+from features.processes import in_threads
 from features.spine import Spine
 from training.quality.json_figures import from_json
 from training.quality.metrics import Floats, Labels, MacroMetrics, macro_metrics, tag_metrics
@@ -61,6 +62,7 @@ def measure_slices(
     *,
     active: Mask,
     platforms: Mapping[str, Mask],
+    threads: int = 1,
 ) -> list[Slice]:
     """Measure a model's probabilities on every slice of a window.
 
@@ -76,19 +78,24 @@ def measure_slices(
         Tags that were learned, bool [T].
     platforms
         Platform → whether each person was there, bool [n]; parted only where there are several.
+    threads
+        Slices measured at once.
 
     Returns
     -------
     list of Slice
         Slices without pairs are left out.
     """
-    measured = []
-    for dimension, name, mask in slice_masks(view, rows, active, labels, platforms):
+
+    def measured(part: tuple[str, str, Mask]) -> Slice | None:
+        dimension, name, mask = part
         whole = np.broadcast_to(mask if mask.ndim == 2 else mask[:, None], labels.shape)
-        if whole.any():
-            metrics = _metrics(labels, probabilities, whole)
-            measured.append(Slice(dimension, name, int(whole.any(axis=1).sum()), metrics))
-    return measured
+        if not whole.any():
+            return None
+        return Slice(dimension, name, int(whole.any(axis=1).sum()), _metrics(labels, probabilities, whole))
+
+    parts = slice_masks(view, rows, active, labels, platforms)
+    return [one for one in in_threads(measured, parts, threads) if one is not None]
 
 
 def platforms_of(events: duckdb.DuckDBPyRelation, spine: Spine) -> dict[str, Mask]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -80,6 +82,14 @@ class WindowBuilder:
         self._view = PairView(layout, taxonomy)
         self._all = cache
         self._cache = cache / source.data_version
+
+    @contextmanager
+    def beside(self) -> Iterator[WindowBuilder]:
+        """Yield the same builder for another thread, which reads the log on a connection of its own."""
+        builder = copy(self)
+        builder.source = self.source.beside()
+        with builder.source.con:
+            yield builder
 
     def build(self, instant: int, labels_known_at: int | None = None) -> Window:
         """Return the window of `instant`, from the cache where it is there.
@@ -201,7 +211,7 @@ class WindowBuilder:
         folder = self._cache / key
         if not folder.exists():
             # A second run that wants the same window waits for it instead of building into the same folder.
-            with exclusive(self._cache / "lock"):
+            with exclusive(folder.with_suffix(".lock")):
                 if not folder.exists():
                     work = folder.with_suffix(".part")
                     shutil.rmtree(work, ignore_errors=True)
