@@ -219,7 +219,7 @@ class TagJob:
     def _evaluate(self, bundle: Path, instant: int, known_at: int) -> Evaluation:
         train = self.train_windows()
         week_after = self._week_after(instant, known_at)
-        wanted = [(instant, known_at), *((later, None) for later in week_after)]
+        wanted = [(instant, known_at), *([] if week_after is None else [(week_after, None)])]
         test, *later = self._windows(wanted, "features and labels of the later window")
         spine = self.builder.spine(instant)
         with self.steps.step("evaluation beside the baselines", 4 + len(later)) as advance:
@@ -235,10 +235,10 @@ class TagJob:
                 advance=advance,
             )
 
-    def _week_after(self, instant: int, known_at: int) -> list[int]:
+    def _week_after(self, instant: int, known_at: int) -> int | None:
         """Return the instant by whose window steadiness is judged, where it is within the log and `known_at`."""
         later = shift_days(instant, stability.DAYS, self.builder.source.timezone)
-        return [later] if later <= min(known_at, self.builder.source.last + 1) else []
+        return None if later > min(known_at, self.builder.source.last + 1) else later
 
     def require_outcomes(self, instant: int, known_at: int) -> None:
         """Refuse an instant whose outcomes the log does not hold yet.
