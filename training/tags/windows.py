@@ -113,14 +113,13 @@ class WindowBuilder:
 
     def moments(self, instant: int) -> Moments:
         """Return what a window taught, judged by what had arrived when it was over."""
-        key = self._moments_key(instant)
-        if not (self._cache / key).exists():
-            # Made before the lock of `_ready` is taken, which the window itself may need.
+
+        def compute(work: Path) -> None:
             moments = window_moments(self._view, self.when_over(instant))
-            self._ready(
-                key, lambda work: np.savez(work / _MOMENTS, squares=moments.squares, outcomes=moments.outcomes)
-            )
-        with np.load(self._cache / key / _MOMENTS, allow_pickle=False) as kept:
+            np.savez(work / _MOMENTS, squares=moments.squares, outcomes=moments.outcomes)
+
+        folder = self._ready(self._moments_key(instant), compute)
+        with np.load(folder / _MOMENTS, allow_pickle=False) as kept:
             return Moments(kept["squares"], kept["outcomes"])
 
     def with_outlooks(
