@@ -45,7 +45,7 @@ class Stretch:
 
 
 def states_of(
-    live: LiveLayout, events: Any, spine: Spine, settled: int | None = None
+    live: LiveLayout, events: Any, spine: Spine, settled: int = NEVER
 ) -> Iterator[tuple[str, PersonState]]:
     """Yield persons with their states, see `stretches` and `states_in`."""
     for stretch in stretches(live, events, spine):
@@ -104,7 +104,7 @@ def _cut(persons: Sequence[str], first: int, events: pa.RecordBatch) -> Iterator
         yield Stretch(some, first + place, events.slice(start, end - start))
 
 
-def states_in(live: LiveLayout, stretch: Stretch, settled: int | None = None) -> Iterator[tuple[str, PersonState]]:
+def states_in(live: LiveLayout, stretch: Stretch, settled: int = NEVER) -> Iterator[tuple[str, PersonState]]:
     """Yield the persons of a stretch with their states.
 
     Parameters
@@ -118,5 +118,4 @@ def states_in(live: LiveLayout, stretch: Stretch, settled: int | None = None) ->
     """
     numbers = stretch.events.column(_NUMBER).to_numpy()
     ends = np.searchsorted(numbers, np.arange(stretch.first, stretch.first + len(stretch.persons)), side="right")
-    at = NEVER if settled is None else settled
-    yield from zip(stretch.persons, folded(live.kept, live.encode(stretch.events), ends, at), strict=True)
+    yield from zip(stretch.persons, folded(live.kept, live.encode(stretch.events), ends, settled), strict=True)

@@ -59,7 +59,7 @@ class PersonState:
         mine = np.arange(len(events.kinds)) if rows is None else rows
         if self.kept.first_event and len(mine):
             moments = np.stack([events.times[mine], events.arrivals[mine]])
-            self.firsts = _earliest(np.concatenate([self.firsts, moments], axis=1))
+            self.firsts = earliest(np.concatenate([self.firsts, moments], axis=1))
         mine = mine[events.kept[mine]]
         kinds = events.kinds[mine]
         for kind in sorted(set(kinds.tolist())):
@@ -183,7 +183,7 @@ def oldest(one: KindColumns, settled: int) -> int:
     return NEVER if one.reach is None else settled - (one.reach + _SLACK_DAYS) * DAY_SECONDS
 
 
-def _earliest(moments: Int64) -> Int64:
+def earliest(moments: Int64) -> Int64:
     """Return those events, by time, than which none that arrived no later was earlier."""
     ordered = moments[:, np.lexsort(moments[::-1])]
     arrivals = ordered[1]

@@ -39,14 +39,13 @@ def person_batches(acts: Acts, persons: Mapping[int, str]) -> Iterator[tuple[str
     >>> [(key, batch["time"].to_pylist()) for key, batch in person_batches(acts, {8: "ann", 7: "bob"})]
     [('ann', [10, 30])]
     """
-    person = np.unique(acts[_PERSON], return_inverse=True)[1]
+    codes, person, many = np.unique(acts[_PERSON], return_inverse=True, return_counts=True)
     sorted_acts = acts.take(in_order(packed(person, acts["time"]), [acts[name] for name in ORDER]))
     table = pa.RecordBatch.from_arrays(
         [pa.array(sorted_acts[name]) for name in ACTS_SCHEMA.names], schema=ACTS_SCHEMA
     )
-    codes, starts = np.unique(sorted_acts[_PERSON], return_index=True)
-    ends = np.append(starts, len(acts))[1:]
-    for code, start, end in zip(codes.tolist(), starts.tolist(), ends.tolist(), strict=True):
+    ends = np.cumsum(many)
+    for code, start, end in zip(codes.tolist(), (ends - many).tolist(), ends.tolist(), strict=True):
         if code in persons:
             yield persons[code], table.slice(start, end - start)
 

@@ -56,14 +56,16 @@ class Chooser:
         labels = examples.seen(target, self._as_of)[self._rows].astype(np.uint8)
         weight, person = examples.weight[self._rows][judged], examples.person[self._rows][judged]
         y = labels[judged]
-        enough, threads = bool(y.sum() >= FEW), self._fitter.threads
+        enough = bool(y.sum() >= FEW)
         stage = Stage(target, within, within[0] if within else None, Booster(0, 0.0))
         fitted = self._fitter.fit(target, stage.after)
         logits = [stage.logits(scores, self._known) for scores in self._scores(*fitted)]
         self._advance()
         best = choose_trees([z[judged] for z in logits], y, weight) if enough else len(logits) - 1
         self.trees[target] = self._trees[best]
-        curve = fit_curve(logits[best][judged], y, weight, person, threads) if enough else Curve()
+        curve = Curve()
+        if enough:
+            curve = fit_curve(logits[best][judged], y, weight, person, threads=self._fitter.threads)
         stage = replace(stage, curve=curve)
         self._known[target] = stage.calibrated(logits[best], self._known)
         self.stages.append(stage)

@@ -48,7 +48,7 @@ def choose_trees(scores: Sequence[Floats], labels: Labels, weight: Floats) -> in
     return min(range(len(scores)), key=loss)
 
 
-def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints, threads: int = 1) -> Curve:
+def fit_curve(logits: Floats, labels: Labels, weight: Floats, person: Ints, *, threads: int = 1) -> Curve:
     """Fit the calibration: a slope, and the model's own level, unless the slice's is clearly another one.
 
     A rising curve replaces the line only where it has a lower log loss on people it was not fitted on, by more than

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def evaluate_tags(
     work: list[Callable[[], Floats]] = [
         lambda: PooledLogisticRegression(view, seed).fit(train).predict(test)[:, active],
         lambda: history_count_probabilities(view, validation, test.rows)[:, active],
-        *(lambda window=window: predicted(window) for window in (test, later) if window is not None),
+        *(partial(predicted, window) for window in (test, later) if window is not None),
     ]
     made = []
     for probabilities in in_threads(lambda one: one(), work, threads):

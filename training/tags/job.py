@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,8 @@ class TagJob:
         """Build the windows of some instants, reusing those that are on disk."""
         return self._windows([(instant, labels_known_at) for instant in instants], name)
 
-    def _windows(self, wanted: Iterable[tuple[int, int | None]], name: str) -> list[Window]:
+    def _windows(self, wanted: Sequence[tuple[int, int | None]], name: str) -> list[Window]:
         """Build windows of instants with what labels know, several at once, reusing those that are on disk."""
-        wanted = list(wanted)
         missing = [each for each in wanted if not self.builder.is_built(*each)]
         if not missing:
             self.steps.reused(name)
